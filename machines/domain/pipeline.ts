@@ -1,0 +1,42 @@
+/** A catalogue entry as the machines and the executor see it: read from YAML, checked, and complete; nothing optional is left. */
+export interface Pipeline {
+  readonly name: string
+  readonly description: string
+  /** exposure: once per obsid. detector: once per obsid and detector. group: over the settled members of a group. */
+  readonly scope: 'exposure' | 'detector' | 'group'
+  /** An argv with `{placeholders}`; never a shell string. */
+  readonly command: readonly string[]
+  readonly env: Readonly<Record<string, string>>
+  /** From start to the order to stop, milliseconds. */
+  readonly timeLimitMs: number
+  /** From SIGTERM to SIGKILL, milliseconds. */
+  readonly graceMs: number
+  /** How many of the instance's slots one job takes. */
+  readonly slots: number
+  /** stdout and stderr are each cut at this size, bytes. */
+  readonly outputMaxBytes: number
+  readonly retries: Retries
+  /** The keys a command may override, with what each accepts. */
+  readonly overrides: Readonly<Record<string, OverrideRule>>
+  /** Configuration files a command may name for this pipeline. */
+  readonly configFiles: readonly string[]
+}
+
+export interface Retries {
+  readonly attemptsMax: number
+  readonly backoffMs: number
+  /** Which endings are worth another attempt. */
+  readonly on: readonly RetryClass[]
+}
+
+/** An exit code, or a way to end that has no exit code. */
+export type RetryClass = number | 'signal' | 'lost' | 'timedOut' | 'startFailed'
+
+export interface OverrideRule {
+  readonly type: 'number' | 'string' | 'boolean'
+  readonly default: OverrideValue | null
+  readonly minimum: number | null
+  readonly maximum: number | null
+}
+
+export type OverrideValue = number | string | boolean

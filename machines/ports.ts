@@ -1,0 +1,67 @@
+import type { DataId } from './domain/dataId.ts'
+import type { OverrideValue, Pipeline } from './domain/pipeline.ts'
+import type { ExecutorReport } from './domain/reports.ts'
+
+/**
+ * The executor as the machines know it: orders go in, reports come out. An order never fails and never answers; whatever happens is
+ * reported, exactly one of exited, startFailed and lost for every start.
+ */
+export interface Executor {
+  start(order: StartOrder): void
+  stop(order: StopOrder): void
+  /** After a restart: take up a job that was starting or running; it is followed to its end, or reported lost with the evidence. */
+  adopt(order: AdoptOrder): void
+  /** Stops following. Processes of jobs go on. */
+  close(): Promise<void>
+}
+
+/** How an executor speaks: synchronously, in order, from its own turn of the event loop. */
+export type ReportSink = (report: ExecutorReport) => void
+
+export interface StartOrder {
+  readonly type: 'executor.start'
+  readonly jobId: string
+  /** 1 for the first. */
+  readonly attempt: number
+  readonly instance: string
+  readonly pipeline: Pipeline
+  readonly dataId: DataId
+  readonly overrides: Readonly<Record<string, OverrideValue>>
+  readonly configFile: string | null
+  /** Software version asked for, '' for the site's default. */
+  readonly version: string
+  /** What a gather job combines; null for every other job. Written to `members.json` in the job's directory. */
+  readonly members: readonly GroupMember[] | null
+}
+
+export interface StopOrder {
+  readonly type: 'executor.stop'
+  readonly jobId: string
+  readonly attempt: number
+  readonly graceMs: number
+}
+
+export interface AdoptOrder {
+  readonly type: 'executor.adopt'
+  readonly start: StartOrder
+  /** How far the reports file has been journaled already, in reports (lines), so that none is heard twice. */
+  readonly reportsHeard: number
+  /** True when executor.started was journaled. */
+  readonly started: boolean
+}
+
+/** One settled member of a group, as the gather's program finds it in `members.json`. */
+export interface GroupMember {
+  readonly obsid: string
+  readonly detector: number | null
+  readonly pipeline: string
+  readonly jobId: string
+  readonly outcome: string
+  /** Resolved input file of the member's job, absolute; '' where the instance has no data path. */
+  readonly input: string
+  /** Directory of the member's job, absolute. */
+  readonly workDir: string
+  /** dataset name → absolute path. */
+  readonly datasets: Readonly<Record<string, string>>
+  readonly metrics: Readonly<Record<string, { readonly value: number | string | null; readonly unit: string }>>
+}
