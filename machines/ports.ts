@@ -1,6 +1,6 @@
 import type { DataId } from './domain/dataId.ts'
 import type { OverrideValue, Pipeline } from './domain/pipeline.ts'
-import type { ExecutorReport } from './domain/reports.ts'
+import type { Dataset, ExecutorReport, Metric } from './domain/reports.ts'
 
 /**
  * The executor as the machines know it: orders go in, reports come out. An order never fails and never answers; whatever happens is
@@ -50,18 +50,12 @@ export interface AdoptOrder {
   readonly started: boolean
 }
 
-/** One settled member of a group, as the gather's program finds it in `members.json`. */
+/** One settled member of a group, as the machines know it; the executor makes its paths absolute in `members.json`. */
 export interface GroupMember {
-  readonly obsid: string
-  readonly detector: number | null
+  readonly dataId: DataId
   readonly pipeline: string
   readonly jobId: string
   readonly outcome: string
-  /** Resolved input file of the member's job, absolute; '' where the instance has no data path. */
-  readonly input: string
-  /** Directory of the member's job, absolute. */
-  readonly workDir: string
-  /** dataset name → absolute path. */
-  readonly datasets: Readonly<Record<string, string>>
-  readonly metrics: Readonly<Record<string, { readonly value: number | string | null; readonly unit: string }>>
+  readonly datasets: readonly Dataset[]
+  readonly metrics: readonly Metric[]
 }

@@ -1,0 +1,139 @@
+/**
+ * The wire as the rest of OCPS knows it: subjects, bodies, headers. Two adapters keep one contract test: nats.ts (the only file that
+ * imports the NATS client) and memory.ts. Nothing here decides anything; what a subject means is written in contract/subjects.ts.
+ */
+export interface Bus {
+  /** What the server is and promises; shown by `ocps status`. */
+  readonly server: ServerFacts
+
+  /** Hears every message on a subject (`*` one token, `>` the rest). The handler must not throw; it is called in order. */
+  subscribe(subject: string, handler: (message: Incoming) => void): Subscription
+
+  /** Fire and forget: lost while disconnected, never waits. For replies, telemetry and heartbeats. */
+  publish(subject: string, body: string, headers?: Headers): void
+
+  /** One answer. Rejects with BusError NO_RESPONDERS at once, or TIMEOUT. */
+  request(subject: string, body: string, options: RequestOptions): Promise<Incoming>
+
+  /** Many answers to one question, in order, until `last` says so of one or the time is up (BusError TIMEOUT, thrown from the iterator). */
+  requestMany(
+    subject: string,
+    body: string,
+    options: RequestOptions & { last: (answer: Incoming) => boolean },
+  ): AsyncIterable<Incoming>
+
+  /** A stream that keeps the last message of every subject under `subjects`, for late joiners. Created or brought up to date. */
+  retained(options: RetainedOptions): Promise<Retained>
+
+  /** A stream that keeps everything, written by one writer only. Created or brought up to date. */
+  log(options: LogOptions): Promise<Log>
+
+  /** A lease: who holds the name now. Expires by itself when its holder goes away. */
+  lease(options: LeaseOptions): Promise<LeaseResult>
+
+  /** Called with every change; called at once with the present state. */
+  onStatus(handler: (status: 'connected' | 'disconnected') => void): void
+
+  /** Sends what is waiting, then closes. Further calls throw BusError CLOSED. */
+  close(): Promise<void>
+}
+
+export interface ServerFacts {
+  readonly url: string
+  readonly version: string
+  /** Bytes; a message whose body and headers are larger is refused by `publish` and `request` with BusError TOO_LARGE. */
+  readonly maxPayload: number
+}
+
+/** Header names are compared without regard to case; values are ASCII without CR and LF. */
+export type Headers = Readonly<Record<string, string>>
+
+export interface Incoming {
+  readonly subject: string
+  readonly body: Uint8Array
+  /** Names in lower case. */
+  readonly headers: Headers
+  /** Where an answer goes; null if none is expected. */
+  readonly reply: string | null
+}
+
+export interface Subscription {
+  /** No handler call happens after the promise resolves. */
+  stop(): Promise<void>
+}
+
+export interface RequestOptions {
+  readonly timeoutMs: number
+  readonly headers?: Headers
+}
+
+export interface RetainedOptions {
+  readonly name: string
+  readonly subjects: readonly string[]
+  /** Messages older than this are forgotten, milliseconds. */
+  readonly maxAgeMs: number
+}
+
+export interface Retained {
+  /**
+   * Publishes so that it is kept and seen live. Order is kept; while the server is away messages wait here and are sent again with
+   * the same id, which the server drops if it has it already. Never waits, never throws. `id` is unique per message.
+   */
+  publish(message: { subject: string; body: string; id: string }): void
+  /** Resolves when everything published so far is stored. */
+  flushed(): Promise<void>
+  /** The last message of a subject, or null. */
+  last(subject: string): Promise<string | null>
+  /** The id of the newest message that was published with one, or null: where a restarted publisher goes on. */
+  lastId(): Promise<string | null>
+}
+
+export interface LogOptions {
+  readonly name: string
+  readonly subject: string
+}
+
+export interface Log {
+  /**
+   * Appends one message whose id follows `after` ('' for the very first). Resolves once stored. The same id again resolves without storing twice; if
+   * another writer appended in between, rejects with BusError FENCED. Retries by itself while the server is away; rejects with BusError FULL
+   * when the server refuses for want of space.
+   */
+  append(message: { body: string; id: string; after: string }): Promise<void>
+  /** Everything stored, oldest first, up to what was there at the call. */
+  read(): AsyncIterable<{ body: string; id: string }>
+  /** The id of the newest message, or '' for an empty log. */
+  lastId(): Promise<string>
+}
+
+export interface LeaseOptions {
+  readonly name: string
+  readonly holder: string
+  readonly ttlMs: number
+  /** Called once if the lease is lost although it was not released. */
+  readonly onLost: () => void
+}
+
+export type LeaseResult =
+  | { readonly held: true; release(): Promise<void> }
+  /** Someone else has it: `holder` is what they called themselves. */
+  | { readonly held: false; readonly holder: string }
+
+export type BusErrorCode =
+  | 'NO_RESPONDERS'
+  | 'TIMEOUT'
+  | 'TOO_LARGE'
+  | 'FENCED'
+  | 'FULL'
+  | 'CLOSED'
+  | 'BAD_SUBJECT'
+  | 'UNREACHABLE'
+
+export class BusError extends Error {
+  readonly code: BusErrorCode
+  constructor(code: BusErrorCode, message: string) {
+    super(message)
+    this.name = 'BusError'
+    this.code = code
+  }
+}
