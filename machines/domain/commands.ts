@@ -1,0 +1,111 @@
+import type { Configuration } from './configuration.ts'
+import type { DataId } from './dataId.ts'
+import type { OverrideValue } from './pipeline.ts'
+
+/** Who asked, under which message id, and where the acknowledgements go. The message id is the key of exactly-once. */
+export interface Caller {
+  readonly identity: string
+  readonly id: string
+  readonly reply: string | null
+}
+
+/** A command as the machines hear it: decoded, checked, complete, stamped by the inbox. */
+export type Command =
+  | StartCommand
+  | ({ readonly type: 'command.enable' | 'command.disable' | 'command.standby' | 'command.exitControl' } & Asked)
+  | ({ readonly type: 'command.setLogLevel'; readonly level: number; readonly subsystem: string } & Asked)
+  | ProcessDataCommand
+  | ({ readonly type: 'command.abortJob'; readonly jobId: string } & Asked)
+  | CloseGroupCommand
+  | ({ readonly type: 'command.pause' | 'command.resume' } & Asked)
+
+export interface Asked {
+  readonly caller: Caller
+}
+
+export interface StartCommand extends Asked {
+  readonly type: 'command.start'
+  readonly configurationOverride: string
+  /** What the inbox read from the configuration's files when the command came in, or the sentence that says what is wrong with them. */
+  readonly loaded: LoadedConfiguration
+}
+
+export type LoadedConfiguration =
+  | { readonly ok: true; readonly configuration: Configuration; readonly applied: ConfigurationApplied }
+  | { readonly ok: false; readonly problem: string }
+
+/** The event configurationApplied (salobj generics): what was read. */
+export interface ConfigurationApplied {
+  /** Comma list of the files read, in order. */
+  readonly configurations: string
+  readonly version: string
+  readonly url: string
+  readonly schemaVersion: string
+  readonly otherInfo: string
+}
+
+/** The event configurationsAvailable (salobj generics): what `start` may name. */
+export interface ConfigurationsAvailable {
+  /** Comma list of override files. */
+  readonly overrides: string
+  readonly version: string
+  readonly url: string
+  readonly schemaVersion: string
+}
+
+export interface ProcessDataCommand extends Asked {
+  readonly type: 'command.processData'
+  /** Stamped by the inbox, unique for ever: the job's id, or the stem of one id per detector. */
+  readonly jobId: string
+  /** obsid given: process it. Only group given: close that group and combine it (scope group). */
+  readonly dataId: Omit<DataId, 'detector'>
+  /** One job for each; empty for one job over the whole exposure. */
+  readonly detectors: readonly number[]
+  readonly pipeline: string
+  readonly overrides: Readonly<Record<string, OverrideValue>>
+  readonly configFile: string | null
+  readonly version: string
+  /** Higher runs sooner; -9…9, 0 unless said. */
+  readonly priority: number
+  readonly after: readonly Prerequisite[]
+  readonly readiness: Readiness
+  /** Milliseconds; null for the pipeline's own. */
+  readonly timeLimitMs: number | null
+  /** How the group of this exposure closes; null leaves it as it is. */
+  readonly groupRules: GroupRules | null
+}
+
+export interface Prerequisite {
+  readonly jobId: string
+  readonly requires: 'success' | 'settled'
+}
+
+/** runNow: start whatever the data's state (DMTN-133). waitFor: until they are ingested or the time is up, then skip. skip: only if they are there now. */
+export type Readiness = { readonly policy: 'runNow' } | { readonly policy: 'waitFor'; readonly waitMs: number } | { readonly policy: 'skip' }
+
+/** The rules of one group. null means "as configured". */
+export interface GroupRules {
+  /** Close when so many different exposures have been accepted. */
+  readonly expected: number | null
+  /** Close so long after the first member, milliseconds. */
+  readonly deadlineMs: number | null
+  /** What to do when members failed or are missing. */
+  readonly policy: GatherPolicy | null
+  /** How long a closed group waits for its last members, milliseconds. */
+  readonly patienceMs: number | null
+  /** The pipeline that combines the group when it closes by itself. */
+  readonly pipeline: string | null
+}
+
+/** partial: combine what succeeded. skip: combine nothing, quietly. fail: combine nothing, and say the group failed. */
+export type GatherPolicy = 'partial' | 'skip' | 'fail'
+
+export interface CloseGroupCommand extends Asked {
+  readonly type: 'command.closeGroup'
+  readonly jobId: string
+  readonly group: string
+  /** null: the group's own, or none at all. */
+  readonly pipeline: string | null
+  readonly policy: GatherPolicy | null
+  readonly patienceMs: number | null
+}

@@ -1,0 +1,29 @@
+import type { GatherPolicy } from './commands.ts'
+import type { Pipeline } from './pipeline.ts'
+
+/** The configuration applied by `start`: the layers merged, checked, and complete. It is in the journal, so a recording explains itself. */
+export interface Configuration {
+  readonly instrument: string
+  readonly mode: 'async' | 'sync'
+  /** How many slots there are; a job takes its pipeline's share. */
+  readonly slots: number
+  /** Most jobs that may wait. */
+  readonly queueDepthMax: number
+  readonly order: 'fifo' | 'newestFirst'
+  /** Synchronous mode: what an in-progress acknowledgement promises; renewed at half of it. Milliseconds. */
+  readonly ackTimeoutMs: number
+  readonly groups: {
+    readonly policy: GatherPolicy
+    /** How long a closed group waits for its last members, milliseconds. */
+    readonly patienceMs: number
+    /** What a member accepted after the gather does. */
+    readonly late: 'regather' | 'ignore'
+    /** How long a gathered group is remembered for late members, milliseconds. */
+    readonly lingerMs: number
+    /** Combines a group that closes by itself and names no pipeline; null: the members' results are the result. */
+    readonly pipeline: string | null
+  }
+  /** Where the raw files are, e.g. `/data/{instrument}/{dayObs}/{obsid}.fits`; '' where pipelines find their own. */
+  readonly dataPath: string
+  readonly pipelines: Readonly<Record<string, Pipeline>>
+}

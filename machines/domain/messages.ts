@@ -1,0 +1,94 @@
+import type { MachineInput } from '../index.ts'
+import type { AdoptOrder, StartOrder, StopOrder } from '../ports.ts'
+import type { Announcement } from './announcements.ts'
+import type { Caller, CloseGroupCommand, Command, ConfigurationsAvailable, GatherPolicy, GroupRules, ProcessDataCommand } from './commands.ts'
+import type { Configuration } from './configuration.ts'
+import type { DataId } from './dataId.ts'
+import type { JobOutput } from '../job.ts'
+import type { ExecutorReport } from './reports.ts'
+
+/** Where an actor is: `csc`, `queue`, `job.<jobId>`, `gather.<token>`, `reply.<token>`; under `ocps.<instance>.` it is its NATS subject. */
+export type Address = string
+
+/** Every live actor of a kind, in the order they were opened. */
+export type Audience = Address | 'job.*' | 'gather.*'
+
+/** The only outlet of a machine: plain data, carried out by the engine after the step. */
+export type Emission =
+  | Announcement
+  | Order
+  /** A message to another actor. To one that is gone or never was: nothing happens. */
+  | { readonly type: 'tell'; readonly to: Audience; readonly message: Message }
+  /** A new actor; nothing happens if the address is taken. */
+  | { readonly type: 'open'; readonly address: Address; readonly input: MachineInput }
+  /** Asks to be told `actor.ended` when an actor ends; told at once if it has. */
+  | { readonly type: 'watch'; readonly address: Address }
+
+export type Order = StartOrder | StopOrder | AdoptOrder
+
+/** What an actor can be told by another one. The engine adds `at` (the entry's time) to everything it delivers. */
+export type Message =
+  | Command
+  | ExecutorReport
+  | EngineMessage
+  | QueueMessage
+  | JobMessage
+  | GatherMessage
+
+/** What the engine says about itself and about actors. */
+export type EngineMessage =
+  | {
+      readonly type: 'engine.started'
+      /** 0 real, 1 simulated. */
+      readonly simulationMode: number
+      readonly versions: { readonly ocps: string; readonly xstate: string; readonly node: string; readonly machines: string }
+      readonly available: ConfigurationsAvailable
+      /** Who runs: host, process id, durability promise; evidence for a reader of the journal. */
+      readonly host: string
+      readonly pid: number
+      readonly promise: string
+    }
+  | { readonly type: 'engine.fault'; readonly errorCode: number; readonly errorReport: string; readonly traceback: string }
+  | { readonly type: 'engine.configurationsAvailable'; readonly available: ConfigurationsAvailable }
+  | { readonly type: 'actor.ended'; readonly address: Address; readonly end: End }
+
+/** How an actor ended: by its own decision, with its output; broken, because its machine threw; or unknown, for one that never was. */
+export type End = { readonly how: 'done'; readonly output: unknown } | { readonly how: 'broken' } | { readonly how: 'unknown' }
+
+export type QueueMessage =
+  | { readonly type: 'queue.configure'; readonly configuration: Configuration }
+  | { readonly type: 'queue.open' }
+  | { readonly type: 'queue.close' }
+  | { readonly type: 'queue.clear'; readonly reason: string }
+  | { readonly type: 'queue.submit'; readonly command: ProcessDataCommand; readonly known: Known }
+  | { readonly type: 'queue.closeGroup'; readonly command: CloseGroupCommand; readonly known: Known }
+  | { readonly type: 'queue.pause' | 'queue.resume'; readonly caller: Caller }
+  | { readonly type: 'job.ready'; readonly jobId: string; readonly priority: number; readonly slots: number }
+  | { readonly type: 'job.yielded'; readonly jobId: string }
+
+/** Which of the jobs and groups a command names the registry knows, looked up when the command is delivered. */
+export type Known = Readonly<Record<Address, 'open' | 'ended' | 'unknown'>>
+
+export type JobMessage =
+  | { readonly type: 'slot.granted' }
+  | { readonly type: 'job.abort'; readonly reason: string; readonly caller: Caller | null }
+  | { readonly type: 'data.ingested'; readonly jobId: string }
+
+export type GatherMessage =
+  | { readonly type: 'member.accepted'; readonly jobId: string; readonly dataId: DataId; readonly pipeline: string; readonly rules: GroupRules | null }
+  | {
+      readonly type: 'group.close'
+      readonly caller: Caller
+      readonly jobId: string
+      readonly pipeline: string | null
+      readonly policy: GatherPolicy | null
+      readonly patienceMs: number | null
+      readonly overrides: ProcessDataCommand['overrides']
+      readonly configFile: string | null
+      readonly version: string
+      readonly priority: number
+      readonly timeLimitMs: number | null
+    }
+  | { readonly type: 'group.abandon'; readonly reason: string }
+
+export type { JobOutput }
