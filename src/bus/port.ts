@@ -127,7 +127,9 @@ export type BusErrorCode =
   | 'FULL'
   | 'CLOSED'
   | 'BAD_SUBJECT'
+  | 'BAD_HEADER'
   | 'UNREACHABLE'
+  | 'UNSUPPORTED'
 
 export class BusError extends Error {
   readonly code: BusErrorCode

@@ -1,0 +1,241 @@
+/**
+ * What the in-memory network keeps: retained streams, logs and leases, with the promises of their JetStream counterparts. Time and
+ * order come from the network.
+ */
+import { checkSize, checkSubject, matches, wireBytes } from './checks.ts'
+import type { Clock } from './memory-clock.ts'
+import {
+  BusError,
+  type Incoming,
+  type LeaseOptions,
+  type LeaseResult,
+  type Log,
+  type LogOptions,
+  type Retained,
+  type RetainedOptions,
+} from './port.ts'
+
+/** What the connections of a network share. */
+export interface Shared {
+  readonly clock: Clock
+  readonly maxPayload: number
+  readonly streams: Map<string, MemoryStream>
+  readonly logs: Map<string, MemoryLog>
+  readonly leases: Map<string, StoredLease>
+  up: boolean
+  appends: 'none' | 'FULL' | 'hold'
+  /** Runs the task after everything before it. */
+  later(task: () => void): void
+  /** As `later`, and not before the network is up. */
+  whenUp(task: () => void): void
+  /** As `whenUp`, and not while appends are held. */
+  whenAppending(task: () => void): void
+  deliver(message: Incoming): number
+}
+
+/** What the parts of one connection share. */
+export interface Connection {
+  readonly name: string
+  isClosed(): boolean
+  onClosed(handler: () => void): void
+}
+
+export interface MemoryStream {
+  keep(subject: string, body: string, id: string | null): boolean
+  last(subject: string): string | null
+  lastId(): string | null
+}
+
+export interface MemoryLog {
+  readonly entries: { body: string; id: string }[]
+  readonly ids: Set<string>
+}
+
+export interface StoredLease {
+  readonly holder: string
+  readonly token: symbol
+  expiresAt: number
+}
+
+/** As many ids as JetStream remembers in its ten minutes, generously. */
+const idsMax = 100_000
+
+/** Two renewals may fail before the lease runs out. */
+const renewalsPerLease = 3
+
+export function openMemoryRetained(shared: Shared, connection: Connection, options: RetainedOptions): Retained {
+  const existing = shared.streams.get(options.name)
+  const stream = existing ?? createStream(shared, options)
+  shared.streams.set(options.name, stream)
+  let published = 0
+  let stored = 0
+  let flushes: { target: number; resolve: () => void; reject: (error: Error) => void }[] = []
+  const closed = (): BusError => new BusError('CLOSED', `The connection ${connection.name} is closed.`)
+  connection.onClosed(() => {
+    for (const flush of flushes.splice(0)) flush.reject(closed())
+  })
+
+  return {
+    publish: ({ subject, body, id }) => {
+      if (connection.isClosed() || !isPublishable(subject, body, id)) return
+      published += 1
+      shared.whenUp(() => {
+        if (stream.keep(subject, body, id)) {
+          shared.deliver({ subject, body: new TextEncoder().encode(body), headers: { 'nats-msg-id': id }, reply: null })
+        }
+        stored += 1
+        for (const flush of flushes) if (stored >= flush.target) flush.resolve()
+        flushes = flushes.filter(flush => stored < flush.target)
+      })
+    },
+    flushed: () =>
+      new Promise((resolve, reject) => {
+        if (stored >= published) resolve()
+        else if (connection.isClosed()) reject(closed())
+        else flushes.push({ target: published, resolve, reject })
+      }),
+    last: async subject => {
+      checkSubject(subject)
+      return stream.last(subject)
+    },
+    lastId: async () => stream.lastId(),
+  }
+
+  function isPublishable(subject: string, body: string, id: string): boolean {
+    try {
+      checkSubject(subject)
+      checkSize(subject, wireBytes(body, { 'Nats-Msg-Id': id }), shared.maxPayload)
+    } catch {
+      return false
+    }
+    return options.subjects.some(pattern => matches(pattern, subject))
+  }
+}
+
+function createStream(shared: Shared, options: RetainedOptions): MemoryStream {
+  // A map remembers the order of insertion: the newest is the last one.
+  const kept = new Map<string, { body: string; id: string | null; at: number }>()
+  const ids = new Set<string>()
+  return {
+    keep: (subject, body, id) => {
+      if (!options.subjects.some(pattern => matches(pattern, subject))) return false
+      if (id !== null) {
+        if (ids.has(id)) return false
+        ids.add(id)
+        if (ids.size > idsMax) forgetOldestId()
+      }
+      kept.delete(subject)
+      kept.set(subject, { body, id, at: shared.clock.now() })
+      return true
+    },
+    last: subject => {
+      forgetOld()
+      return kept.get(subject)?.body ?? null
+    },
+    lastId: () => {
+      forgetOld()
+      return [...kept.values()].findLast(message => message.id !== null)?.id ?? null
+    },
+  }
+
+  function forgetOldestId(): void {
+    for (const oldest of ids) {
+      ids.delete(oldest)
+      return
+    }
+  }
+
+  function forgetOld(): void {
+    for (const [subject, { at }] of kept) {
+      if (shared.clock.now() - at <= options.maxAgeMs) break
+      kept.delete(subject)
+    }
+  }
+}
+
+export function openMemoryLog(shared: Shared, connection: Connection, options: LogOptions): Log {
+  checkSubject(options.subject)
+  const log = shared.logs.get(options.name) ?? { entries: [], ids: new Set() }
+  shared.logs.set(options.name, log)
+  const waiting = new Set<(error: Error) => void>()
+  const closed = (): BusError => new BusError('CLOSED', `The connection ${connection.name} is closed.`)
+  const newest = (): string => log.entries.at(-1)?.id ?? ''
+  connection.onClosed(() => {
+    for (const reject of waiting) reject(closed())
+  })
+
+  return {
+    append: async ({ body, id, after }) => {
+      if (connection.isClosed()) throw closed()
+      checkSize(
+        options.subject,
+        wireBytes(body, { 'Nats-Msg-Id': id, 'Nats-Expected-Last-Msg-Id': after }),
+        shared.maxPayload,
+      )
+      await new Promise<void>((resolve, reject) => {
+        waiting.add(reject)
+        shared.whenAppending(() => {
+          if (!waiting.delete(reject) || connection.isClosed()) return
+          const refusal = store(body, id, after)
+          if (refusal === null) resolve()
+          else reject(refusal)
+        })
+      })
+    },
+    async *read() {
+      yield* log.entries.slice()
+    },
+    lastId: async () => newest(),
+  }
+
+  function store(body: string, id: string, after: string): BusError | null {
+    if (log.ids.has(id)) return null
+    if (shared.appends === 'FULL') return new BusError('FULL', `The log ${options.name} is full; nothing was written.`)
+    if (after !== newest()) {
+      return new BusError(
+        'FENCED',
+        `Another writer has taken over ${options.name}: it is at ${newest() || 'empty'}, expected ${after || 'empty'}.`,
+      )
+    }
+    log.entries.push({ body, id })
+    log.ids.add(id)
+    return null
+  }
+}
+
+export function openMemoryLease(shared: Shared, connection: Connection, options: LeaseOptions): LeaseResult {
+  const { clock, leases } = shared
+  const current = leases.get(options.name)
+  if (current !== undefined && current.expiresAt > clock.now()) return { held: false, holder: current.holder }
+
+  const lease: StoredLease = {
+    holder: options.holder,
+    token: Symbol(options.holder),
+    expiresAt: clock.now() + options.ttlMs,
+  }
+  leases.set(options.name, lease)
+  let cancel = (): void => {}
+  schedule()
+  connection.onClosed(() => cancel())
+  return {
+    held: true,
+    release: async () => {
+      cancel()
+      if (leases.get(options.name) === lease) leases.delete(options.name)
+    },
+  }
+
+  function schedule(): void {
+    cancel = clock.after(options.ttlMs / renewalsPerLease, renew)
+  }
+
+  function renew(): void {
+    const taken = leases.get(options.name) !== lease
+    if (taken || lease.expiresAt < clock.now()) {
+      options.onLost()
+      return
+    }
+    if (shared.up) lease.expiresAt = clock.now() + options.ttlMs
+    schedule()
+  }
+}

@@ -1,0 +1,26 @@
+/**
+ * What the parts of the NATS adapter share: the connection and what happens to it. Says when the server came back, so that whoever has
+ * something unacknowledged can send it again; leaves what to send to them.
+ */
+import type { NatsConnection } from '@nats-io/transport-node'
+import type { Logger } from './logger.ts'
+import { BusError } from './port.ts'
+
+export interface Link {
+  readonly connection: NatsConnection
+  readonly log: Logger
+  /** Without credentials, for messages to people. */
+  readonly url: string
+  readonly inboxPrefix: string
+  connected(): boolean
+  /** Every time the server is back after being away. Returns how to stop hearing it. */
+  onBack(handler: () => void): () => void
+  /** Work to do before the connection closes, such as sending what waits. Bounded by the caller of close. */
+  onClosing(handler: () => Promise<void>): void
+  /** Called when the connection is gone for good. */
+  onClosed(handler: () => void): void
+}
+
+export function closedError(url: string): BusError {
+  return new BusError('CLOSED', `The connection to ${url} is closed.`)
+}

@@ -1,0 +1,219 @@
+/**
+ * Sends messages into a stream in order, many in flight, and keeps each until the server says it is stored. After a reconnection or a
+ * silence everything unacknowledged is sent again, in order, under the same ids; the server drops what it has. What a refusal means is
+ * left to the retained publisher and the log.
+ */
+import { createInbox, type MsgHdrs } from '@nats-io/transport-node'
+import type { Link } from './nats-link.ts'
+
+export interface Item {
+  readonly subject: string
+  readonly body: string
+  readonly id: string
+  readonly headers: MsgHdrs
+  /** Sent and not answered yet; more than one after a resend. */
+  copies: number
+  stored: boolean
+}
+
+export interface Refusal {
+  /** JetStream's error code, or 503 when nothing listens to the subject (JetStream is starting, off, or the stream is gone). */
+  readonly code: number
+  readonly description: string
+}
+
+export interface Policy<T extends Item> {
+  onStored(item: T): void
+  onRefused(item: T, refusal: Refusal): void
+}
+
+/** Enough to hide a round trip at tens of thousands per second, few enough to send again within a moment. */
+const inFlightMax = 1024
+const refillMin = 256
+
+/** An answer takes under a millisecond, a syncing disk may take seconds; a lost connection is noticed otherwise and at once. */
+const silenceMs = 2000
+const silenceMsMax = 16_000
+
+/** JetStream needs a moment after its server answers; asking more often only makes it busier. */
+const retryMs = 100
+
+export class Window<T extends Item> {
+  /** Sent, oldest first; stored ones are taken off the front. */
+  inFlight: T[] = []
+  /** Not yet sent, oldest first. */
+  waiting: T[] = []
+  readonly #link: Link
+  readonly #policy: Policy<T>
+  readonly #inbox: string
+  readonly #tokens = new Map<string, T>()
+  readonly #stopHearing: () => void
+  #token = 0
+  #closed = false
+  #pumpQueued = false
+  #retry: NodeJS.Timeout | null = null
+  #silence: NodeJS.Timeout | null = null
+  #silenceMs = silenceMs
+  #answered = false
+
+  constructor(link: Link, policy: Policy<T>) {
+    this.#link = link
+    this.#policy = policy
+    this.#inbox = createInbox(link.inboxPrefix)
+    link.connection.subscribe(`${this.#inbox}.*`, {
+      callback: (error, message) => {
+        if (error !== null) return
+        const token = message.subject.slice(this.#inbox.length + 1)
+        this.#hear(token, message.headers?.code === 503 ? notListening : refusalIn(message.data))
+      },
+    })
+    this.#stopHearing = link.onBack(() => {
+      // Copies sent over the old connection may never be answered.
+      this.#forgetCopies()
+      this.#sendAgain()
+    })
+  }
+
+  get size(): number {
+    return this.inFlight.length + this.waiting.length
+  }
+
+  push(item: T): void {
+    this.waiting.push(item)
+    // Not at once: publishing must never do the caller's turn harm, and one pump serves a burst.
+    if (this.#pumpQueued) return
+    this.#pumpQueued = true
+    queueMicrotask(() => {
+      this.#pumpQueued = false
+      this.#pump()
+    })
+  }
+
+  /** Everything unacknowledged goes out again after a moment; nothing new before it. */
+  retryLater(): void {
+    if (this.#closed) return
+    this.#retry ??= setTimeout(() => this.#sendAgain(), retryMs)
+  }
+
+  /** Takes an item for stored although no answer said so. */
+  markStored(item: T): void {
+    item.stored = true
+    this.#policy.onStored(item)
+    this.#settleFront()
+  }
+
+  /** Takes everything off, sent or not; later answers to it are ignored. */
+  takeAll(): T[] {
+    const all = [...this.inFlight.filter(item => !item.stored), ...this.waiting]
+    this.inFlight = []
+    this.waiting = []
+    this.#tokens.clear()
+    this.#watchSilence()
+    return all
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#stopHearing()
+    if (this.#retry !== null) clearTimeout(this.#retry)
+    if (this.#silence !== null) clearTimeout(this.#silence)
+  }
+
+  #pump(): void {
+    if (this.#closed || this.#retry !== null || !this.#link.connected()) return
+    const room = inFlightMax - this.inFlight.length
+    // Taking few at a time off the front of a long queue would cost more than sending them.
+    if (this.waiting.length === 0 || room < Math.min(refillMin, this.waiting.length)) return
+    for (const item of this.waiting.splice(0, room)) {
+      this.inFlight.push(item)
+      this.#send(item)
+    }
+    this.#watchSilence()
+  }
+
+  #sendAgain(): void {
+    if (this.#retry !== null) clearTimeout(this.#retry)
+    this.#retry = null
+    if (this.#closed || !this.#link.connected()) return
+    for (const item of this.inFlight) if (!item.stored) this.#send(item)
+    this.#watchSilence()
+    this.#pump()
+  }
+
+  #send(item: T): void {
+    this.#token += 1
+    const token = this.#token.toString(36)
+    this.#tokens.set(token, item)
+    item.copies += 1
+    this.#link.connection.publish(item.subject, item.body, { reply: `${this.#inbox}.${token}`, headers: item.headers })
+  }
+
+  #forgetCopies(): void {
+    this.#tokens.clear()
+    for (const item of this.inFlight) item.copies = 0
+  }
+
+  #hear(token: string, refusal: Refusal | null): void {
+    const item = this.#tokens.get(token)
+    if (item === undefined) return
+    this.#tokens.delete(token)
+    this.#answered = true
+    item.copies -= 1
+    if (item.stored) return
+    if (refusal === null) this.markStored(item)
+    // While a copy is unanswered it may still be stored; only the last answer decides.
+    else if (item.copies === 0) this.#policy.onRefused(item, refusal)
+  }
+
+  #settleFront(): void {
+    let settled = 0
+    while (this.inFlight[settled]?.stored === true) settled += 1
+    if (settled > 0) this.inFlight.splice(0, settled)
+    this.#pump()
+    if (this.inFlight.length === 0) this.#watchSilence()
+  }
+
+  #watchSilence(): void {
+    if (this.inFlight.length === 0) {
+      if (this.#silence !== null) clearTimeout(this.#silence)
+      this.#silence = null
+      this.#silenceMs = silenceMs
+      return
+    }
+    if (this.#silence !== null || this.#closed) return
+    this.#answered = false
+    this.#silence = setTimeout(() => this.#whenSilent(), this.#silenceMs)
+  }
+
+  #whenSilent(): void {
+    this.#silence = null
+    if (this.#answered || !this.#link.connected()) {
+      this.#silenceMs = silenceMs
+    } else {
+      const facts = { unacknowledged: this.inFlight.length, silenceMs: this.#silenceMs }
+      this.#link.log.warn(facts, `${this.#link.url} has not confirmed messages for a while; sending them again.`)
+      if (this.#silenceMs === silenceMsMax) this.#forgetCopies()
+      this.#silenceMs = Math.min(this.#silenceMs * 2, silenceMsMax)
+      this.#sendAgain()
+    }
+    this.#watchSilence()
+  }
+}
+
+const notListening: Refusal = {
+  code: 503,
+  description: 'nothing listens: JetStream is starting or off, or the stream is gone',
+}
+
+function refusalIn(data: Uint8Array): Refusal | null {
+  // An acknowledgement is {"stream":…,"seq":…}; a refusal opens with {"error":… .
+  if (data[2] !== 'e'.charCodeAt(0)) return null
+  const answer: unknown = JSON.parse(Buffer.from(data).toString())
+  if (typeof answer !== 'object' || answer === null || !('error' in answer)) return null
+  const { error } = answer
+  if (typeof error !== 'object' || error === null) return { code: 0, description: 'refused without a reason' }
+  const code = 'err_code' in error && typeof error.err_code === 'number' ? error.err_code : 0
+  const description =
+    'description' in error && typeof error.description === 'string' ? error.description : 'no reason given'
+  return { code, description }
+}

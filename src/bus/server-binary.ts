@@ -1,0 +1,142 @@
+/**
+ * Finds a nats-server to run, in the places people have one, and as a last resort unpacks Debian's package into a cache directory without
+ * needing root. Promises a path that has been run once and its version; starting it is embedded.ts's.
+ */
+import { execFile } from 'node:child_process'
+import { access, constants, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises'
+import { homedir } from 'node:os'
+import { delimiter, join } from 'node:path'
+import { promisify } from 'node:util'
+import { type Logger, silent } from './logger.ts'
+import { BusError } from './port.ts'
+
+export interface ServerBinary {
+  readonly path: string
+  /** Like `2.10.27`. */
+  readonly version: string
+}
+
+export interface FindOptions {
+  /** Where a package is unpacked; default `$XDG_CACHE_HOME/ocps/nats-server`. */
+  readonly cacheDir?: string
+  /** Directories besides PATH. Debian's is not on an ordinary user's PATH. */
+  readonly directories?: readonly string[]
+  readonly environment?: Readonly<Record<string, string | undefined>>
+  readonly log?: Logger
+}
+
+/** The oldest server the adapter was checked against. */
+const oldestVersion = '2.9.10'
+
+const usualDirectories = ['/usr/sbin', '/usr/local/bin', '/opt/homebrew/bin', '/usr/local/sbin']
+
+/** A package of four megabytes over a slow link. */
+const downloadMs = 120_000
+const versionMs = 10_000
+
+const run = promisify(execFile)
+
+/** Throws BusError UNREACHABLE with what to install. */
+export async function findServer(options: FindOptions = {}): Promise<ServerBinary> {
+  const environment = options.environment ?? process.env
+  const named = environment['NATS_SERVER_BIN']
+  if (named !== undefined && named !== '') return await runnable(named, 'NATS_SERVER_BIN')
+
+  const cacheDir =
+    options.cacheDir ?? join(environment['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'ocps', 'nats-server')
+  const unpacked = join(cacheDir, 'usr', 'sbin')
+  const onPath = (environment['PATH'] ?? '').split(delimiter).filter(directory => directory !== '')
+  const tooOld: string[] = []
+  for (const directory of [...onPath, ...(options.directories ?? usualDirectories), unpacked]) {
+    const path = join(directory, 'nats-server')
+    if (!(await isExecutable(path))) continue
+    const version = await versionOf(path).catch(() => null)
+    if (version !== null && atLeast(version, oldestVersion)) return { path, version }
+    tooOld.push(`${path} (${version ?? 'does not run'})`)
+  }
+
+  const failure = await unpackPackage(cacheDir, options.log ?? silent)
+  if (failure === null) return await runnable(join(unpacked, 'nats-server'), 'the Debian package')
+  const seen = tooOld.length === 0 ? '' : ` Found but not usable: ${tooOld.join(', ')}.`
+  throw new BusError(
+    'UNREACHABLE',
+    `There is no nats-server ${oldestVersion} or later on this machine.${seen} Install it with "brew install nats-server" or ` +
+      `"sudo apt-get install -y nats-server", or from https://github.com/nats-io/nats-server/releases and name it in NATS_SERVER_BIN; ` +
+      `or set NATS_URL to a server that runs elsewhere. (Unpacking Debian's package failed: ${failure})`,
+  )
+}
+
+/** Compares versions by their numbers; a suffix such as `-beta` is ignored. */
+export function atLeast(version: string, wanted: string): boolean {
+  const have = version.split(/[.-]/).map(Number)
+  const need = wanted.split(/[.-]/).map(Number)
+  for (let index = 0; index < 3; index += 1) {
+    const difference = (have[index] ?? 0) - (need[index] ?? 0)
+    if (difference !== 0) return difference > 0
+  }
+  return true
+}
+
+async function runnable(path: string, from: string): Promise<ServerBinary> {
+  try {
+    const version = await versionOf(path)
+    if (atLeast(version, oldestVersion)) return { path, version }
+    throw new Error(`it is version ${version}, and ${oldestVersion} or later is needed`)
+  } catch (error) {
+    throw new BusError('UNREACHABLE', `The nats-server at ${path} (from ${from}) is not usable: ${sentence(error)}`)
+  }
+}
+
+async function versionOf(path: string): Promise<string> {
+  const { stdout } = await run(path, ['--version'], { timeout: versionMs })
+  const version = /v(\d+\.\d+\.\d+\S*)/.exec(stdout)?.[1]
+  if (version === undefined) throw new Error(`"${path} --version" says ${JSON.stringify(stdout.trim())}`)
+  return version
+}
+
+async function isExecutable(path: string): Promise<boolean> {
+  return await access(path, constants.X_OK).then(
+    () => true,
+    () => false,
+  )
+}
+
+/** Returns why it failed, or null. */
+async function unpackPackage(cacheDir: string, log: Logger): Promise<string | null> {
+  if (!(await isExecutable('/usr/bin/apt-get'))) return 'apt-get is not here.'
+  log.info({ cacheDir }, `No nats-server found; unpacking Debian's package into ${cacheDir}.`)
+  await mkdir(cacheDir, { recursive: true })
+  // Unpacked aside and moved when complete: two starts at once, or a break in the middle, must not leave half a server.
+  const aside = await mkdtemp(`${cacheDir}-`)
+  try {
+    await download(aside)
+    const archive = (await readdir(aside)).find(name => name.endsWith('.deb'))
+    if (archive === undefined) return 'apt-get downloaded nothing.'
+    await run('dpkg-deb', ['-x', join(aside, archive), join(aside, 'root')], { timeout: downloadMs })
+    await mkdir(join(cacheDir, 'usr', 'sbin'), { recursive: true })
+    await rename(join(aside, 'root', 'usr', 'sbin', 'nats-server'), join(cacheDir, 'usr', 'sbin', 'nats-server'))
+    return null
+  } catch (error) {
+    return sentence(error)
+  } finally {
+    await rm(aside, { recursive: true, force: true })
+  }
+}
+
+async function download(directory: string): Promise<void> {
+  const once = async (): Promise<unknown> =>
+    await run('apt-get', ['download', 'nats-server'], { cwd: directory, timeout: downloadMs })
+  try {
+    await once()
+  } catch (error) {
+    // Package lists are missing in a fresh container; only root may fetch them.
+    if (process.getuid?.() !== 0) throw error
+    await run('apt-get', ['update'], { timeout: downloadMs })
+    await once()
+  }
+}
+
+function sentence(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error)
+  return text.trim().replaceAll(/\s*\n\s*/g, '; ')
+}
