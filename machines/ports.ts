@@ -50,6 +50,15 @@ export interface AdoptOrder {
   readonly started: boolean
 }
 
+/** The data's side as the machines know it: it says once whether the data of a job are there, and later when they come, until told to forget. */
+export interface DataSide {
+  order(order: DataOrder): void
+}
+
+export type DataOrder =
+  | { readonly type: 'data.look'; readonly jobId: string; readonly dataId: DataId }
+  | { readonly type: 'data.forget'; readonly jobId: string }
+
 /** One settled member of a group, as the machines know it; the executor makes its paths absolute in `members.json`. */
 export interface GroupMember {
   readonly dataId: DataId

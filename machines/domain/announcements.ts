@@ -11,7 +11,15 @@ import type { Refusal } from './refusals.ts'
 export type Announcement = Acknowledgement | EventAnnouncement | TelemetryAnnouncement
 
 /** salobj's acknowledgement codes (ts_xml SalRetCode). */
-export const ACK = { INPROGRESS: 301, COMPLETE: 303, NOPERM: -300, NOACK: -301, FAILED: -302, ABORTED: -303, TIMEOUT: -304 } as const
+export const ACK = {
+  INPROGRESS: 301,
+  COMPLETE: 303,
+  NOPERM: -300,
+  NOACK: -301,
+  FAILED: -302,
+  ABORTED: -303,
+  TIMEOUT: -304,
+} as const
 
 export interface Acknowledgement {
   readonly type: 'ack'
@@ -25,8 +33,8 @@ export interface AckBody {
   readonly error: 0 | 1
   /** `Done`, or a sentence that begins with `Failed: `. */
   readonly result: string
-  /** Why it was refused; null when it was not. */
-  readonly code: Refusal['code'] | null
+  /** Why it was refused, or in synchronous mode why it failed; null when all is well. */
+  readonly code: Refusal['code'] | Outcome['code'] | null
   /** Jobs this command made, in the order of its detectors. */
   readonly jobIds: readonly string[]
   /** With INPROGRESS: another acknowledgement comes within so many seconds. */
@@ -43,7 +51,11 @@ export type Event =
       readonly key: null
       readonly body: { readonly errorCode: number; readonly errorReport: string; readonly traceback: string }
     }
-  | { readonly topic: 'logLevel'; readonly key: null; readonly body: { readonly level: number; readonly subsystem: string } }
+  | {
+      readonly topic: 'logLevel'
+      readonly key: null
+      readonly body: { readonly level: number; readonly subsystem: string }
+    }
   | { readonly topic: 'simulationMode'; readonly key: null; readonly body: { readonly mode: number } }
   | { readonly topic: 'softwareVersions'; readonly key: null; readonly body: SoftwareVersions }
   | { readonly topic: 'configurationsAvailable'; readonly key: null; readonly body: ConfigurationsAvailable }
@@ -87,7 +99,12 @@ export interface JobResult {
   /** What QA thinks of the data; apart from the outcome (DMTN-133). */
   readonly verdict: string | null
   /** Milliseconds since 1970 UTC; null for what never came. */
-  readonly times: { readonly accepted: number; readonly queued: number | null; readonly started: number | null; readonly settled: number }
+  readonly times: {
+    readonly accepted: number
+    readonly queued: number | null
+    readonly started: number | null
+    readonly settled: number
+  }
 }
 
 export interface GroupState {
@@ -132,7 +149,12 @@ export interface MemberResult {
 }
 
 /** What a running job says of itself, live. */
-export type TelemetryAnnouncement = { readonly type: 'telemetry'; readonly jobId: string; readonly dataId: DataId; readonly pipeline: string } & (
+export type TelemetryAnnouncement = {
+  readonly type: 'telemetry'
+  readonly jobId: string
+  readonly dataId: DataId
+  readonly pipeline: string
+} & (
   | { readonly topic: 'metric'; readonly body: Metric }
   | { readonly topic: 'dataset'; readonly body: Dataset }
   | { readonly topic: 'progress'; readonly body: { readonly fraction: number | null; readonly note: string } }
@@ -145,9 +167,17 @@ export function complete(caller: Caller, jobIds: readonly string[] = [], result 
 }
 
 export function inProgress(caller: Caller, jobIds: readonly string[], timeoutMs: number): Acknowledgement {
-  return { type: 'ack', caller, body: { ack: ACK.INPROGRESS, error: 0, result: 'In progress', code: null, jobIds, timeout: timeoutMs / 1000 } }
+  return {
+    type: 'ack',
+    caller,
+    body: { ack: ACK.INPROGRESS, error: 0, result: 'In progress', code: null, jobIds, timeout: timeoutMs / 1000 },
+  }
 }
 
 export function refused(caller: Caller, { code, reason }: Refusal): Acknowledgement {
-  return { type: 'ack', caller, body: { ack: ACK.FAILED, error: 1, result: `Failed: ${reason}`, code, jobIds: [], timeout: 0 } }
+  return {
+    type: 'ack',
+    caller,
+    body: { ack: ACK.FAILED, error: 1, result: `Failed: ${reason}`, code, jobIds: [], timeout: 0 },
+  }
 }

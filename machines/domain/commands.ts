@@ -31,7 +31,12 @@ export interface StartCommand extends Asked {
 }
 
 export type LoadedConfiguration =
-  | { readonly ok: true; readonly configuration: Configuration; readonly applied: ConfigurationApplied }
+  | {
+      readonly ok: true
+      readonly configuration: Configuration
+      readonly applied: ConfigurationApplied
+      readonly available: ConfigurationsAvailable
+    }
   | { readonly ok: false; readonly problem: string }
 
 /** The event configurationApplied (salobj generics): what was read. */
@@ -81,7 +86,10 @@ export interface Prerequisite {
 }
 
 /** runNow: start whatever the data's state (DMTN-133). waitFor: until they are ingested or the time is up, then skip. skip: only if they are there now. */
-export type Readiness = { readonly policy: 'runNow' } | { readonly policy: 'waitFor'; readonly waitMs: number } | { readonly policy: 'skip' }
+export type Readiness =
+  | { readonly policy: 'runNow' }
+  | { readonly policy: 'waitFor'; readonly waitMs: number }
+  | { readonly policy: 'skip' }
 
 /** The rules of one group. null means "as configured". */
 export interface GroupRules {

@@ -1,10 +1,17 @@
 import type { MachineInput } from '../index.ts'
-import type { AdoptOrder, StartOrder, StopOrder } from '../ports.ts'
-import type { Announcement } from './announcements.ts'
-import type { Caller, CloseGroupCommand, Command, ConfigurationsAvailable, GatherPolicy, GroupRules, ProcessDataCommand } from './commands.ts'
+import type { DataOrder, StartOrder, StopOrder } from '../ports.ts'
+import type { AckBody, Announcement } from './announcements.ts'
+import type {
+  Caller,
+  CloseGroupCommand,
+  Command,
+  ConfigurationsAvailable,
+  GatherPolicy,
+  GroupRules,
+  ProcessDataCommand,
+} from './commands.ts'
 import type { Configuration } from './configuration.ts'
-import type { DataId } from './dataId.ts'
-import type { JobOutput } from '../job.ts'
+import { encodeToken, type DataId } from './dataId.ts'
 import type { ExecutorReport } from './reports.ts'
 
 /** Where an actor is: `csc`, `queue`, `job.<jobId>`, `gather.<token>`, `reply.<token>`; under `ocps.<instance>.` it is its NATS subject. */
@@ -24,7 +31,7 @@ export type Emission =
   /** Asks to be told `actor.ended` when an actor ends; told at once if it has. */
   | { readonly type: 'watch'; readonly address: Address }
 
-export type Order = StartOrder | StopOrder | AdoptOrder
+export type Order = StartOrder | StopOrder | DataOrder
 
 /** What an actor can be told by another one. The engine adds `at` (the entry's time) to everything it delivers. */
 export type Message =
@@ -34,6 +41,7 @@ export type Message =
   | QueueMessage
   | JobMessage
   | GatherMessage
+  | ReplyMessage
 
 /** What the engine says about itself and about actors. */
 export type EngineMessage =
@@ -41,19 +49,32 @@ export type EngineMessage =
       readonly type: 'engine.started'
       /** 0 real, 1 simulated. */
       readonly simulationMode: number
-      readonly versions: { readonly ocps: string; readonly xstate: string; readonly node: string; readonly machines: string }
+      readonly versions: {
+        readonly ocps: string
+        readonly xstate: string
+        readonly node: string
+        readonly machines: string
+      }
       readonly available: ConfigurationsAvailable
       /** Who runs: host, process id, durability promise; evidence for a reader of the journal. */
       readonly host: string
       readonly pid: number
       readonly promise: string
     }
-  | { readonly type: 'engine.fault'; readonly errorCode: number; readonly errorReport: string; readonly traceback: string }
+  | {
+      readonly type: 'engine.fault'
+      readonly errorCode: number
+      readonly errorReport: string
+      readonly traceback: string
+    }
   | { readonly type: 'engine.configurationsAvailable'; readonly available: ConfigurationsAvailable }
   | { readonly type: 'actor.ended'; readonly address: Address; readonly end: End }
 
 /** How an actor ended: by its own decision, with its output; broken, because its machine threw; or unknown, for one that never was. */
-export type End = { readonly how: 'done'; readonly output: unknown } | { readonly how: 'broken' } | { readonly how: 'unknown' }
+export type End =
+  | { readonly how: 'done'; readonly output: unknown }
+  | { readonly how: 'broken' }
+  | { readonly how: 'unknown' }
 
 export type QueueMessage =
   | { readonly type: 'queue.configure'; readonly configuration: Configuration }
@@ -63,8 +84,13 @@ export type QueueMessage =
   | { readonly type: 'queue.submit'; readonly command: ProcessDataCommand; readonly known: Known }
   | { readonly type: 'queue.closeGroup'; readonly command: CloseGroupCommand; readonly known: Known }
   | { readonly type: 'queue.pause' | 'queue.resume'; readonly caller: Caller }
+  /** A gather's own job: it counts like any other. */
+  | { readonly type: 'job.opened'; readonly jobId: string }
   | { readonly type: 'job.ready'; readonly jobId: string; readonly priority: number; readonly slots: number }
   | { readonly type: 'job.yielded'; readonly jobId: string }
+
+/** Something an actor hears: the message and the time of the journal entry it follows from, milliseconds since 1970 UTC. */
+export type Heard<M> = M & { readonly at: number }
 
 /** Which of the jobs and groups a command names the registry knows, looked up when the command is delivered. */
 export type Known = Readonly<Record<Address, 'open' | 'ended' | 'unknown'>>
@@ -72,23 +98,54 @@ export type Known = Readonly<Record<Address, 'open' | 'ended' | 'unknown'>>
 export type JobMessage =
   | { readonly type: 'slot.granted' }
   | { readonly type: 'job.abort'; readonly reason: string; readonly caller: Caller | null }
-  | { readonly type: 'data.ingested'; readonly jobId: string }
+  /** The data's side answers data.look. */
+  | { readonly type: 'data.present' | 'data.absent'; readonly jobId: string }
 
 export type GatherMessage =
-  | { readonly type: 'member.accepted'; readonly jobId: string; readonly dataId: DataId; readonly pipeline: string; readonly rules: GroupRules | null }
+  | {
+      readonly type: 'member.accepted'
+      readonly jobId: string
+      readonly dataId: DataId
+      readonly pipeline: string
+      readonly rules: GroupRules | null
+    }
   | {
       readonly type: 'group.close'
       readonly caller: Caller
-      readonly jobId: string
+      /** Synchronous mode: who answers the caller; null: the group answers at once. */
+      readonly answerTo: Address | null
       readonly pipeline: string | null
       readonly policy: GatherPolicy | null
       readonly patienceMs: number | null
-      readonly overrides: ProcessDataCommand['overrides']
-      readonly configFile: string | null
-      readonly version: string
-      readonly priority: number
-      readonly timeLimitMs: number | null
+      readonly options: GatherOptions | null
+      readonly configuration: Configuration
     }
   | { readonly type: 'group.abandon'; readonly reason: string }
 
-export type { JobOutput }
+/** What the closing command said about the gather job. */
+export type GatherOptions = Pick<ProcessDataCommand, 'overrides' | 'configFile' | 'version' | 'timeLimitMs'>
+
+export type ReplyMessage =
+  | { readonly type: 'reply.await'; readonly address: Address }
+  /** A group's answer: what the reply says at last. */
+  | { readonly type: 'reply.finish'; readonly body: AckBody }
+
+export function tell(to: Audience, message: Message): Emission {
+  return { type: 'tell', to, message }
+}
+
+export function watch(address: Address): Emission {
+  return { type: 'watch', address }
+}
+
+export function jobAddress(jobId: string): Address {
+  return `job.${jobId}`
+}
+
+export function gatherAddress(group: string): Address {
+  return `gather.${encodeToken(group)}`
+}
+
+export function replyAddress(caller: Caller): Address {
+  return `reply.${encodeToken(caller.id)}`
+}

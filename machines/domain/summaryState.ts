@@ -30,7 +30,9 @@ export function transitionChain(
   const chain: { command: TransitionCommand; reaches: SummaryState }[] = []
   for (let at = LIFECYCLE.indexOf(from), state: SummaryState = from; at !== goal; ) {
     const up = at < goal
-    const command: TransitionCommand | undefined = up ? (UP as Partial<Record<SummaryState, TransitionCommand>>)[state] : (DOWN as Partial<Record<SummaryState, TransitionCommand>>)[state]
+    const command: TransitionCommand | undefined = up
+      ? (UP as Partial<Record<SummaryState, TransitionCommand>>)[state]
+      : (DOWN as Partial<Record<SummaryState, TransitionCommand>>)[state]
     at += up ? 1 : -1
     const reaches = LIFECYCLE[at]
     if (command === undefined || reaches === undefined) return null

@@ -1,0 +1,299 @@
+import { assign, emit, enqueueActions, setup } from 'xstate'
+import { complete, refused, type Event, type EventAnnouncement } from './domain/announcements.ts'
+import type {
+  Asked,
+  Caller,
+  Command,
+  ConfigurationApplied,
+  ConfigurationsAvailable,
+  StartCommand,
+} from './domain/commands.ts'
+import { jobAddress, tell, type Emission, type EngineMessage, type Heard, type Known } from './domain/messages.ts'
+import type { Refusal } from './domain/refusals.ts'
+import { SUMMARY_STATE, type SummaryState } from './domain/summaryState.ts'
+
+/*
+ * The commandable SAL component: one per instance, salobj's lifecycle exactly (salobj base_csc.py). It answers the lifecycle commands,
+ * passes the others on when ENABLED, and refuses what the state does not allow with a sentence that names command and state.
+ *
+ *     standby  --start if the configuration is valid--> disabled      disabled --enable-------> enabled
+ *     enabled  --disable------------------------------> disabled      disabled --standby------> standby
+ *     standby  --exitControl--------------------------> offline       fault    --standby------> standby
+ *     standby, disabled, enabled --engine.fault-------> fault         offline  --engine.started--> standby
+ *     enabled  --processData, closeGroup, pause, resume--> (to the queue)     enabled --abortJob--> (to the job, if it is open)
+ *     any      --setLogLevel, engine.started, engine.configurationsAvailable--> (says so)
+ *     any other command in any state: refused, nothing changes. A second fault in fault: the first one counts.
+ *
+ * disable: running jobs go on, queued jobs are held.  standby: everything still open is aborted, each with its result.
+ */
+
+export interface CscInput {
+  readonly kind: 'csc'
+  /** The name on the wire, e.g. LATISS. */
+  readonly instance: string
+}
+
+export interface CscContext {
+  readonly instance: string
+  readonly logLevel: number
+  readonly errorCode: number
+  readonly errorReport: string
+  readonly applied: ConfigurationApplied | null
+}
+
+export type CscEvent = Heard<(Command & { readonly known: Known }) | EngineMessage>
+
+// Python's number for INFO, as salobj uses it.
+const INFO = 20
+
+const toCaller = ({ event }: { event: Asked }) => ({ caller: event.caller })
+const present = (state: SummaryState) => ({
+  type: 'announcePresence' as const,
+  params: ({ event }: { event: Started }) => ({ started: event, state }),
+})
+const arrive = (state: SummaryState) => ({ type: 'announceState' as const, params: { state } })
+const refuseIn = (state: SummaryState) => ({
+  guard: {
+    type: 'isBoundToState' as const,
+    params: ({ event }: { event: { type: string } }) => ({ command: event.type }),
+  },
+  actions: {
+    type: 'refuseInState' as const,
+    params: ({ event }: { event: Asked & { type: string } }) => ({ caller: event.caller, command: event.type, state }),
+  },
+})
+
+export const csc = setup({
+  types: { context: {} as CscContext, events: {} as CscEvent, input: {} as CscInput, emitted: {} as Emission },
+  guards: {
+    isConfigurationValid: (_, params: { loaded: StartCommand['loaded'] }) => params.loaded.ok,
+    isNewLogLevel: ({ context }, params: { level: number }) => params.level !== context.logLevel,
+    isBoundToState: (_, params: { command: string }) => params.command !== 'command.setLogLevel',
+    isJobOpen: (_, params: { jobId: string; known: Known }) => params.known[jobAddress(params.jobId)] === 'open',
+  },
+  actions: {
+    announcePresence: enqueueActions(
+      ({ context, enqueue }, { started, state }: { started: Started; state: SummaryState }) => {
+        for (const event of presence(context, started, state)) enqueue.emit(say(event))
+      },
+    ),
+    announceState: emit((_, params: { state: SummaryState }) => say(stateEvent(params.state))),
+    announceAvailable: emit((_, params: { available: ConfigurationsAvailable }) =>
+      say({ topic: 'configurationsAvailable', key: null, body: params.available }),
+    ),
+    announceError: emit(({ context }, params: { traceback: string }) => say(errorEvent(context, params.traceback))),
+    recordError: assign((_, { errorCode, errorReport }: { errorCode: number; errorReport: string }) => ({
+      errorCode,
+      errorReport,
+    })),
+    acknowledge: emit((_, params: { caller: Caller }) => complete(params.caller)),
+    applyConfiguration: enqueueActions(({ enqueue }, { loaded }: { loaded: StartCommand['loaded'] }) => {
+      if (!loaded.ok) return
+      enqueue.assign({ applied: loaded.applied })
+      enqueue.emit(say({ topic: 'configurationsAvailable', key: null, body: loaded.available }))
+      enqueue.emit(say({ topic: 'configurationApplied', key: null, body: loaded.applied }))
+      enqueue.emit(tell('queue', { type: 'queue.configure', configuration: loaded.configuration }))
+    }),
+    refuseConfiguration: emit((_, { caller, loaded }: { caller: Caller; loaded: StartCommand['loaded'] }) =>
+      refused(caller, { code: 'CONFIGURATION_INVALID', reason: loaded.ok ? '' : loaded.problem }),
+    ),
+    refuseInState: emit(({ context }, params: { caller: Caller; command: string; state: SummaryState }) =>
+      refused(params.caller, { code: 'WRONG_STATE', reason: notAllowed(params.command, params.state, context) }),
+    ),
+    refuseAbort: emit((_, params: { jobId: string; caller: Caller; known: Known }) =>
+      refused(params.caller, notOpen(params.jobId, params.known)),
+    ),
+    setLogLevel: assign((_, { level }: { level: number }) => ({ logLevel: level })),
+    announceLogLevel: emit(({ context }) =>
+      say({ topic: 'logLevel', key: null, body: { level: context.logLevel, subsystem: '' } }),
+    ),
+    openQueue: emit(tell('queue', { type: 'queue.open' })),
+    closeQueue: emit(tell('queue', { type: 'queue.close' })),
+    abortEverything: emit(tell('queue', { type: 'queue.clear', reason: 'the CSC went to STANDBY' })),
+    passToQueue: emit((_, params: Parameters<typeof forQueue>[0]) => tell('queue', forQueue(params))),
+    passToJob: emit((_, { jobId, caller }: { jobId: string; caller: Caller }) =>
+      tell(jobAddress(jobId), { type: 'job.abort', reason: `aborted by ${caller.identity}`, caller }),
+    ),
+  },
+}).createMachine({
+  id: 'csc',
+  context: ({ input }) => ({ instance: input.instance, logLevel: INFO, errorCode: 0, errorReport: '', applied: null }),
+  initial: 'standby',
+  on: {
+    'command.setLogLevel': [
+      {
+        guard: { type: 'isNewLogLevel', params: ({ event }) => ({ level: event.level }) },
+        actions: [
+          { type: 'setLogLevel', params: ({ event }) => ({ level: event.level }) },
+          'announceLogLevel',
+          { type: 'acknowledge', params: toCaller },
+        ],
+      },
+      { actions: { type: 'acknowledge', params: toCaller } },
+    ],
+    'engine.configurationsAvailable': { actions: { type: 'announceAvailable', params: ({ event }) => event } },
+    'engine.fault': {
+      target: '.fault',
+      actions: [
+        { type: 'recordError', params: ({ event }) => event },
+        { type: 'announceError', params: ({ event }) => event },
+        arrive('FAULT'),
+      ],
+    },
+  },
+  states: {
+    standby: {
+      on: {
+        'engine.started': { actions: present('STANDBY') },
+        'command.start': [
+          {
+            guard: { type: 'isConfigurationValid', params: ({ event }) => event },
+            target: 'disabled',
+            actions: [
+              { type: 'applyConfiguration', params: ({ event }) => event },
+              arrive('DISABLED'),
+              { type: 'acknowledge', params: toCaller },
+            ],
+          },
+          { actions: { type: 'refuseConfiguration', params: ({ event }) => event } },
+        ],
+        'command.exitControl': {
+          target: 'offline',
+          actions: [arrive('OFFLINE'), { type: 'acknowledge', params: toCaller }],
+        },
+        'command.*': refuseIn('STANDBY'),
+      },
+    },
+    disabled: {
+      on: {
+        'engine.started': { actions: present('DISABLED') },
+        'command.enable': {
+          target: 'enabled',
+          actions: [arrive('ENABLED'), { type: 'acknowledge', params: toCaller }, 'openQueue'],
+        },
+        'command.standby': {
+          target: 'standby',
+          actions: [arrive('STANDBY'), { type: 'acknowledge', params: toCaller }, 'abortEverything'],
+        },
+        'command.*': refuseIn('DISABLED'),
+      },
+    },
+    enabled: {
+      on: {
+        'engine.started': { actions: present('ENABLED') },
+        'command.disable': {
+          target: 'disabled',
+          actions: ['closeQueue', arrive('DISABLED'), { type: 'acknowledge', params: toCaller }],
+        },
+        'command.processData': { actions: { type: 'passToQueue', params: ({ event }) => event } },
+        'command.closeGroup': { actions: { type: 'passToQueue', params: ({ event }) => event } },
+        'command.pause': { actions: { type: 'passToQueue', params: ({ event }) => event } },
+        'command.resume': { actions: { type: 'passToQueue', params: ({ event }) => event } },
+        'command.abortJob': [
+          {
+            guard: { type: 'isJobOpen', params: ({ event }) => event },
+            actions: { type: 'passToJob', params: ({ event }) => event },
+          },
+          { actions: { type: 'refuseAbort', params: ({ event }) => event } },
+        ],
+        'command.*': refuseIn('ENABLED'),
+      },
+    },
+    fault: {
+      entry: 'closeQueue',
+      on: {
+        'engine.started': { actions: present('FAULT') },
+        'engine.fault': {},
+        'command.standby': {
+          target: 'standby',
+          actions: [
+            { type: 'recordError', params: { errorCode: 0, errorReport: '' } },
+            arrive('STANDBY'),
+            { type: 'announceError', params: { traceback: '' } },
+            { type: 'acknowledge', params: toCaller },
+            'abortEverything',
+          ],
+        },
+        'command.*': refuseIn('FAULT'),
+      },
+    },
+    offline: {
+      on: {
+        // That process has ended; the next one begins where every CSC begins.
+        'engine.started': { target: 'standby', actions: present('STANDBY') },
+        'engine.fault': {},
+        'command.*': refuseIn('OFFLINE'),
+      },
+    },
+  },
+})
+
+type Started = Extract<EngineMessage, { type: 'engine.started' }>
+
+function say(event: Event): EventAnnouncement {
+  return { type: 'event', ...event }
+}
+
+/** What a CSC says of itself when its process begins, in salobj's order (base_csc.py start_phase2). */
+function presence(context: CscContext, started: Started, state: SummaryState): Event[] {
+  const { ocps, xstate, node, machines } = started.versions
+  return [
+    { topic: 'logLevel', key: null, body: { level: context.logLevel, subsystem: '' } },
+    { topic: 'simulationMode', key: null, body: { mode: started.simulationMode } },
+    {
+      topic: 'softwareVersions',
+      key: null,
+      body: {
+        salVersion: '',
+        xmlVersion: '',
+        cscVersion: ocps,
+        subsystemVersions: `machines=${machines},xstate=${xstate},node=${node}`,
+      },
+    },
+    stateEvent(state),
+    errorEvent(context, ''),
+    { topic: 'configurationsAvailable', key: null, body: started.available },
+  ]
+}
+
+function stateEvent(state: SummaryState): Event {
+  return { topic: 'summaryState', key: null, body: { summaryState: SUMMARY_STATE[state] } }
+}
+
+function errorEvent({ errorCode, errorReport }: CscContext, traceback: string): Event {
+  return { topic: 'errorCode', key: null, body: { errorCode, errorReport, traceback } }
+}
+
+function forQueue(
+  event: Extract<CscEvent, { type: 'command.processData' | 'command.closeGroup' | 'command.pause' | 'command.resume' }>,
+) {
+  switch (event.type) {
+    case 'command.processData':
+      return { type: 'queue.submit', command: event, known: event.known } as const
+    case 'command.closeGroup':
+      return { type: 'queue.closeGroup', command: event, known: event.known } as const
+    case 'command.pause':
+      return { type: 'queue.pause', caller: event.caller } as const
+    case 'command.resume':
+      return { type: 'queue.resume', caller: event.caller } as const
+  }
+}
+
+const ALLOWED: Record<SummaryState, string> = {
+  STANDBY: 'send start to go to DISABLED, or exitControl to end',
+  DISABLED: 'send enable to go to ENABLED, or standby to go back to STANDBY',
+  ENABLED: 'send disable first to leave ENABLED',
+  FAULT: 'find the cause, then send standby to recover',
+  OFFLINE: 'the process is ending; start it again',
+}
+
+function notAllowed(command: string, state: SummaryState, { errorCode, errorReport }: CscContext): string {
+  const fault = state === 'FAULT' ? ` (error ${errorCode}: ${errorReport})` : ''
+  return `${command.slice('command.'.length)} is not allowed in state ${state}${fault}; ${ALLOWED[state]}`
+}
+
+function notOpen(jobId: string, known: Known): Refusal {
+  return known[jobAddress(jobId)] === 'ended'
+    ? { code: 'ALREADY_SETTLED', reason: `job ${jobId} has ended already; \`ocps job ${jobId}\` shows how` }
+    : { code: 'UNKNOWN_JOB', reason: `no job ${jobId} is known here; \`ocps jobs\` lists those that are open` }
+}

@@ -1,0 +1,529 @@
+import { assign, emit, enqueueActions, setup } from 'xstate'
+import { complete, type JobResult, type JobState, type TelemetryAnnouncement } from './domain/announcements.ts'
+import type { Caller, Prerequisite, ProcessDataCommand } from './domain/commands.ts'
+import type { DataId } from './domain/dataId.ts'
+import { invariant } from './domain/invariant.ts'
+import {
+  jobAddress,
+  tell,
+  watch,
+  type Address,
+  type Emission,
+  type End,
+  type EngineMessage,
+  type Heard,
+  type JobMessage,
+} from './domain/messages.ts'
+import type { Outcome, OutcomeCode } from './domain/outcome.ts'
+import type { Pipeline, RetryClass } from './domain/pipeline.ts'
+import type { Dataset, ExecutorReport, Metric } from './domain/reports.ts'
+import type { GroupMember, StartOrder } from './ports.ts'
+
+/*
+ * One pipeline over one dataId: waits for what it needs, runs, and settles exactly once with a true outcome.
+ *
+ *     arriving   --(nothing to wait for)--> queued     --(prerequisites)--> awaitingJobs     --(else)--> awaitingData
+ *     awaitingJobs --actor.ended, the last one--> queued or awaitingData     --actor.ended short of what is required--> settled (skipped)
+ *     awaitingData --data.present--> queued            --data.absent, after patience--> settled (skipped)
+ *     queued     --slot.granted--> starting            starting --executor.started--> running
+ *     starting, running --executor.exited, executor.startFailed, executor.lost--> judged
+ *     starting, running --job.abort, after timeLimit--> stopping
+ *     stopping   --executor.exited, executor.startFailed, executor.lost--> judged
+ *     judged     --(retriable and attempts left)--> backingOff --after backoff--> queued        judged --(else)--> settled
+ *     awaitingJobs, awaitingData, queued, backingOff --job.abort--> settled (aborted)
+ *     starting, running, stopping --executor.metric, dataset, progress, verdict, badReport--> (says so)
+ *
+ * The first reason wins: whoever decides to stop a job writes its outcome, everyone after only adds what the process used. A report of
+ * an earlier attempt is not heard.
+ */
+
+export interface JobInput {
+  readonly kind: 'job'
+  readonly instance: string
+  readonly jobId: string
+  readonly commandId: string
+  readonly dataId: DataId
+  readonly pipeline: Pipeline
+  readonly overrides: ProcessDataCommand['overrides']
+  readonly configFile: string | null
+  readonly version: string
+  readonly priority: number
+  readonly after: readonly Prerequisite[]
+  readonly readiness: ProcessDataCommand['readiness']
+  readonly timeLimitMs: number
+  /** What a gather job combines; null for every other job. */
+  readonly members: readonly GroupMember[] | null
+}
+
+export interface JobContext extends Omit<JobInput, 'kind' | 'after'> {
+  /** Prerequisites that have not ended. */
+  readonly awaited: readonly Prerequisite[]
+  readonly attempt: number
+  /** Lines of the reports file heard in this attempt; an adopting executor goes on from there. */
+  readonly reportsHeard: number
+  readonly metrics: readonly Metric[]
+  readonly datasets: readonly Dataset[]
+  readonly verdict: string | null
+  /** Written by the first reason to end; null until there is one. */
+  readonly outcome: Outcome | null
+  readonly retryClass: RetryClass | null
+  readonly times: {
+    readonly accepted: number
+    readonly queued: number | null
+    readonly started: number | null
+    readonly settled: number
+  }
+}
+
+/** What is left of a job when it has settled: for its group, for those who waited for it, for the answer to the command. */
+export interface JobOutput {
+  readonly jobId: string
+  readonly outcome: Outcome
+  readonly metrics: readonly Metric[]
+  readonly datasets: readonly Dataset[]
+  readonly verdict: string | null
+}
+
+type ActorEnded = Extract<EngineMessage, { type: 'actor.ended' }>
+type Exited = Extract<ExecutorReport, { type: 'executor.exited' }>
+type Telling = Extract<ExecutorReport, { type: `executor.${TelemetryAnnouncement['topic']}` }>
+type Reason = Pick<Outcome, 'kind' | 'code' | 'message'>
+
+export type JobEvent = Heard<JobMessage | ExecutorReport | ActorEnded>
+
+// A result is one message on the wire; with these it stays under NATS's 1 MiB even when names are long. What is over is in telemetry.
+const RESULT_METRICS_MAX = 1_000
+const RESULT_DATASETS_MAX = 1_000
+
+// The data's side answers from memory and one look at a file; five seconds mean it is not there to answer.
+const LOOK_MS = 5_000
+
+// Everything the engine delivers carries the time of its entry; the moment of creation has it in the input.
+const atTime = ({ event }: { event: object }) => ({ at: timeOf(event) })
+const ifCurrent = { type: 'isThisAttempt' as const, params: ({ event }: { event: { attempt: number } }) => event }
+const whole = <E extends object>({ event }: { event: E }): E => event
+const abort = [
+  { type: 'settleAbort' as const, params: ({ event }: { event: { reason: string } }) => event },
+  { type: 'acknowledge' as const, params: ({ event }: { event: { caller: Caller | null } }) => event },
+]
+const report = {
+  guard: ifCurrent,
+  actions: [
+    { type: 'keepReport' as const, params: ({ event }: { event: Telling }) => event },
+    { type: 'announceReport' as const, params: ({ event }: { event: Telling }) => event },
+  ],
+}
+const reports = {
+  'executor.metric': report,
+  'executor.dataset': report,
+  'executor.progress': report,
+  'executor.verdict': report,
+  'executor.badReport': report,
+}
+const state = (name: JobState['state'], note = '') => ({ type: 'announceState' as const, params: { name, note } })
+
+export const job = setup({
+  types: {
+    context: {} as JobContext,
+    events: {} as JobEvent,
+    input: {} as JobInput & { readonly at: number },
+    output: {} as JobOutput,
+    emitted: {} as Emission,
+  },
+  delays: {
+    timeLimit: ({ context }) => context.timeLimitMs,
+    // Doubled with every attempt: 1, 2, 4… times the pipeline's backoff.
+    backoff: ({ context }) => context.pipeline.retries.backoffMs * 2 ** (context.attempt - 1),
+    patience: ({ context }) => (context.readiness.policy === 'waitFor' ? context.readiness.waitMs : LOOK_MS),
+  },
+  guards: {
+    isThisAttempt: ({ context }, { attempt }: { attempt: number }) => attempt === context.attempt,
+    isReady: ({ context }) => context.awaited.length === 0 && context.readiness.policy === 'runNow',
+    isAwaitingJobs: ({ context }) => context.awaited.length > 0,
+    isShort: ({ context }, { address, end }: ActorEnded) => fallsShort(context, address, end),
+    isLast: ({ context }) => context.awaited.length === 1,
+    isLastAndRunNow: ({ context }) => context.awaited.length === 1 && context.readiness.policy === 'runNow',
+    isUnwilling: ({ context }) => context.readiness.policy === 'skip',
+    isRetriable: ({ context: { retryClass, attempt, pipeline } }) =>
+      retryClass !== null && attempt < pipeline.retries.attemptsMax && pipeline.retries.on.includes(retryClass),
+  },
+  actions: {
+    watchPrerequisites: enqueueActions(({ context, enqueue }) => {
+      for (const { jobId } of context.awaited) enqueue.emit(watch(jobAddress(jobId)))
+    }),
+    takePrerequisite: assign(({ context }, { address }: ActorEnded) => ({
+      awaited: context.awaited.filter(({ jobId }) => jobAddress(jobId) !== address),
+    })),
+    lookForData: emit(({ context: { jobId, dataId } }) => ({ type: 'data.look', jobId, dataId })),
+    forgetData: emit(({ context: { jobId } }) => ({ type: 'data.forget', jobId })),
+    markQueued: assign(({ context }, { at }: { at: number }) => ({
+      times: { ...context.times, queued: context.times.queued ?? at },
+    })),
+    askForSlot: emit(({ context: { jobId, priority, pipeline } }) =>
+      tell('queue', { type: 'job.ready', jobId, priority, slots: pipeline.slots }),
+    ),
+    yieldSlot: emit(({ context }) => tell('queue', { type: 'job.yielded', jobId: context.jobId })),
+    orderStart: emit(({ context }) => startOrder(context)),
+    orderStop: emit(({ context: { jobId, attempt, pipeline } }) => ({
+      type: 'executor.stop',
+      jobId,
+      attempt,
+      graceMs: pipeline.graceMs,
+    })),
+    markStarted: assign(({ context }, { at }: { at: number }) => ({
+      times: { ...context.times, started: context.times.started ?? at },
+    })),
+    keepReport: assign(({ context }, report: Telling) => kept(context, report)),
+    announceReport: emit(({ context }, report: Telling) => telemetry(context, report)),
+    announceState: emit(({ context }, { name, note }: { name: JobState['state']; note: string }) =>
+      stateEvent(context, name, note),
+    ),
+    announceResult: emit(
+      ({ context }): Emission => ({ type: 'event', topic: 'jobResult', key: context.jobId, body: result(context) }),
+    ),
+    skipForJob: assign((_, { address, end }: ActorEnded) => ({
+      outcome: ending({
+        kind: 'skipped',
+        code: 'PREREQUISITE_FAILED',
+        message: `it was to run after the success of ${address.replace('.', ' ')}, which ${howEnded(end)}`,
+      }),
+    })),
+    skipForData: assign(({ context }) => ({
+      outcome: ending({
+        kind: 'skipped',
+        code: 'DATA_NOT_READY',
+        message: `${dataName(context.dataId)} ${context.readiness.policy === 'waitFor' ? `was not ingested within ${context.readiness.waitMs / 1000} s` : 'is not ingested'}`,
+      }),
+    })),
+    settleAbort: assign((_, { reason }: { reason: string }) => ({
+      outcome: ending({ kind: 'aborted', code: 'ABORTED', message: `the job was stopped: ${reason}` }),
+    })),
+    acknowledge: enqueueActions(({ enqueue }, { caller }: { caller: Caller | null }) => {
+      if (caller) enqueue.emit(complete(caller))
+    }),
+    settleTimeLimit: assign(({ context: { pipeline, timeLimitMs } }) => ({
+      outcome: ending({
+        kind: 'timedOut',
+        code: 'TIME_LIMIT',
+        message: `${pipeline.name} ran longer than its time limit of ${timeLimitMs / 1000} s and was stopped`,
+      }),
+      retryClass: 'timedOut' as const,
+    })),
+    takeExit: assign(({ context }, exited: Exited) =>
+      context.outcome ? { outcome: ending(context.outcome, exited) } : byItself(context, exited),
+    ),
+    takeStartFailure: assign(({ context }, { code, reason }: { code: OutcomeCode; reason: string }) =>
+      context.outcome
+        ? {}
+        : { outcome: ending({ kind: 'failed', code, message: reason }), retryClass: 'startFailed' as const },
+    ),
+    takeLoss: assign(({ context }, { reason }: { reason: string }) =>
+      context.outcome
+        ? {}
+        : { outcome: ending({ kind: 'lost', code: 'LOST', message: reason }), retryClass: 'lost' as const },
+    ),
+    beginAttempt: assign(({ context }) => ({
+      ...{
+        attempt: context.attempt + 1,
+        reportsHeard: 0,
+        metrics: [],
+        datasets: [],
+        verdict: null,
+        outcome: null,
+        retryClass: null,
+      },
+    })),
+    markSettled: assign(({ context }, { at }: { at: number }) => ({ times: { ...context.times, settled: at } })),
+  },
+}).createMachine({
+  id: 'job',
+  context: ({ input: { kind: _kind, after, at, ...rest } }) => ({
+    ...rest,
+    ...{
+      awaited: after,
+      attempt: 1,
+      reportsHeard: 0,
+      metrics: [],
+      datasets: [],
+      verdict: null,
+      outcome: null,
+      retryClass: null,
+    },
+    times: { accepted: at, queued: null, started: null, settled: 0 },
+  }),
+  initial: 'arriving',
+  states: {
+    arriving: {
+      always: [
+        { guard: 'isReady', target: 'queued' },
+        { guard: 'isAwaitingJobs', target: 'held.awaitingJobs' },
+        { target: 'held.awaitingData' },
+      ],
+    },
+    held: {
+      initial: 'awaitingJobs',
+      on: { 'job.abort': { target: 'settled', actions: abort } },
+      states: {
+        awaitingJobs: {
+          entry: ['watchPrerequisites', state('held', 'waiting for other jobs')],
+          on: {
+            'actor.ended': [
+              {
+                guard: { type: 'isShort', params: whole },
+                target: '#job.settled',
+                actions: { type: 'skipForJob', params: whole },
+              },
+              { guard: 'isLastAndRunNow', target: '#job.queued', actions: { type: 'takePrerequisite', params: whole } },
+              { guard: 'isLast', target: 'awaitingData', actions: { type: 'takePrerequisite', params: whole } },
+              { actions: { type: 'takePrerequisite', params: whole } },
+            ],
+          },
+        },
+        awaitingData: {
+          entry: ['lookForData', state('held', 'waiting for the data to be ingested')],
+          exit: 'forgetData',
+          after: { patience: { target: '#job.settled', actions: 'skipForData' } },
+          on: {
+            'data.present': '#job.queued',
+            'data.absent': { guard: 'isUnwilling', target: '#job.settled', actions: 'skipForData' },
+          },
+        },
+      },
+    },
+    queued: {
+      entry: [{ type: 'markQueued', params: atTime }, 'askForSlot', state('queued')],
+      on: { 'slot.granted': 'active', 'job.abort': { target: 'settled', actions: abort } },
+    },
+    active: {
+      initial: 'starting',
+      entry: 'orderStart',
+      after: { timeLimit: { target: 'stopping', actions: 'settleTimeLimit' } },
+      on: {
+        ...reports,
+        'job.abort': { target: 'stopping', actions: abort },
+        'executor.exited': { guard: ifCurrent, target: 'judged', actions: { type: 'takeExit', params: whole } },
+        'executor.lost': { guard: ifCurrent, target: 'judged', actions: { type: 'takeLoss', params: whole } },
+        'executor.startFailed': {
+          guard: ifCurrent,
+          target: 'judged',
+          actions: { type: 'takeStartFailure', params: whole },
+        },
+      },
+      states: {
+        starting: {
+          on: {
+            'executor.started': {
+              guard: ifCurrent,
+              target: 'running',
+              actions: { type: 'markStarted', params: atTime },
+            },
+          },
+        },
+        running: { entry: state('running') },
+      },
+    },
+    stopping: {
+      entry: ['orderStop', state('stopping')],
+      on: {
+        ...reports,
+        'job.abort': { actions: { type: 'acknowledge', params: whole } },
+        'executor.started': { guard: ifCurrent, actions: { type: 'markStarted', params: atTime } },
+        'executor.exited': { guard: ifCurrent, target: 'judged', actions: { type: 'takeExit', params: whole } },
+        'executor.lost': { guard: ifCurrent, target: 'judged', actions: { type: 'takeLoss', params: whole } },
+        'executor.startFailed': {
+          guard: ifCurrent,
+          target: 'judged',
+          actions: { type: 'takeStartFailure', params: whole },
+        },
+      },
+    },
+    judged: { always: [{ guard: 'isRetriable', target: 'backingOff' }, { target: 'settled' }] },
+    backingOff: {
+      entry: ['yieldSlot', state('backingOff')],
+      after: { backoff: { target: 'queued', actions: 'beginAttempt' } },
+      // The outcome of the failed attempt gives way: what ends the job is the abort.
+      on: { 'job.abort': { target: 'settled', actions: abort } },
+    },
+    settled: {
+      type: 'final',
+      entry: [{ type: 'markSettled', params: atTime }, 'announceResult', state('settled')],
+    },
+  },
+  output: ({ context }) => ({
+    jobId: context.jobId,
+    outcome: settledOutcome(context),
+    metrics: context.metrics,
+    datasets: context.datasets,
+    verdict: context.verdict,
+  }),
+})
+
+function timeOf(event: object): number {
+  if ('at' in event && typeof event.at === 'number') return event.at
+  if ('input' in event) return (event.input as JobInput & { at: number }).at
+  throw new Error('invariant: an event without the time of its entry')
+}
+
+function settledOutcome({ jobId, outcome }: JobContext): Outcome {
+  invariant(outcome, `job ${jobId} settled without an outcome`)
+  return outcome
+}
+
+function ending(reason: Reason, exit?: Pick<Exited, 'exitCode' | 'signal' | 'usage'>): Outcome {
+  return { ...reason, exitCode: exit?.exitCode ?? null, signal: exit?.signal ?? null, usage: exit?.usage ?? null }
+}
+
+/** The process ended and nobody had told it to. */
+function byItself({ pipeline }: JobContext, exited: Exited): Pick<JobContext, 'outcome' | 'retryClass'> {
+  const { exitCode, signal, usage, stderrTail } = exited
+  const last = lastLine(stderrTail)
+  const exit = { exitCode, signal, usage }
+  if (exitCode === 0)
+    return {
+      outcome: ending({ kind: 'succeeded', code: 'OK', message: `${pipeline.name} succeeded` }, exit),
+      retryClass: null,
+    }
+  const how = exitCode === null ? `was ended by ${signal}` : `failed with exit code ${exitCode}`
+  return {
+    outcome: ending(
+      {
+        kind: 'failed',
+        code: exitCode === null ? 'SIGNAL' : 'EXIT_CODE',
+        message: `${pipeline.name} ${how}${last && `: ${last}`}`,
+      },
+      exit,
+    ),
+    retryClass: exitCode ?? 'signal',
+  }
+}
+
+// Programs say what went wrong in their last line; more of it is in the job's stderr file.
+const LAST_LINE_MAX = 500
+
+function lastLine(text: string): string {
+  return text.trimEnd().split('\n').at(-1)?.trim().slice(0, LAST_LINE_MAX) ?? ''
+}
+
+function kept(context: JobContext, report: Telling): Partial<JobContext> {
+  const reportsHeard = context.reportsHeard + 1
+  switch (report.type) {
+    case 'executor.metric': {
+      const { metric, value, unit } = report
+      return {
+        reportsHeard,
+        metrics: latest(context.metrics, { metric, value, unit }, one => one.metric === metric, RESULT_METRICS_MAX),
+      }
+    }
+    case 'executor.dataset': {
+      const { dataset, path, mime } = report
+      return {
+        reportsHeard,
+        datasets: latest(
+          context.datasets,
+          { dataset, path, mime },
+          one => one.dataset === dataset,
+          RESULT_DATASETS_MAX,
+        ),
+      }
+    }
+    case 'executor.verdict':
+      return { reportsHeard, verdict: report.verdict }
+    case 'executor.progress':
+    case 'executor.badReport':
+      return { reportsHeard }
+  }
+}
+
+/** The list with one value per name, the newest in the place of the first. */
+function latest<T>(list: readonly T[], one: T, isSame: (other: T) => boolean, max: number): readonly T[] {
+  const at = list.findIndex(isSame)
+  if (at !== -1) return list.with(at, one)
+  return list.length < max ? [...list, one] : list
+}
+
+function telemetry({ jobId, dataId, pipeline }: JobContext, report: Telling): TelemetryAnnouncement {
+  const who = { type: 'telemetry', jobId, dataId, pipeline: pipeline.name } as const
+  switch (report.type) {
+    case 'executor.metric':
+      return { ...who, topic: 'metric', body: { metric: report.metric, value: report.value, unit: report.unit } }
+    case 'executor.dataset':
+      return { ...who, topic: 'dataset', body: { dataset: report.dataset, path: report.path, mime: report.mime } }
+    case 'executor.progress':
+      return { ...who, topic: 'progress', body: { fraction: report.fraction, note: report.note } }
+    case 'executor.verdict':
+      return { ...who, topic: 'verdict', body: { verdict: report.verdict } }
+    case 'executor.badReport':
+      return { ...who, topic: 'badReport', body: { reason: report.reason } }
+  }
+}
+
+function stateEvent(
+  { jobId, dataId, pipeline, attempt, outcome }: JobContext,
+  name: JobState['state'],
+  note: string,
+): Emission {
+  const body = {
+    jobId,
+    state: name,
+    dataId,
+    pipeline: pipeline.name,
+    attempt,
+    outcome: name === 'settled' ? (outcome?.kind ?? null) : null,
+    note,
+  }
+  return { type: 'event', topic: 'jobState', key: jobId, body }
+}
+
+function result(context: JobContext): JobResult {
+  const { jobId, dataId, pipeline, version, commandId, attempt, metrics, datasets, verdict, times } = context
+  return {
+    jobId,
+    dataId,
+    pipeline: pipeline.name,
+    version,
+    commandId,
+    attempt,
+    outcome: settledOutcome(context),
+    metrics,
+    datasets,
+    verdict,
+    times,
+  }
+}
+
+/** What the executor needs for this attempt; also to take it up again after a restart. */
+export function startOrder({
+  jobId,
+  attempt,
+  instance,
+  pipeline,
+  dataId,
+  overrides,
+  configFile,
+  version,
+  members,
+}: JobContext): StartOrder {
+  return { type: 'executor.start', jobId, attempt, instance, pipeline, dataId, overrides, configFile, version, members }
+}
+
+function fallsShort({ awaited }: JobContext, address: Address, end: End): boolean {
+  const wanted = awaited.find(({ jobId }) => jobAddress(jobId) === address)
+  return (
+    wanted?.requires === 'success' && (end.how !== 'done' || (end.output as JobOutput).outcome.kind !== 'succeeded')
+  )
+}
+
+function howEnded(end: End): string {
+  switch (end.how) {
+    case 'done':
+      return (end.output as JobOutput).outcome.kind
+    case 'broken':
+      return 'broke inside OCPS'
+    case 'unknown':
+      return 'is not known here any more'
+  }
+}
+
+function dataName({ obsid, detector }: DataId): string {
+  return detector === null ? String(obsid) : `${obsid} detector ${detector}`
+}
