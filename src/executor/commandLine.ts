@@ -1,0 +1,175 @@
+/**
+ * What a job is started with: its argv, its environment and the path of its data, as pure functions of the order. A value is put into
+ * one word and never read again for placeholders, and no shell sees it. Whether a template may be used at all is asked by configuration
+ * with checkTemplate; whether the program exists is found out by starting it.
+ */
+import type { DataId } from '../../machines/domain/dataId.ts'
+import type { OverrideValue } from '../../machines/domain/pipeline.ts'
+import type { StartOrder } from '../../machines/ports.ts'
+
+/** Where things are, as far as a command line can name them; all paths absolute. */
+export interface Surroundings {
+  /** A template such as `/data/{instrument}/{dayObs}/{obsid}.fits`. */
+  readonly dataPath: string
+  readonly pipelinesDir: string
+  /** The job's own directory. */
+  readonly directory: string
+}
+
+export type Resolved<T> = { readonly ok: T } | { readonly problem: string }
+
+const PLACEHOLDER = /\{([A-Za-z][\w.-]*)\}/gu
+
+const COMMAND_NAMES = [
+  'node',
+  'pipelines',
+  'input',
+  'members',
+  'jobId',
+  'obsid',
+  'detector',
+  'group',
+  'instrument',
+  'version',
+  'workDir',
+  'configFile',
+]
+const DATA_PATH_NAMES = ['instrument', 'dayObs', 'seqNum', 'obsid', 'detector', 'group']
+
+/** Names of the placeholders in a template, in order, each once. `{"a": 1}` holds none: a placeholder is a bare name in braces. */
+export function placeholders(template: string): string[] {
+  return [...new Set(Array.from(template.matchAll(PLACEHOLDER), match => match[1] ?? ''))]
+}
+
+/**
+ * Null for a template that can be used, else one sentence. `command`: a word of a pipeline's command, where `{override.NAME}` needs NAME
+ * among the pipeline's overrides. `dataPath`: the site's path of an exposure.
+ */
+export function checkTemplate(
+  template: string,
+  kind: { readonly command: { readonly overrides: readonly string[] } } | 'dataPath',
+): string | null {
+  if (template.includes('\0')) return `"${template.replaceAll('\0', '\\0')}" holds a NUL byte; remove it.`
+  const known =
+    kind === 'dataPath'
+      ? DATA_PATH_NAMES
+      : [...COMMAND_NAMES, ...kind.command.overrides.map(name => `override.${name}`)]
+  const unknown = placeholders(template).find(name => !known.includes(name))
+  return unknown === undefined
+    ? null
+    : `"${template}" uses {${unknown}}, which is unknown here; use one of ${known.map(name => `{${name}}`).join(' ')}.`
+}
+
+/** The argv of a job, or the sentence why there is none. */
+export function commandLine(order: StartOrder, around: Surroundings): Resolved<readonly string[]> {
+  const argv: string[] = []
+  for (const word of order.pipeline.command) {
+    const resolved = fill(word, name => commandValue(name, order, around))
+    if ('problem' in resolved) return { problem: `Pipeline ${order.pipeline.name}: ${resolved.problem}` }
+    argv.push(resolved.ok)
+  }
+  if (!argv[0]) return { problem: `Pipeline ${order.pipeline.name}: the command is empty; name a program.` }
+  return { ok: argv }
+}
+
+/** The path of the data of a dataId. A value that could climb out of its place in the path (`/`, `..`) is refused. */
+export function inputPath(dataId: DataId, dataPath: string): Resolved<string> {
+  return fill(dataPath, name => {
+    const value = dataValue(name, dataId)
+    if (typeof value !== 'string') return value
+    return value === '' || value === '.' || value === '..' || value.includes('/')
+      ? { problem: `{${name}} is "${value}", which cannot be part of a path; ask for data that exist.` }
+      : value
+  })
+}
+
+/** The path inside a job's directory of what a gather job combines. */
+export function membersPath(directory: string): string {
+  return `${directory}/members.json`
+}
+
+function commandValue(name: string, order: StartOrder, around: Surroundings): Value {
+  const { dataId } = order
+  if (name.startsWith('override.')) return overrideValue(name.slice('override.'.length), order)
+  switch (name) {
+    case 'node':
+      return process.execPath
+    case 'pipelines':
+      return around.pipelinesDir
+    case 'input': {
+      const path = inputPath(dataId, around.dataPath)
+      return 'ok' in path ? path.ok : path
+    }
+    case 'members':
+      return order.members && membersPath(around.directory)
+    case 'jobId':
+      return order.jobId
+    case 'version':
+      return order.version
+    case 'workDir':
+      return around.directory
+    case 'configFile':
+      return order.configFile
+    case 'obsid':
+    case 'detector':
+    case 'group':
+    case 'instrument':
+      return dataValue(name, dataId)
+    default:
+      return undefined
+  }
+}
+
+function overrideValue(name: string, { overrides, pipeline }: StartOrder): Value {
+  const given: OverrideValue | undefined = Object.hasOwn(overrides, name) ? overrides[name] : undefined
+  const rule = Object.hasOwn(pipeline.overrides, name) ? pipeline.overrides[name] : undefined
+  const value = given ?? rule?.default
+  if (value === undefined) return undefined
+  return value === null ? null : String(value)
+}
+
+/** `AT_O_20261122_000017`: telescope, controller, dayObs, seqNum (a number, so 17). Source: obs_lsst translators, lsst.py. */
+const OBSID = /_(\d{8})_(\d{6})$/u
+
+function dataValue(name: string, { instrument, obsid, group, detector }: DataId): Value {
+  switch (name) {
+    case 'instrument':
+      return instrument
+    case 'obsid':
+      return obsid
+    case 'group':
+      return group
+    case 'detector':
+      return detector === null ? null : String(detector)
+    case 'dayObs':
+    case 'seqNum': {
+      if (obsid === null) return null
+      const parts = OBSID.exec(obsid)
+      const part = parts?.[name === 'dayObs' ? 1 : 2]
+      return part === undefined
+        ? { problem: `{${name}} cannot be read from obsid "${obsid}"; it should end like _20261122_000017.` }
+        : name === 'dayObs'
+          ? part
+          : String(Number(part))
+    }
+    default:
+      return undefined
+  }
+}
+
+/** undefined: there is no such placeholder. null: there is, but this job has no value for it. */
+type Value = string | null | undefined | { readonly problem: string }
+
+function fill(template: string, valueOf: (name: string) => Value): Resolved<string> {
+  let problem: string | null = null
+  const text = template.replaceAll(PLACEHOLDER, (whole, name: string) => {
+    const value = valueOf(name)
+    if (typeof value === 'string') return value
+    if (value === undefined) problem ??= `${whole} in "${template}" is unknown; correct the configuration.`
+    else if (value === null) problem ??= `${whole} in "${template}" has no value for this job.`
+    else problem ??= value.problem
+    return ''
+  })
+  if (problem !== null) return { problem }
+  return text.includes('\0') ? { problem: `"${template}" would hold a NUL byte; no argument can.` } : { ok: text }
+}

@@ -1,0 +1,41 @@
+/**
+ * Where a job works: `<workDir>/<jobId>`, always its latest attempt. The launcher moves a directory that is there already aside, to
+ * `<jobId>~1`, `<jobId>~2` and so on, so earlier attempts stay readable and nobody has to know which attempt counted.
+ */
+import { encodeToken } from '../../machines/domain/dataId.ts'
+import type { StartOrder } from '../../machines/ports.ts'
+import { inputPath } from './commandLine.ts'
+
+/** Spelled so that no job id can name anything outside the work directory. */
+export function jobDirectory(workDir: string, jobId: string): string {
+  return `${workDir}/${encodeToken(jobId)}`
+}
+
+/** Begins with a dot, which no encoded job id can. */
+export function ledgerDirectory(workDir: string): string {
+  return `${workDir}/.ledger`
+}
+
+/**
+ * The text of `members.json`, '' for a job that gathers nothing: `{group, members: [{obsid, detector, pipeline, jobId, outcome, input,
+ * workDir, datasets: {name: path}, metrics: {name: {value, unit}}}]}`. Paths are absolute; input is null where it cannot be known.
+ */
+export function membersText(order: StartOrder, workDir: string, dataPath: string): string {
+  if (order.members === null) return ''
+  const members = order.members.map(({ dataId, pipeline, jobId, outcome, datasets, metrics }) => {
+    const input = inputPath(dataId, dataPath)
+    const directory = jobDirectory(workDir, jobId)
+    return {
+      obsid: dataId.obsid,
+      detector: dataId.detector,
+      pipeline,
+      jobId,
+      outcome,
+      input: 'ok' in input ? input.ok : null,
+      workDir: directory,
+      datasets: Object.fromEntries(datasets.map(({ dataset, path }) => [dataset, `${directory}/${path}`])),
+      metrics: Object.fromEntries(metrics.map(({ metric, value, unit }) => [metric, { value, unit }])),
+    }
+  })
+  return JSON.stringify({ group: order.dataId.group, members })
+}

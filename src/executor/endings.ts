@@ -1,0 +1,82 @@
+/**
+ * What a person is told when a job did not start, and what is reported when it ended; as functions of what the launcher said. Decides
+ * nothing about success: that is the job machine's.
+ */
+import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs'
+import { constants } from 'node:os'
+import { getSystemErrorName } from 'node:util'
+import type { ExecutorReport } from '../../machines/domain/reports.ts'
+import type { Ending } from './protocol.ts'
+
+type StartFailed = Extract<ExecutorReport, { type: 'executor.startFailed' }>
+type Exited = Extract<ExecutorReport, { type: 'executor.exited' }>
+
+/** Bytes of stderr that go into the message of a failure: about 25 lines, the last ones of a Python traceback. */
+const STDERR_TAIL_BYTES = 2_048
+
+const { errno } = constants
+const FULL = [errno.ENOSPC, errno.EDQUOT]
+const NOT_FOUND = [errno.ENOENT, errno.ENOTDIR]
+const NOT_EXECUTABLE = [errno.EACCES, errno.EPERM, errno.ENOEXEC, errno.EISDIR, errno.ELOOP]
+
+export function startFailure(
+  { errno, where }: { readonly errno: number; readonly where: string },
+  { program, pipeline, directory }: { readonly program: string; readonly pipeline: string; readonly directory: string },
+): Pick<StartFailed, 'code' | 'reason'> {
+  const name = getSystemErrorName(-errno)
+  if (where === 'exec' && NOT_FOUND.includes(errno))
+    return {
+      code: 'PROGRAM_NOT_FOUND',
+      reason: existsSync(program)
+        ? `Pipeline ${pipeline}: the interpreter that the first line of ${program} names does not exist.`
+        : `Pipeline ${pipeline}: the program ${program} does not exist; correct the command or install it.`,
+    }
+  if (where === 'exec' && NOT_EXECUTABLE.includes(errno))
+    return {
+      code: 'NOT_EXECUTABLE',
+      reason: `Pipeline ${pipeline}: ${program} may not be executed (${name}); make it an executable program.`,
+    }
+  if (where !== 'exec' && FULL.includes(errno))
+    return {
+      code: 'WORK_DIR_FULL',
+      reason: `No space is left for ${directory} (${name} at ${where}); make room there.`,
+    }
+  return {
+    code: 'START_FAILED',
+    reason: `Pipeline ${pipeline}: ${where} failed for ${directory} (${name}).`,
+  }
+}
+
+/** `stoppedBy`: a signal we sent that the launcher does not know of. */
+export function exited(
+  job: Pick<Exited, 'jobId' | 'attempt'>,
+  ending: Ending,
+  directory: string,
+  stoppedBy: Ending['stoppedBy'],
+): Exited {
+  const { exitCode, signal, ...usage } = ending
+  return {
+    type: 'executor.exited',
+    ...job,
+    exitCode,
+    signal,
+    usage: { ...usage, stoppedBy: ending.stoppedBy ?? stoppedBy },
+    stderrTail: ending.stderrBytes > 0 ? tail(`${directory}/stderr.log`) : '',
+  }
+}
+
+function tail(path: string): string {
+  let file: number | null = null
+  try {
+    file = openSync(path, 'r')
+    const start = Math.max(0, fstatSync(file).size - STDERR_TAIL_BYTES)
+    const buffer = Buffer.alloc(STDERR_TAIL_BYTES)
+    const text = buffer.toString('utf8', 0, readSync(file, buffer, 0, STDERR_TAIL_BYTES, start))
+    // A character cut in two at the beginning would read as �.
+    return start > 0 ? text.replace(/^�+/u, '') : text
+  } catch {
+    return ''
+  } finally {
+    if (file !== null) closeSync(file)
+  }
+}

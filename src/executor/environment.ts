@@ -1,0 +1,54 @@
+/**
+ * The environment of a job: a short list of what OCPS itself was given, the pipeline's own variables, and OCPS_* facts about the job.
+ * Nothing else of OCPS' environment reaches a pipeline, so no credential does.
+ */
+import type { StartOrder } from '../../machines/ports.ts'
+import { inputPath, membersPath, type Resolved, type Surroundings } from './commandLine.ts'
+
+const PASSED_ON = ['PATH', 'HOME', 'LANG', 'TZ', 'TMPDIR', 'USER', 'LOGNAME']
+
+/** The part every job shares: PATH, HOME, LANG, LC_*, TZ, TMPDIR, USER and LOGNAME of OCPS, as `NAME=value`. */
+export function inherited(own: Readonly<Record<string, string | undefined>>): ReadonlyMap<string, string> {
+  const kept = new Map<string, string>()
+  for (const [name, value] of Object.entries(own))
+    if (value !== undefined && (PASSED_ON.includes(name) || /^LC_[A-Z]+$/u.test(name))) kept.set(name, value)
+  return kept
+}
+
+/** `NAME=value` for each variable of a job. A fact a job does not have (the detector of an exposure) is there and empty. */
+export function environment(
+  order: StartOrder,
+  around: Surroundings,
+  base: ReadonlyMap<string, string>,
+): Resolved<readonly string[]> {
+  const { dataId } = order
+  const input = inputPath(dataId, around.dataPath)
+  const variables = new Map(base)
+  for (const [name, value] of Object.entries(order.pipeline.env)) variables.set(name, value)
+  const facts: Record<string, string> = {
+    OCPS_JOB_ID: order.jobId,
+    OCPS_ATTEMPT: String(order.attempt),
+    OCPS_INSTANCE: order.instance,
+    OCPS_PIPELINE: order.pipeline.name,
+    OCPS_INSTRUMENT: dataId.instrument,
+    OCPS_OBSID: dataId.obsid ?? '',
+    OCPS_DETECTOR: dataId.detector === null ? '' : String(dataId.detector),
+    OCPS_GROUP: dataId.group ?? '',
+    OCPS_INPUT: 'ok' in input ? input.ok : '',
+    OCPS_MEMBERS: order.members ? membersPath(around.directory) : '',
+    OCPS_OVERRIDES: JSON.stringify(order.overrides),
+    OCPS_VERSION: order.version,
+    OCPS_WORK_DIR: around.directory,
+    OCPS_REPORTS: `${around.directory}/reports.ndjson`,
+  }
+  for (const [name, value] of Object.entries(facts)) variables.set(name, value)
+  const list: string[] = []
+  for (const [name, value] of variables) {
+    if (name === '' || name.includes('=') || name.includes('\0') || value.includes('\0'))
+      return {
+        problem: `Pipeline ${order.pipeline.name}: the variable "${name.replaceAll('\0', '\\0')}" cannot be set.`,
+      }
+    list.push(`${name}=${value}`)
+  }
+  return { ok: list }
+}

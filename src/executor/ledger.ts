@@ -1,0 +1,117 @@
+/**
+ * What launchers, living and dead, wrote about their jobs: `<workDir>/.ledger/<time>-<pid>-<n>`, one line per fact, written before OCPS
+ * was told. It is how a job is taken up again. A launcher keeps its last two files (of about 4 MB); files of launchers that are gone are
+ * removed here when they are old.
+ */
+import { closeSync, fstatSync, openSync, readdirSync, readSync, rmSync, statSync } from 'node:fs'
+import { bootId, isAlive, type ProcessIdentity } from './processes.ts'
+import { type Ending, parseSaid, type Said } from './protocol.ts'
+
+export interface LauncherFacts extends ProcessIdentity {
+  readonly bootId: string
+}
+
+/** All that is known of one attempt; the latest word counts. */
+export interface LedgerEntry {
+  readonly launcher: LauncherFacts
+  /** Null: it was about to be started. */
+  readonly process: ProcessIdentity | null
+  readonly failure: Extract<Said, { kind: 'failed' }> | null
+  readonly ending: Ending | null
+}
+
+export interface Ledger {
+  readonly launchers: readonly LauncherFacts[]
+  entry(key: string): LedgerEntry | null
+  /** Reads what has been written since. */
+  update(): void
+}
+
+/** A week covers a long weekend in which nobody restarts OCPS; after that nobody will ask for these jobs. */
+const KEPT_MS = 7 * 24 * 3_600_000
+
+/** Reads all files for some attempts (`attemptKey`). A line that makes no sense (cut by a full disk) is passed over. */
+export function openLedger(directory: string, wanted: ReadonlySet<string>): Ledger {
+  const entries = new Map<string, LedgerEntry>()
+  const files = ledgerFiles(directory).map(name => ({
+    path: `${directory}/${name}`,
+    position: 0,
+    rest: '',
+    launcher: launcherOf(`${directory}/${name}`),
+  }))
+  const update = (): void => {
+    for (const file of files) {
+      if (file.launcher === null) continue
+      const text = file.rest + textFrom(file.path, file.position)
+      file.position += text.length - file.rest.length
+      const lines = text.split('\n')
+      file.rest = lines.pop() ?? ''
+      for (const line of lines) {
+        const said = parseSaid(line)
+        if (said && said.kind !== 'hello' && wanted.has(said.key)) add(entries, said, file.launcher)
+      }
+    }
+  }
+  update()
+  return {
+    launchers: files.flatMap(({ launcher }) => launcher ?? []),
+    entry: key => entries.get(key) ?? null,
+    update,
+  }
+}
+
+export function isLauncherAlive(launcher: LauncherFacts): boolean {
+  return launcher.bootId === bootId() && isAlive(launcher)
+}
+
+/** Removes what nobody will ask for any more. Called once, at start. */
+export function tidyLedger(directory: string, nowMs: number): void {
+  for (const name of ledgerFiles(directory)) {
+    const path = `${directory}/${name}`
+    const written = statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? nowMs
+    if (nowMs - written <= KEPT_MS) continue
+    const launcher = launcherOf(path)
+    if (launcher === null || !isLauncherAlive(launcher)) rmSync(path, { force: true })
+  }
+}
+
+function add(entries: Map<string, LedgerEntry>, said: Exclude<Said, { kind: 'hello' }>, launcher: LauncherFacts): void {
+  const fresh: LedgerEntry = { launcher, process: null, failure: null, ending: null }
+  const before = entries.get(said.key) ?? fresh
+  switch (said.kind) {
+    case 'preparing':
+      return void entries.set(said.key, fresh)
+    case 'started':
+      return void entries.set(said.key, { ...before, launcher, process: { pid: said.pid, startTime: said.startTime } })
+    case 'failed':
+      return void entries.set(said.key, { ...before, failure: said })
+    case 'ended':
+      return void entries.set(said.key, { ...before, ending: said.ending })
+  }
+}
+
+function ledgerFiles(directory: string): string[] {
+  return readdirSync(directory)
+    .filter(name => /^\d+-\d+-\d+$/u.test(name))
+    .sort()
+}
+
+/** Who writes a file stands in its first line. */
+function launcherOf(path: string): LauncherFacts | null {
+  const said = parseSaid(textFrom(path, 0, 256).split('\n')[0] ?? '')
+  return said?.kind === 'hello' ? { pid: said.pid, startTime: said.startTime, bootId: said.bootId } : null
+}
+
+/** One character is one byte: nothing in a ledger is outside ASCII. */
+function textFrom(path: string, position: number, bytesMax = Number.MAX_SAFE_INTEGER): string {
+  let file: number | null = null
+  try {
+    file = openSync(path, 'r')
+    const buffer = Buffer.alloc(Math.max(0, Math.min(bytesMax, fstatSync(file).size - position)))
+    return buffer.toString('latin1', 0, buffer.length === 0 ? 0 : readSync(file, buffer, 0, buffer.length, position))
+  } catch {
+    return ''
+  } finally {
+    if (file !== null) closeSync(file)
+  }
+}

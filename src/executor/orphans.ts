@@ -1,0 +1,152 @@
+/**
+ * Follows jobs that our present launcher did not start: those of an earlier OCPS, and those of a launcher that died under us. The ledger
+ * tells how they end while their launcher lives; after that only whether their process is still there. It proves and tells; reporting is
+ * left to subprocess.ts.
+ */
+import { isLauncherAlive, type Ledger, type LedgerEntry, openLedger } from './ledger.ts'
+import { bootId, isAlive, type ProcessIdentity, signalGroup, sweep } from './processes.ts'
+import type { Ending, Said } from './protocol.ts'
+
+/** How late an ending is heard at most; one look is a stat-sized read per launcher, not per job. */
+const LOOK_MS = 25
+/** Requests OCPS wrote just before it died are still read by its launcher; a living one needs milliseconds. */
+const NOT_GIVEN_MS = 500
+
+export interface Orphan {
+  readonly key: string
+  readonly directory: string
+  started(pid: number): void
+  failed(failure: Extract<Said, { kind: 'failed' }>): void
+  ended(ending: Ending, stoppedBy: Ending['stoppedBy']): void
+  lost(reason: string): void
+  /** No launcher ever took it up, so it never ran. */
+  notGiven(): void
+}
+
+export interface Orphans {
+  /** Looks at once, then until each has had exactly one of failed, ended, lost and notGiven. */
+  take(orphans: readonly Orphan[]): void
+  has(key: string): boolean
+  /** False when it is not one of ours. */
+  stop(key: string, graceMs: number): boolean
+  close(): void
+}
+
+interface Followed {
+  readonly orphan: Orphan
+  readonly ledger: Ledger
+  readonly sinceMs: number
+  process: ProcessIdentity | null
+  toldStarted: boolean
+  /** Null: nobody asked to stop it. */
+  grace: { readonly ms: number; termAtMs: number | null } | null
+  stoppedBy: Ending['stoppedBy']
+}
+
+export function createOrphans(ledgerDir: string): Orphans {
+  const followed = new Map<string, Followed>()
+  let timer: NodeJS.Timeout | null = null
+  let closed = false
+
+  const look = (): void => {
+    timer = null
+    const doomed = new Map<Followed, string>()
+    for (const ledger of new Set(Array.from(followed.values(), one => one.ledger))) {
+      // First who lives, then what is written: a launcher that is dead now has written all it ever will.
+      const living = new Set(ledger.launchers.filter(isLauncherAlive).map(({ pid }) => pid))
+      ledger.update()
+      for (const one of followed.values()) if (one.ledger === ledger) lookAt(one, living, doomed)
+    }
+    bury(doomed)
+    schedule()
+  }
+
+  const lookAt = (one: Followed, living: ReadonlySet<number>, doomed: Map<Followed, string>): void => {
+    const { orphan } = one
+    const entry = one.ledger.entry(orphan.key)
+    if (entry === null) {
+      if (living.size > 0 && performance.now() - one.sinceMs < NOT_GIVEN_MS) return
+      followed.delete(orphan.key)
+      return orphan.notGiven()
+    }
+    if (entry.process && !one.toldStarted) {
+      one.toldStarted = true
+      one.process = entry.process
+      orphan.started(entry.process.pid)
+    }
+    if (entry.failure || entry.ending) followed.delete(orphan.key)
+    if (entry.failure) return orphan.failed(entry.failure)
+    if (entry.ending) return orphan.ended(entry.ending, one.stoppedBy)
+    if (entry.process && isSameBoot(entry)) stopIfAsked(one, entry.process)
+    if (living.has(entry.launcher.pid) || (entry.process && isSameBoot(entry) && isAlive(entry.process))) return
+    doomed.set(one, evidence(entry))
+  }
+
+  /** One look through all processes for everyone who is lost in this turn. */
+  const bury = (doomed: ReadonlyMap<Followed, string>): void => {
+    const swept = sweep(new Set(Array.from(doomed.keys(), ({ orphan }) => orphan.directory)))
+    for (const [one, reason] of doomed) {
+      followed.delete(one.orphan.key)
+      one.orphan.lost(swept > 0 ? `${reason}; ${swept} processes left behind were killed` : reason)
+    }
+  }
+
+  const schedule = (): void => {
+    if (timer === null && followed.size > 0 && !closed) timer = setTimeout(look, LOOK_MS)
+  }
+
+  return {
+    take: orphans => {
+      const ledger = openLedger(ledgerDir, new Set(orphans.map(({ key }) => key)))
+      const rest = {
+        ledger,
+        sinceMs: performance.now(),
+        process: null,
+        toldStarted: false,
+        grace: null,
+        stoppedBy: null,
+      }
+      for (const orphan of orphans) followed.set(orphan.key, { orphan, ...rest })
+      if (timer !== null) clearTimeout(timer)
+      look()
+    },
+    has: key => followed.has(key),
+    stop: (key, graceMs) => {
+      const one = followed.get(key)
+      if (one) one.grace ??= { ms: graceMs, termAtMs: null }
+      if (one?.process) stopIfAsked(one, one.process)
+      return one !== undefined
+    },
+    close: () => {
+      closed = true
+      followed.clear()
+      if (timer !== null) clearTimeout(timer)
+    },
+  }
+}
+
+function stopIfAsked(one: Followed, leader: ProcessIdentity): void {
+  if (one.grace === null || one.stoppedBy === 'SIGKILL' || !isAlive(leader)) return
+  const nowMs = performance.now()
+  if (one.grace.termAtMs === null) {
+    one.grace.termAtMs = nowMs
+    one.stoppedBy = 'SIGTERM'
+    signalGroup(leader.pid, 'SIGTERM')
+    signalGroup(leader.pid, 'SIGCONT')
+  } else if (nowMs - one.grace.termAtMs >= one.grace.ms) {
+    one.stoppedBy = 'SIGKILL'
+    signalGroup(leader.pid, 'SIGKILL')
+  }
+}
+
+function isSameBoot(entry: LedgerEntry): boolean {
+  return entry.launcher.bootId === bootId()
+}
+
+function evidence(entry: LedgerEntry): string {
+  const launcher = `launcher ${entry.launcher.pid}`
+  if (!isSameBoot(entry)) return 'The machine was started anew since, and nothing tells how the process ended'
+  return entry.process
+    ? `Process ${entry.process.pid} is gone, and its ${launcher} died before it could say how it ended`
+    : `Its ${launcher} died between preparing it and saying that it runs`
+}

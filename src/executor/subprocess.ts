@@ -1,0 +1,227 @@
+/**
+ * The executor that runs pipelines as subprocesses of this machine. It promises one of exited, startFailed and lost for every start and
+ * every adoption, after all that the job reported; and that no order blocks the event loop or starts a process from it. The launcher
+ * starts and ends processes, reportsFile.ts reads what they say, orphans.ts follows those of an earlier life; what a report means is
+ * left to the machines.
+ */
+import { mkdirSync } from 'node:fs'
+import { resolve } from 'node:path'
+import type { ExecutorReport } from '../../machines/domain/reports.ts'
+import type { AdoptOrder, Executor, ReportSink, StartOrder, StopOrder } from '../../machines/ports.ts'
+import { commandLine } from './commandLine.ts'
+import { jobDirectory, ledgerDirectory, membersText } from './directory.ts'
+import { exited, startFailure } from './endings.ts'
+import { environment, inherited } from './environment.ts'
+import { createFollower } from './follow.ts'
+import type { LauncherKind } from './launcher.ts'
+import { superviseLauncher } from './launchers.ts'
+import { tidyLedger } from './ledger.ts'
+import { createOrphans, type Orphan } from './orphans.ts'
+import { attemptKey, runRequest, type Said, stopRequest } from './protocol.ts'
+import { type ReportsFile, reportsFile } from './reportsFile.ts'
+
+/** What pino has, as far as the executor needs it. */
+export interface Log {
+  info(fields: object, message: string): void
+  warn(fields: object, message: string): void
+  error(fields: object, message: string): void
+}
+
+export interface SubprocessOptions {
+  readonly instance: string
+  /** Each job gets a directory in it; also holds the ledger. Made if missing. */
+  readonly workDir: string
+  /** The compiled launcher is kept here. */
+  readonly cacheDir: string
+  /** Where exposures are, e.g. `/data/{instrument}/{dayObs}/{obsid}.fits`; see checkTemplate. */
+  readonly dataPath: string
+  readonly pipelinesDir: string
+  readonly report: ReportSink
+  readonly log: Log
+  /** Left out: c, and fallback where that cannot be had. */
+  readonly launcher?: LauncherKind
+  /** Left out: OCPS' own. */
+  readonly env?: Readonly<Record<string, string | undefined>>
+}
+
+interface Job {
+  readonly key: string
+  readonly jobId: string
+  readonly attempt: number
+  readonly pipeline: string
+  readonly program: string
+  readonly directory: string
+  readonly request: string
+  readonly reports: ReportsFile
+  /** True once executor.started has been reported, in this life or an earlier one. */
+  started: boolean
+  stopGraceMs: number | null
+}
+
+/** Rejects with a sentence when the work directory cannot be made or no launcher can be started. */
+export async function createSubprocessExecutor(options: SubprocessOptions): Promise<Executor> {
+  const workDir = resolve(options.workDir)
+  const ledgerDir = ledgerDirectory(workDir)
+  const pipelinesDir = resolve(options.pipelinesDir)
+  mkdirSync(ledgerDir, { recursive: true })
+  tidyLedger(ledgerDir, Date.now())
+  const base = inherited(options.env ?? process.env)
+  const jobs = new Map<string, Job>()
+  const follower = createFollower()
+  const orphans = createOrphans(ledgerDir)
+  let adopting: Job[] = []
+  let closed = false
+
+  const report = (word: ExecutorReport): void => {
+    if (!closed) options.report(word)
+  }
+
+  /** The last word about a job, after everything it reported. */
+  const conclude = (job: Job, word: () => ExecutorReport): void => {
+    follower.finish(job.reports, () => {
+      jobs.delete(job.key)
+      report(word())
+    })
+  }
+
+  const started = (job: Job, pid: number): void => {
+    follower.add(job.reports)
+    if (!job.started) report({ type: 'executor.started', jobId: job.jobId, attempt: job.attempt, pid })
+    job.started = true
+  }
+
+  const failed = (job: Job, failure: { errno: number; where: string }): void => {
+    jobs.delete(job.key)
+    report({ type: 'executor.startFailed', jobId: job.jobId, attempt: job.attempt, ...startFailure(failure, job) })
+  }
+
+  const lost = (job: Job, reason: string): void =>
+    conclude(job, () => ({ type: 'executor.lost', jobId: job.jobId, attempt: job.attempt, reason }))
+
+  const hear = (said: Said): void => {
+    const job = said.kind === 'hello' ? undefined : jobs.get(said.key)
+    if (!job) return
+    if (said.kind === 'started') started(job, said.pid)
+    if (said.kind === 'failed') failed(job, said)
+    if (said.kind === 'ended') conclude(job, () => exited(idOf(job), said.ending, job.directory, null))
+  }
+
+  const ask = (job: Job): void => {
+    launchers.send(job.request)
+    if (job.stopGraceMs !== null) launchers.send(stopRequest(job.jobId, job.attempt, job.stopGraceMs))
+  }
+
+  const orphan = (job: Job, notGiven: () => void): Orphan => ({
+    key: job.key,
+    directory: job.directory,
+    started: pid => started(job, pid),
+    failed: failure => failed(job, failure),
+    ended: (ending, stoppedBy) => conclude(job, () => exited(idOf(job), ending, job.directory, stoppedBy)),
+    lost: reason => lost(job, reason),
+    notGiven,
+  })
+
+  /** Those our present launcher has, or will have. */
+  const inHand = (): Job[] => [...jobs.values()].filter(job => !orphans.has(job.key) && !adopting.includes(job))
+
+  const follow = (left: readonly Job[], notGiven: (job: Job) => void): void => {
+    orphans.take(left.map(job => orphan(job, () => notGiven(job))))
+    for (const job of left) if (job.stopGraceMs !== null) orphans.stop(job.key, job.stopGraceMs)
+  }
+
+  /** All that are adopted in one turn are looked up together: the ledger may be long. */
+  const takeUp = (): void => {
+    const all = adopting
+    adopting = []
+    if (!closed) follow(all, job => lost(job, 'It was ordered, but no launcher was ever given it, so it never ran'))
+  }
+
+  const launchers = await superviseLauncher({
+    kind: options.launcher ?? null,
+    cacheDir: resolve(options.cacheDir),
+    ledgerDir,
+    log: options.log,
+    hear,
+    // Jobs it had begun go on without it; those it never read are asked of the next one.
+    died: () => follow(inHand(), ask),
+    hopeless: reason => {
+      for (const job of inHand()) {
+        jobs.delete(job.key)
+        report({ type: 'executor.startFailed', ...idOf(job), code: 'START_FAILED', reason })
+      }
+    },
+  })
+
+  const prepare = (order: StartOrder, reportsHeard: number): Job | { readonly problem: string } => {
+    const directory = jobDirectory(workDir, order.jobId)
+    const around = { dataPath: options.dataPath, pipelinesDir, directory }
+    const argv = commandLine(order, around)
+    const env = environment(order, around, base)
+    if ('problem' in argv) return argv
+    if ('problem' in env) return env
+    const id = { jobId: order.jobId, attempt: order.attempt }
+    const request = { ...id, directory, argv: argv.ok, env: env.ok, outputMaxBytes: order.pipeline.outputMaxBytes }
+    return {
+      ...id,
+      key: attemptKey(order.jobId, order.attempt),
+      pipeline: order.pipeline.name,
+      program: argv.ok[0] ?? '',
+      directory,
+      request: runRequest({ ...request, members: membersText(order, workDir, options.dataPath) }),
+      reports: reportsFile(directory, reportsHeard, line => report({ ...line, ...id })),
+      started: false,
+      stopGraceMs: null,
+    }
+  }
+
+  /** An order never answers: what is known at once is said in a turn of our own. */
+  const refuse = (order: StartOrder, reason: string): void => {
+    const { jobId, attempt } = order
+    setImmediate(() => report({ type: 'executor.startFailed', jobId, attempt, code: 'START_FAILED', reason }))
+  }
+
+  return {
+    start: order => {
+      const job = attempted(() => prepare(order, 0))
+      if ('problem' in job) return refuse(order, job.problem)
+      jobs.set(job.key, job)
+      ask(job)
+    },
+
+    stop: ({ jobId, attempt, graceMs }: StopOrder) => {
+      const job = jobs.get(attemptKey(jobId, attempt))
+      if (!job) return options.log.info({ jobId, attempt }, 'asked to stop a job that has ended already')
+      job.stopGraceMs ??= graceMs
+      if (!orphans.stop(job.key, graceMs)) launchers.send(stopRequest(jobId, attempt, graceMs))
+    },
+
+    adopt: ({ start, reportsHeard, started }: AdoptOrder) => {
+      const job = attempted(() => prepare(start, reportsHeard))
+      if ('problem' in job) return refuse(start, job.problem)
+      jobs.set(job.key, job)
+      job.started = started
+      if (adopting.length === 0) setImmediate(takeUp)
+      adopting.push(job)
+    },
+
+    close: async () => {
+      closed = true
+      follower.close()
+      orphans.close()
+      await launchers.close()
+    },
+  }
+}
+
+function idOf({ jobId, attempt }: Job): { jobId: string; attempt: number } {
+  return { jobId, attempt }
+}
+
+/** An id that is no text (half a surrogate) cannot be spelled; that is a job that does not start, not a broken executor. */
+function attempted(prepare: () => Job | { readonly problem: string }): Job | { readonly problem: string } {
+  try {
+    return prepare()
+  } catch (error) {
+    return { problem: error instanceof Error ? error.message : String(error) }
+  }
+}
