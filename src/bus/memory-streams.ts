@@ -214,8 +214,7 @@ export function openMemoryLease(shared: Shared, connection: Connection, options:
     expiresAt: clock.now() + options.ttlMs,
   }
   leases.set(options.name, lease)
-  let cancel = (): void => {}
-  schedule()
+  let cancel = clock.after(options.ttlMs / renewalsPerLease, renew)
   connection.onClosed(() => cancel())
   return {
     held: true,
@@ -225,10 +224,6 @@ export function openMemoryLease(shared: Shared, connection: Connection, options:
     },
   }
 
-  function schedule(): void {
-    cancel = clock.after(options.ttlMs / renewalsPerLease, renew)
-  }
-
   function renew(): void {
     const taken = leases.get(options.name) !== lease
     if (taken || lease.expiresAt < clock.now()) {
@@ -236,6 +231,6 @@ export function openMemoryLease(shared: Shared, connection: Connection, options:
       return
     }
     if (shared.up) lease.expiresAt = clock.now() + options.ttlMs
-    schedule()
+    cancel = clock.after(options.ttlMs / renewalsPerLease, renew)
   }
 }

@@ -1,0 +1,65 @@
+/**
+ * Entries as lines of JSON, strictly: what does not parse, has the wrong shape, leaves a hole or runs backwards in time is an error that
+ * names the place. Messages inside an entry are checked by whoever folds them.
+ */
+import type { Entry } from './entry.ts'
+import { JournalError } from './port.ts'
+
+const doors: ReadonlySet<string> = new Set<Entry['door']>(['command', 'report', 'clock', 'engine'])
+
+export function toLine(entry: Entry): string {
+  return JSON.stringify(entry)
+}
+
+export interface LineReader {
+  /** Throws JournalError BROKEN, naming the place. */
+  read(line: string, place: string): Entry
+}
+
+/** Reads lines that follow one another from entry 1. */
+export function createLineReader(): LineReader {
+  let before: Entry | null = null
+  return {
+    read: (line, place) => {
+      const entry = parse(line, place)
+      const expected = (before?.n ?? 0) + 1
+      if (entry.n !== expected) broken(place, `holds entry ${entry.n} where entry ${expected} must follow`)
+      if (before !== null && entry.at < before.at)
+        broken(place, `holds a time (${entry.at}) before that of the entry before (${before.at})`)
+      before = entry
+      return entry
+    },
+  }
+}
+
+function parse(line: string, place: string): Entry {
+  let value: unknown
+  try {
+    value = JSON.parse(line)
+  } catch (error) {
+    broken(place, `is not JSON (${error instanceof Error ? error.message : 'unreadable'})`)
+  }
+  if (!isEntry(value)) broken(place, 'is not an entry {n, at, door, from, what: {type}}')
+  return value
+}
+
+function isEntry(value: unknown): value is Entry {
+  if (typeof value !== 'object' || value === null) return false
+  if (!('n' in value && 'at' in value && 'door' in value && 'from' in value && 'what' in value)) return false
+  const { n, at, door, from, what } = value
+  return (
+    Number.isSafeInteger(n) &&
+    Number.isFinite(at) &&
+    typeof door === 'string' &&
+    doors.has(door) &&
+    typeof from === 'string' &&
+    typeof what === 'object' &&
+    what !== null &&
+    'type' in what &&
+    typeof what.type === 'string'
+  )
+}
+
+function broken(place: string, why: string): never {
+  throw new JournalError('BROKEN', `${place} ${why}; the journal cannot be read beyond it.`)
+}
