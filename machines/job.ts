@@ -491,6 +491,12 @@ function result(context: JobContext): JobResult {
   }
 }
 
+/** The result of a job whose machine broke. */
+export function brokenResult(context: JobContext): JobResult {
+  const message = 'OCPS broke while it handled this job; see errorCode'
+  return result({ ...context, outcome: ending({ kind: 'failed', code: 'INTERNAL', message }) })
+}
+
 /** What the executor needs for this attempt; also to take it up again after a restart. */
 export function startOrder({
   jobId,

@@ -1,5 +1,5 @@
 import { assign, emit, enqueueActions, setup } from 'xstate'
-import { complete, inProgress, refused } from './domain/announcements.ts'
+import { complete, refused } from './domain/announcements.ts'
 import type { Caller, CloseGroupCommand, ProcessDataCommand } from './domain/commands.ts'
 import type { Configuration } from './domain/configuration.ts'
 import { invariant } from './domain/invariant.ts'
@@ -19,8 +19,8 @@ import {
 } from './domain/messages.ts'
 import type { OverrideRule, OverrideValue, Pipeline } from './domain/pipeline.ts'
 import type { Refusal } from './domain/refusals.ts'
-import { add, EMPTY, inOrder, next, remove, withoutNext, type WaitingList } from './domain/waitingList.ts'
-import type { JobInput } from './job.ts'
+import { add, EMPTY, next, remove, withoutNext, type WaitingList } from './domain/waitingList.ts'
+import { brokenResult, type JobContext, type JobInput } from './job.ts'
 
 /*
  * Who waits and who runs: admission, slots, priority, order, depth, pause, and whether commands are answered at once (async) or at the
@@ -108,11 +108,13 @@ export const queue = setup({
       invariant(context.open > 0, `job ${jobId} ended although none was open`)
       return { ...left, open: context.open - 1 }
     }),
-    stopBroken: enqueueActions(({ context, enqueue }, { address, end }: { address: Address; end: End }) => {
-      const jobId = address.slice('job.'.length)
-      // Its machine is gone and cannot order anything any more; whatever process it had must not stay behind.
-      if (end.how === 'broken' && context.running[jobId] !== undefined)
-        enqueue.emit({ type: 'executor.stop', jobId, attempt: 0, graceMs: 0 })
+    settleBroken: enqueueActions(({ context, enqueue }, { address, end }: { address: Address; end: End }) => {
+      if (end.how !== 'broken') return
+      // Its machine can say and order nothing any more: its result is said for it, and no process of it may stay behind.
+      const body = brokenResult(end.context as JobContext)
+      if (context.running[body.jobId] !== undefined)
+        enqueue.emit({ type: 'executor.stop', jobId: body.jobId, attempt: body.attempt, graceMs: 0 })
+      enqueue.emit({ type: 'event', topic: 'jobResult', key: address.slice('job.'.length), body })
     }),
     endReply: assign(({ context }, { address }: { address: Address }) => ({
       inHand: context.inHand === address ? null : context.inHand,
@@ -164,7 +166,7 @@ export const queue = setup({
       {
         guard: { type: 'isJob', params: ({ event }) => event },
         actions: [
-          { type: 'stopBroken', params: ({ event }) => event },
+          { type: 'settleBroken', params: ({ event }) => event },
           { type: 'forgetJob', params: ({ event }) => event },
         ],
       },

@@ -17,8 +17,8 @@ import type { ExecutorReport } from './reports.ts'
 /** Where an actor is: `csc`, `queue`, `job.<jobId>`, `gather.<token>`, `reply.<token>`; under `ocps.<instance>.` it is its NATS subject. */
 export type Address = string
 
-/** Every live actor of a kind, in the order they were opened. */
-export type Audience = Address | 'job.*' | 'gather.*'
+/** An address, or `job.*` and `gather.*`: every live actor of a kind, in the order they were opened. */
+export type Audience = Address
 
 /** The only outlet of a machine: plain data, carried out by the engine after the step. */
 export type Emission =
@@ -70,10 +70,10 @@ export type EngineMessage =
   | { readonly type: 'engine.configurationsAvailable'; readonly available: ConfigurationsAvailable }
   | { readonly type: 'actor.ended'; readonly address: Address; readonly end: End }
 
-/** How an actor ended: by its own decision, with its output; broken, because its machine threw; or unknown, for one that never was. */
+/** How an actor ended: by its own decision, with its output; broken, because its machine threw, with its last context; or unknown, for one that never was. */
 export type End =
   | { readonly how: 'done'; readonly output: unknown }
-  | { readonly how: 'broken' }
+  | { readonly how: 'broken'; readonly context: unknown }
   | { readonly how: 'unknown' }
 
 export type QueueMessage =
@@ -88,6 +88,21 @@ export type QueueMessage =
   | { readonly type: 'job.opened'; readonly jobId: string }
   | { readonly type: 'job.ready'; readonly jobId: string; readonly priority: number; readonly slots: number }
   | { readonly type: 'job.yielded'; readonly jobId: string }
+
+/** A timer of an actor came due; its firing is journaled like any report. */
+export interface ClockDue {
+  readonly type: 'clock.due'
+  readonly address: Address
+  readonly timer: string
+}
+
+/** What a journal entry can hold: everything that comes in by one of the doors. */
+export type Input =
+  | Command
+  | ExecutorReport
+  | Extract<JobMessage, { type: 'data.present' | 'data.absent' }>
+  | Exclude<EngineMessage, { type: 'actor.ended' }>
+  | ClockDue
 
 /** Something an actor hears: the message and the time of the journal entry it follows from, milliseconds since 1970 UTC. */
 export type Heard<M> = M & { readonly at: number }

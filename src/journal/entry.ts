@@ -1,3 +1,5 @@
+import type { Input } from '../../machines/domain/messages.ts'
+
 /**
  * One line of the journal: when, by which door, from whom, what. Everything OCPS ever decides follows from these lines alone, so a
  * recording explains itself and a replay needs nothing else.
@@ -12,5 +14,5 @@ export interface Entry {
   /** Who: a client's identity, `executor`, `clock`, `engine`. */
   readonly from: string
   /** The decoded, checked and complete message, as its machine hears it. */
-  readonly what: { readonly type: string }
+  readonly what: Input
 }

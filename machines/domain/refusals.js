@@ -1,0 +1,20 @@
+/** Why a command is refused. One list, never reused; README explains each (tested). The sentence travels with the code. */
+export const REFUSALS = {
+    MALFORMED: 'The message is not a valid command: not JSON, an unknown or missing field, a wrong type or value.',
+    TOO_LARGE: 'The message is larger than the server or OCPS accepts.',
+    UNKNOWN_COMMAND: 'There is no command of this name.',
+    ID_REUSED: 'This message id was used before for another command.',
+    OVERLOADED: 'More commands are waiting to be written down than OCPS holds; send it again shortly.',
+    JOURNAL_FULL: 'The journal has no space left, so nothing new can be accepted; running jobs go on.',
+    WRONG_STATE: 'The command is not allowed in the present summary state.',
+    CONFIGURATION_INVALID: 'The configuration named in start is missing or wrong; the CSC stays in STANDBY.',
+    UNKNOWN_PIPELINE: 'The applied configuration has no pipeline of this name.',
+    WRONG_SCOPE: 'The pipeline works on other data: a group where an exposure was named, or the reverse.',
+    OVERRIDE_NOT_ALLOWED: 'The pipeline does not allow this override, configuration file or time limit.',
+    QUEUE_FULL: 'As many jobs are waiting as the queue holds.',
+    BUSY: 'In synchronous mode one command is processed at a time, and one is.',
+    UNKNOWN_JOB: 'No job of this id is known.',
+    ALREADY_SETTLED: 'The job has ended already.',
+    UNKNOWN_GROUP: 'No member of this group was ever accepted.',
+    GROUP_CLOSED: 'The group is closed already and nothing has been added since.',
+};

@@ -1,0 +1,348 @@
+import { assign, emit, enqueueActions, setup } from 'xstate';
+import { complete, refused } from './domain/announcements.js';
+import { invariant } from './domain/invariant.js';
+import { gatherAddress, jobAddress, replyAddress, tell, watch, } from './domain/messages.js';
+import { add, EMPTY, next, remove, withoutNext } from './domain/waitingList.js';
+import { brokenResult } from './job.js';
+export const queue = setup({
+    types: { context: {}, events: {}, input: {}, emitted: {} },
+    guards: {
+        isNextFitting: ({ context }) => {
+            const first = next(context.waiting, orderOf(context));
+            return first !== undefined && first.slots <= (context.configuration?.slots ?? 0) - context.slotsTaken;
+        },
+        isAdmissible: ({ context }, submission) => judge(context, submission) === null,
+        isJob: (_, params) => params.address.startsWith('job.'),
+    },
+    actions: {
+        configure: assign((_, { configuration }) => ({ configuration })),
+        admit: enqueueActions(({ context, enqueue }, submission) => {
+            const { emissions, jobs } = admission(context, submission);
+            for (const emission of emissions)
+                enqueue.emit(emission);
+            enqueue.assign({
+                open: context.open + jobs,
+                inHand: isSync(context) ? replyAddress(submission.command.caller) : null,
+            });
+        }),
+        refuse: emit(({ context }, submission) => {
+            const refusal = judge(context, submission);
+            invariant(refusal, 'refused a command that is admissible');
+            return refused(submission.command.caller, refusal);
+        }),
+        countJob: assign(({ context }) => ({ open: context.open + 1 })),
+        watchJob: emit((_, { jobId }) => watch(jobAddress(jobId))),
+        addWaiting: assign(({ context }, job) => ({
+            waiting: add(context.waiting, job.priority, { jobId: job.jobId, slots: job.slots }),
+        })),
+        grantSlot: enqueueActions(({ context, enqueue }) => {
+            const order = orderOf(context);
+            const first = next(context.waiting, order);
+            invariant(first, 'granted a slot to nobody');
+            enqueue.assign({
+                waiting: withoutNext(context.waiting, order),
+                running: { ...context.running, [first.jobId]: first.slots },
+                slotsTaken: context.slotsTaken + first.slots,
+            });
+            enqueue.emit(tell(jobAddress(first.jobId), { type: 'slot.granted' }));
+        }),
+        freeSlots: assign(({ context }, { jobId }) => withoutRunning(context, jobId)),
+        forgetJob: assign(({ context }, { address }) => {
+            const jobId = address.slice('job.'.length);
+            const left = context.running[jobId] === undefined
+                ? { waiting: remove(context.waiting, jobId) }
+                : withoutRunning(context, jobId);
+            invariant(context.open > 0, `job ${jobId} ended although none was open`);
+            return { ...left, open: context.open - 1 };
+        }),
+        settleBroken: enqueueActions(({ context, enqueue }, { address, end }) => {
+            if (end.how !== 'broken')
+                return;
+            // Its machine can say and order nothing any more: its result is said for it, and no process of it may stay behind.
+            const body = brokenResult(end.context);
+            if (context.running[body.jobId] !== undefined)
+                enqueue.emit({ type: 'executor.stop', jobId: body.jobId, attempt: body.attempt, graceMs: 0 });
+            enqueue.emit({ type: 'event', topic: 'jobResult', key: address.slice('job.'.length), body });
+        }),
+        endReply: assign(({ context }, { address }) => ({
+            inHand: context.inHand === address ? null : context.inHand,
+        })),
+        clearWaiting: assign({ waiting: EMPTY }),
+        stopJobs: emit((_, { reason }) => tell('job.*', { type: 'job.abort', reason, caller: null })),
+        abandonGroups: emit((_, { reason }) => tell('gather.*', { type: 'group.abandon', reason })),
+        acknowledge: emit((_, params) => complete(params.caller)),
+    },
+}).createMachine({
+    id: 'queue',
+    context: ({ input }) => ({
+        instance: input.instance,
+        configuration: null,
+        waiting: EMPTY,
+        running: {},
+        slotsTaken: 0,
+        open: 0,
+        inHand: null,
+    }),
+    initial: 'closed',
+    on: {
+        'queue.configure': { actions: { type: 'configure', params: ({ event }) => event } },
+        'queue.submit': [
+            {
+                guard: { type: 'isAdmissible', params: ({ event }) => event },
+                actions: { type: 'admit', params: ({ event }) => event },
+            },
+            { actions: { type: 'refuse', params: ({ event }) => event } },
+        ],
+        'queue.closeGroup': [
+            {
+                guard: { type: 'isAdmissible', params: ({ event }) => event },
+                actions: { type: 'admit', params: ({ event }) => event },
+            },
+            { actions: { type: 'refuse', params: ({ event }) => event } },
+        ],
+        'job.opened': { actions: ['countJob', { type: 'watchJob', params: ({ event }) => event }] },
+        'queue.clear': {
+            actions: [
+                'clearWaiting',
+                { type: 'abandonGroups', params: ({ event }) => event },
+                { type: 'stopJobs', params: ({ event }) => event },
+            ],
+        },
+        'job.ready': { actions: { type: 'addWaiting', params: ({ event }) => event } },
+        'job.yielded': { actions: { type: 'freeSlots', params: ({ event }) => event } },
+        'actor.ended': [
+            {
+                guard: { type: 'isJob', params: ({ event }) => event },
+                actions: [
+                    { type: 'settleBroken', params: ({ event }) => event },
+                    { type: 'forgetJob', params: ({ event }) => event },
+                ],
+            },
+            { actions: { type: 'endReply', params: ({ event }) => event } },
+        ],
+    },
+    states: {
+        closed: {
+            on: { 'queue.open': 'open' },
+        },
+        open: {
+            on: { 'queue.close': 'closed' },
+            initial: 'asBefore',
+            states: {
+                asBefore: { type: 'history', target: 'flowing' },
+                flowing: {
+                    always: { guard: 'isNextFitting', actions: 'grantSlot' },
+                    on: {
+                        'queue.pause': { target: 'paused', actions: { type: 'acknowledge', params: ({ event }) => event } },
+                        'queue.resume': { actions: { type: 'acknowledge', params: ({ event }) => event } },
+                    },
+                },
+                paused: {
+                    on: {
+                        'queue.resume': { target: 'flowing', actions: { type: 'acknowledge', params: ({ event }) => event } },
+                        'queue.pause': { actions: { type: 'acknowledge', params: ({ event }) => event } },
+                    },
+                },
+            },
+        },
+    },
+});
+function orderOf({ configuration }) {
+    return configuration?.order ?? 'fifo';
+}
+function isSync({ configuration }) {
+    return configuration?.mode === 'sync';
+}
+function withoutRunning(context, jobId) {
+    const { [jobId]: slots = 0, ...running } = context.running;
+    return { running, slotsTaken: context.slotsTaken - slots };
+}
+/** Why a command is not admitted, or null. The first reason in this order is the one that is said. */
+function judge(context, { command, known }) {
+    const { configuration } = context;
+    invariant(configuration, 'asked the queue before a configuration was applied');
+    return command.type === 'command.closeGroup'
+        ? (judgeGroup(command.group, known) ??
+            (command.pipeline === null ? null : judgePipeline(configuration, command.pipeline, 'group')) ??
+            judgeLoad(context, 0))
+        : (judgePipeline(configuration, command.pipeline, command.dataId.obsid === null ? 'group' : 'exposure') ??
+            judgeOptions(configuration, command) ??
+            (command.dataId.obsid === null ? judgeGroup(command.dataId.group ?? '', known) : null) ??
+            judgePrerequisites(command, known) ??
+            judgeLoad(context, command.dataId.obsid === null ? 0 : Math.max(1, command.detectors.length)));
+}
+function judgePipeline({ pipelines }, name, over) {
+    const pipeline = Object.hasOwn(pipelines, name) ? pipelines[name] : undefined;
+    if (!pipeline)
+        return {
+            code: 'UNKNOWN_PIPELINE',
+            reason: `there is no pipeline ${name}; the configuration has ${Object.keys(pipelines).join(', ') || 'none'}`,
+        };
+    if ((pipeline.scope === 'group') === (over === 'group'))
+        return null;
+    return {
+        code: 'WRONG_SCOPE',
+        reason: over === 'group'
+            ? `${name} works on single exposures; name an obsid, or a pipeline of scope group`
+            : `${name} combines a group; name the group in dataId instead of an obsid`,
+    };
+}
+function judgeOptions({ pipelines, groups }, command) {
+    const pipeline = pipelines[command.pipeline];
+    invariant(pipeline, 'options of an unknown pipeline');
+    for (const [key, value] of Object.entries(command.overrides)) {
+        const rule = Object.hasOwn(pipeline.overrides, key) ? pipeline.overrides[key] : undefined;
+        const wrong = rule
+            ? violation(rule, value)
+            : `it allows ${Object.keys(pipeline.overrides).join(', ') || 'no overrides'}`;
+        if (wrong)
+            return {
+                code: 'OVERRIDE_NOT_ALLOWED',
+                reason: `${pipeline.name} does not accept override ${key}=${value}: ${wrong}`,
+            };
+    }
+    if (command.configFile !== null && !pipeline.configFiles.includes(command.configFile))
+        return {
+            code: 'OVERRIDE_NOT_ALLOWED',
+            reason: `${pipeline.name} does not allow the configuration file ${command.configFile}; it allows ${pipeline.configFiles.join(', ') || 'none'}`,
+        };
+    if (command.timeLimitMs !== null && command.timeLimitMs > pipeline.timeLimitMs)
+        return {
+            code: 'OVERRIDE_NOT_ALLOWED',
+            reason: `${pipeline.name} may run for at most ${pipeline.timeLimitMs / 1000} s; a command may only shorten that`,
+        };
+    const closesWith = command.groupRules?.pipeline ?? null;
+    return closesWith === null || closesWith === groups.pipeline
+        ? null
+        : judgePipeline({ pipelines }, closesWith, 'group');
+}
+function violation(rule, value) {
+    if (typeof value !== rule.type)
+        return `a ${rule.type} is expected`;
+    if (typeof value === 'number' && rule.minimum !== null && value < rule.minimum)
+        return `at least ${rule.minimum} is expected`;
+    if (typeof value === 'number' && rule.maximum !== null && value > rule.maximum)
+        return `at most ${rule.maximum} is expected`;
+    return null;
+}
+function judgeGroup(group, known) {
+    return known[gatherAddress(group)] === 'open'
+        ? null
+        : { code: 'UNKNOWN_GROUP', reason: `no exposure of group ${group} was ever accepted here, or it is long finished` };
+}
+function judgePrerequisites({ after }, known) {
+    const missing = after.find(({ jobId }) => known[jobAddress(jobId)] === 'unknown');
+    return missing
+        ? { code: 'UNKNOWN_JOB', reason: `it is to run after job ${missing.jobId}, which is not known here` }
+        : null;
+}
+function judgeLoad(context, jobs) {
+    const { configuration, open, running, inHand } = context;
+    const depth = configuration?.queueDepthMax ?? 0;
+    if (inHand !== null)
+        return {
+            code: 'BUSY',
+            reason: 'a command is being processed and the mode is synchronous; send it again when that one is complete',
+        };
+    const waiting = open - Object.keys(running).length;
+    if (waiting + jobs > depth)
+        return {
+            code: 'QUEUE_FULL',
+            reason: `${waiting} jobs are waiting and the queue holds ${depth}; send it again later, or abort some`,
+        };
+    return null;
+}
+/** What an admitted command leads to: jobs, or a word to its group; and in synchronous mode an actor that answers at the end. */
+function admission(context, { command }) {
+    const { configuration } = context;
+    invariant(configuration, 'admitted a command before a configuration was applied');
+    const answerTo = isSync(context) ? replyAddress(command.caller) : null;
+    if (command.type === 'command.closeGroup' || command.dataId.obsid === null)
+        return { emissions: closing(configuration, command, answerTo), jobs: 0 };
+    const jobs = jobInputs(context.instance, configuration, command);
+    const { group } = command.dataId;
+    const emissions = answerTo
+        ? reply(configuration, command.caller, answerTo, jobs.map(job => job.jobId))
+        : [];
+    if (!answerTo)
+        emissions.push(complete(command.caller, jobs.map(job => job.jobId)));
+    if (group !== null)
+        emissions.push({
+            type: 'open',
+            address: gatherAddress(group),
+            input: {
+                kind: 'gather',
+                instance: context.instance,
+                group,
+                stem: command.jobId,
+                rules: command.groupRules,
+                configuration,
+            },
+        });
+    for (const job of jobs) {
+        emissions.push({ type: 'open', address: jobAddress(job.jobId), input: job }, watch(jobAddress(job.jobId)));
+        if (group !== null)
+            emissions.push(tell(gatherAddress(group), {
+                type: 'member.accepted',
+                jobId: job.jobId,
+                dataId: job.dataId,
+                pipeline: command.pipeline,
+                rules: command.groupRules,
+            }));
+    }
+    if (answerTo)
+        for (const job of jobs)
+            emissions.push(tell(answerTo, { type: 'reply.await', address: jobAddress(job.jobId) }));
+    return { emissions, jobs: jobs.length };
+}
+function reply(configuration, caller, address, jobIds) {
+    return [
+        { type: 'open', address, input: { kind: 'reply', caller, jobIds, ackTimeoutMs: configuration.ackTimeoutMs } },
+        watch(address),
+    ];
+}
+function closing(configuration, command, answerTo) {
+    const byData = command.type === 'command.processData';
+    const group = byData ? (command.dataId.group ?? '') : command.group;
+    return [
+        ...(answerTo ? reply(configuration, command.caller, answerTo, []) : []),
+        tell(gatherAddress(group), {
+            type: 'group.close',
+            caller: command.caller,
+            answerTo,
+            pipeline: command.pipeline,
+            policy: byData ? (command.groupRules?.policy ?? null) : command.policy,
+            patienceMs: byData ? (command.groupRules?.patienceMs ?? null) : command.patienceMs,
+            options: byData
+                ? {
+                    overrides: command.overrides,
+                    configFile: command.configFile,
+                    version: command.version,
+                    timeLimitMs: command.timeLimitMs,
+                }
+                : null,
+            configuration,
+        }),
+    ];
+}
+function jobInputs(instance, { pipelines }, command) {
+    const pipeline = pipelines[command.pipeline];
+    invariant(pipeline, 'a job of an unknown pipeline');
+    const detectors = command.detectors.length === 0 ? [null] : command.detectors;
+    return detectors.map(detector => ({
+        kind: 'job',
+        instance,
+        jobId: detector === null ? command.jobId : `${command.jobId}-${detector}`,
+        commandId: command.caller.id,
+        dataId: { ...command.dataId, detector },
+        pipeline,
+        overrides: command.overrides,
+        configFile: command.configFile,
+        version: command.version,
+        priority: command.priority,
+        after: command.after,
+        readiness: command.readiness,
+        timeLimitMs: command.timeLimitMs ?? pipeline.timeLimitMs,
+        members: null,
+    }));
+}

@@ -1,0 +1,247 @@
+import { z } from 'zod'
+import type {
+  Asked,
+  CloseGroupCommand,
+  Command,
+  ProcessDataCommand,
+  StartCommand,
+} from '../../machines/domain/commands.ts'
+
+/**
+ * What a client may send, command by command: plain JSON, every field checked, unknown fields refused by name. Transforms complete what was left out, so that
+ * behind this file nothing is optional. What only the inbox can know (ids, what the configuration's files say) is added there.
+ */
+
+// obs_ids are letters, digits, _ and - (obs_lsst translators/lsst.py); nothing else may reach a path, an argv or a query.
+const obsid = named(
+  /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/,
+  'an obsid like AT_O_20261122_000017: 1 to 64 letters, digits, _ or -',
+)
+const instrument = named(/^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$/, 'an instrument name: 1 to 32 letters, digits, _ or -')
+// The Butler's dimension group is a string of at most 64; ScriptQueue's ids hold : . - and #.
+const group = named(
+  /^[A-Za-z0-9][A-Za-z0-9_:.#+-]{0,63}$/,
+  'a group id like 2026-11-22T22:59:05.721#1: 1 to 64 letters, digits or _ : . # + -',
+)
+const pipeline = named(/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/, 'the name of a pipeline: 1 to 64 letters, digits, _ or -')
+const jobId = named(/^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$/, 'a job id as OCPS gave it')
+const fileName = named(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/, 'a plain file name without a path')
+
+// LSSTCam has 205 detectors; a list of more than a thousand is a mistake, not a camera.
+const DETECTORS_MAX = 1_000
+const DETECTOR_MAX = 9_999
+const detector = z.int().min(0).max(DETECTOR_MAX)
+
+// A script waits for a handful of jobs, or for one exposure's detectors.
+const PREREQUISITES_MAX = 1_000
+const OVERRIDES_MAX = 64
+// A day: longer than any night, shorter than setTimeout's 24.8 days.
+const SECONDS_MAX = 86_400
+
+const seconds = z.number().positive().max(SECONDS_MAX)
+const policy = z.enum(['partial', 'skip', 'fail'])
+
+const groupRules = z
+  .strictObject({
+    id: group,
+    expected: z.int().min(1).max(100_000).optional(),
+    deadline: seconds.optional(),
+    policy: policy.optional(),
+    patience: seconds.optional(),
+    pipeline: pipeline.optional(),
+  })
+  .describe('The group of the exposure, with rules for closing it by itself')
+
+export const processData = z
+  .strictObject({
+    dataId: z.strictObject({
+      instrument: instrument.optional(),
+      obsid: obsid.optional(),
+      group: group.optional(),
+      detector: z
+        .union([
+          detector,
+          z
+            .array(detector)
+            .min(1, 'a list of detectors must name at least one; leave detector out for the whole exposure')
+            .max(DETECTORS_MAX),
+        ])
+        .optional()
+        .describe('One detector, or a list: one job for each'),
+    }),
+    pipeline,
+    group: z.union([group, groupRules]).optional().describe('The group this exposure belongs to'),
+    overrides: z
+      .record(
+        z.string().regex(/^[A-Za-z][A-Za-z0-9_.:-]{0,63}$/),
+        z.union([z.number(), z.string().max(1_000), z.boolean()]),
+      )
+      .refine(all => Object.keys(all).length <= OVERRIDES_MAX, `at most ${OVERRIDES_MAX} overrides are allowed`)
+      .optional(),
+    configFile: fileName.optional(),
+    version: z
+      .string()
+      .regex(/^[A-Za-z0-9_.:/+-]{0,128}$/, 'a version like w_2026_46')
+      .optional(),
+    priority: z.int().min(-9).max(9).optional(),
+    after: z
+      .array(z.union([jobId, z.strictObject({ jobId, requires: z.enum(['success', 'settled']).optional() })]))
+      .max(PREREQUISITES_MAX)
+      .optional()
+      .describe('Jobs that must have ended before; with success unless said otherwise'),
+    readiness: z.union([z.enum(['runNow', 'skip']), z.strictObject({ waitFor: seconds })]).optional(),
+    timeLimit: seconds.optional(),
+  })
+  .superRefine((command, context) => {
+    const { obsid: exposure, group: closing } = command.dataId
+    const say = (message: string, ...path: string[]) => context.addIssue({ code: 'custom', message, path })
+    if (exposure !== undefined && closing !== undefined)
+      say(
+        'name an obsid or a group, not both; an exposure is put into a group with the field group beside dataId',
+        'dataId',
+      )
+    if (exposure === undefined && closing === undefined) say('name an obsid, or a group to combine', 'dataId')
+    if (closing !== undefined && command.dataId.detector !== undefined)
+      say('a group is combined as a whole; leave detector out', 'dataId', 'detector')
+    if (closing !== undefined && typeof command.group === 'string')
+      say('dataId names the group to combine already', 'group')
+    if (closing !== undefined && (command.after !== undefined || command.readiness !== undefined))
+      say(
+        'a group waits for its members by itself; leave after and readiness out',
+        command.after === undefined ? 'readiness' : 'after',
+      )
+    const detectors = command.dataId.detector
+    if (Array.isArray(detectors) && new Set(detectors).size < detectors.length)
+      say('a detector is named twice', 'dataId', 'detector')
+  })
+
+export const start = z.strictObject({
+  configurationOverride: z
+    .string()
+    .regex(
+      /^(?!_)[A-Za-z0-9][A-Za-z0-9_.-]{0,123}\.yaml$|^$/,
+      'the name of an override file like night.yaml that does not begin with _, or nothing',
+    )
+    .optional(),
+})
+export const setLogLevel = z.strictObject({
+  level: z.int().min(0).max(100).describe('As in Python: 10 debug, 20 info, 30 warning, 40 error'),
+  subsystem: z.string().max(100).optional(),
+})
+export const abortJob = z.strictObject({ jobId })
+export const closeGroup = z.strictObject({
+  group,
+  pipeline: pipeline.optional(),
+  policy: policy.optional(),
+  patience: seconds.optional(),
+})
+const nothing = z.strictObject({})
+
+export const commandSchemas = {
+  start,
+  enable: nothing,
+  disable: nothing,
+  standby: nothing,
+  exitControl: nothing,
+  setLogLevel,
+  processData,
+  abortJob,
+  closeGroup,
+  pause: nothing,
+  resume: nothing,
+} as const
+
+export type CommandName = keyof typeof commandSchemas
+export type CommandBody<N extends CommandName> = z.input<(typeof commandSchemas)[N]>
+
+/** Decoded and complete, but for what the inbox stamps when it writes the command down. */
+export type Decoded =
+  | DistributiveOmit<Command, 'caller' | 'jobId' | 'loaded'>
+  | Pick<Extract<Command, { type: 'command.abortJob' }>, 'type' | 'jobId'>
+
+/** Completes a checked body. `instance` is the instrument unless the command names one. */
+export function completeCommand(name: CommandName, body: unknown, instance: string): Decoded {
+  switch (name) {
+    case 'processData':
+      return processDataOf(processData.parse(body), instance)
+    case 'start':
+      return {
+        type: 'command.start',
+        configurationOverride: start.parse(body).configurationOverride ?? '',
+      } satisfies Omit<StartCommand, 'loaded' | keyof Asked>
+    case 'setLogLevel': {
+      const { level, subsystem = '' } = setLogLevel.parse(body)
+      return { type: 'command.setLogLevel', level, subsystem }
+    }
+    case 'abortJob':
+      return { type: 'command.abortJob', jobId: abortJob.parse(body).jobId }
+    case 'closeGroup': {
+      const { group: id, pipeline: by = null, policy: how = null, patience } = closeGroup.parse(body)
+      return {
+        type: 'command.closeGroup',
+        group: id,
+        pipeline: by,
+        policy: how,
+        patienceMs: milliseconds(patience),
+      } satisfies Omit<CloseGroupCommand, 'jobId' | keyof Asked>
+    }
+    case 'enable':
+    case 'disable':
+    case 'standby':
+    case 'exitControl':
+    case 'pause':
+    case 'resume':
+      return { type: `command.${name}` }
+  }
+}
+
+function processDataOf(
+  command: z.output<typeof processData>,
+  instance: string,
+): Omit<ProcessDataCommand, 'jobId' | keyof Asked> {
+  const { dataId, group: belongs } = command
+  const rules = typeof belongs === 'object' ? belongs : null
+  const detectors =
+    dataId.detector === undefined ? [] : Array.isArray(dataId.detector) ? dataId.detector : [dataId.detector]
+  return {
+    type: 'command.processData',
+    dataId: {
+      instrument: dataId.instrument ?? instance,
+      obsid: dataId.obsid ?? null,
+      group: dataId.group ?? (typeof belongs === 'string' ? belongs : (rules?.id ?? null)),
+    },
+    detectors,
+    pipeline: command.pipeline,
+    overrides: command.overrides ?? {},
+    configFile: command.configFile ?? null,
+    version: command.version ?? '',
+    priority: command.priority ?? 0,
+    after: (command.after ?? []).map(one =>
+      typeof one === 'string'
+        ? { jobId: one, requires: 'success' }
+        : { jobId: one.jobId, requires: one.requires ?? 'success' },
+    ),
+    readiness:
+      typeof command.readiness === 'object'
+        ? { policy: 'waitFor', waitMs: command.readiness.waitFor * 1000 }
+        : { policy: command.readiness ?? 'runNow' },
+    timeLimitMs: milliseconds(command.timeLimit),
+    groupRules: rules && {
+      expected: rules.expected ?? null,
+      deadlineMs: milliseconds(rules.deadline),
+      policy: rules.policy ?? null,
+      patienceMs: milliseconds(rules.patience),
+      pipeline: rules.pipeline ?? null,
+    },
+  }
+}
+
+function milliseconds(value: number | undefined): number | null {
+  return value === undefined ? null : value * 1000
+}
+
+function named(pattern: RegExp, what: string) {
+  return z.string().regex(pattern, `expected ${what}`)
+}
+
+type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never

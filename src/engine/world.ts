@@ -1,0 +1,310 @@
+import type { AnyMachineSnapshot, AnyStateMachine, EventObject } from 'xstate'
+import type { Announcement } from '../../machines/domain/announcements.ts'
+import type { Command } from '../../machines/domain/commands.ts'
+import { invariant } from '../../machines/domain/invariant.ts'
+import {
+  gatherAddress,
+  jobAddress,
+  type Address,
+  type Emission,
+  type End,
+  type Input,
+  type Known,
+  type Message,
+  type Order,
+} from '../../machines/domain/messages.ts'
+import { machines, type MachineInput, type MachineKind } from '../../machines/index.ts'
+import type { Entry } from '../journal/entry.ts'
+import { begin, step, type Step } from './step.ts'
+import { Deadlines, type Timer } from './timers.ts'
+
+/**
+ * Every live actor of an instance, stepped entry by entry. A pure function in disguise: the same entries always give the same effects, in the same
+ * order, with the same numbers; live operation, recovery, replay and simulation all are `apply`. It carries nothing out.
+ */
+export interface World {
+  /** Delivers one entry and everything that follows from it. */
+  apply(entry: Entry): readonly Effect[]
+  /** The next timer to fire, or undefined. */
+  nextDue(): Timer | undefined
+  /** Takes the next timer off; it fires when its `clock.due` is applied. */
+  takeDue(): Timer | undefined
+  actor(address: Address): Actor | undefined
+  /** Live actors of a kind, in the order they were opened. */
+  actors(kind: MachineKind): Iterable<Actor>
+  /** What an actor that ended left behind; undefined if it lives, never was, or ended long ago. */
+  ended(address: Address): End | undefined
+}
+
+export interface Actor {
+  readonly address: Address
+  readonly kind: MachineKind
+  readonly snapshot: AnyMachineSnapshot
+  /** Timer id → due, milliseconds since 1970 UTC. */
+  readonly timers: ReadonlyMap<string, number>
+}
+
+/** What the outside has to do. Announcements are numbered: entry, then place within the entry. */
+export type Effect =
+  | { readonly do: 'announce'; readonly id: string; readonly at: number; readonly announcement: Announcement }
+  | { readonly do: 'order'; readonly order: Order }
+
+export interface Observer {
+  /** After every step: who, what it heard, what it was and is, what it said. */
+  stepped(actor: Actor, event: EventObject, before: AnyMachineSnapshot | null, emissions: readonly Emission[]): void
+}
+
+// A finished job is asked for by those who run after it and by abort; a night has some 200 000 jobs, prerequisites look back minutes.
+const ENDED_MAX = 50_000
+
+// The code of errorCode when a machine breaks. 1 and 2 are taken by the Python OCPS (execution service out of reach, pipeline failed).
+const MACHINE_BROKEN = 3
+
+interface LiveActor extends Actor {
+  snapshot: AnyMachineSnapshot
+  readonly machine: AnyStateMachine
+  readonly timers: Map<string, number>
+  readonly watchers: Set<Address>
+}
+
+export function createWorld({ instance, observer }: { instance: string; observer?: Observer }): World {
+  const actors = new Map<Address, LiveActor>()
+  const byKind: Record<MachineKind, Map<Address, LiveActor>> = {
+    csc: new Map(),
+    queue: new Map(),
+    job: new Map(),
+    gather: new Map(),
+    reply: new Map(),
+  }
+  const endedActors = new Map<Address, End>()
+  const deadlines = new Deadlines()
+  const mailbox: { to: Address; message: Message }[] = []
+  let serial = 0
+  let effects: Effect[] = []
+  let spoken = 0
+  let entry: Pick<Entry, 'n' | 'at'> = { n: 0, at: 0 }
+
+  open('queue', { kind: 'queue', instance })
+  open('csc', { kind: 'csc', instance })
+
+  return {
+    apply(next) {
+      entry = next
+      effects = []
+      spoken = 0
+      route(next.what)
+      // By index: shift() would move the whole list for each of the 100 000 jobs an operator may abort at once.
+      for (let at = 0; at < mailbox.length; at++) {
+        const mail = mailbox[at]
+        if (mail) deliver(mail.to, mail.message)
+      }
+      mailbox.length = 0
+      return effects
+    },
+    nextDue() {
+      for (let first = deadlines.peek(); first; first = deadlines.peek()) {
+        if (actors.get(first.address)?.timers.get(first.timer) === first.due) return first
+        deadlines.pop()
+      }
+      return undefined
+    },
+    takeDue() {
+      return this.nextDue() && deadlines.pop()
+    },
+    actor: address => actors.get(address),
+    actors: kind => byKind[kind].values(),
+    ended: address => endedActors.get(address),
+  }
+
+  function route(what: Input): void {
+    switch (what.type) {
+      case 'clock.due': {
+        const actor = actors.get(what.address)
+        // Cancelled while its firing was being written down.
+        if (!actor?.timers.delete(what.timer)) return
+        hear(actor, { type: what.timer, at: entry.at })
+        return
+      }
+      case 'executor.started':
+      case 'executor.metric':
+      case 'executor.dataset':
+      case 'executor.progress':
+      case 'executor.verdict':
+      case 'executor.badReport':
+      case 'executor.exited':
+      case 'executor.startFailed':
+      case 'executor.lost':
+      case 'data.present':
+      case 'data.absent':
+        return deliver(jobAddress(what.jobId), what)
+      case 'engine.started':
+      case 'engine.fault':
+      case 'engine.configurationsAvailable':
+        return deliver('csc', what)
+      default:
+        return deliver('csc', { ...what, known: knownTo(what) })
+    }
+  }
+
+  function deliver(to: Address, message: Message | (Command & { readonly known: Known })): void {
+    if (to.endsWith('.*')) {
+      for (const address of [...byKind[to.slice(0, -2) as MachineKind].keys()]) deliver(address, message)
+      return
+    }
+    const actor = actors.get(to)
+    if (actor) hear(actor, { ...message, at: entry.at })
+  }
+
+  function hear(actor: LiveActor, event: EventObject & { at: number }): void {
+    const before = actor.snapshot
+    let next: Step
+    try {
+      next = step(actor.machine, before, event)
+    } catch (error) {
+      return breakDown(actor, event, error)
+    }
+    actor.snapshot = next.snapshot
+    observer?.stepped(actor, event, before, next.emissions)
+    follow(actor, next)
+  }
+
+  function open(address: Address, input: MachineInput): void {
+    if (actors.has(address)) return
+    const machine: AnyStateMachine = machines[input.kind]
+    const first = begin(machine, { ...input, at: entry.at })
+    const actor: LiveActor = {
+      address,
+      kind: input.kind,
+      machine,
+      snapshot: first.snapshot,
+      timers: new Map(),
+      watchers: new Set(),
+    }
+    actors.set(address, actor)
+    byKind[input.kind].set(address, actor)
+    observer?.stepped(actor, { type: 'xstate.init' }, null, first.emissions)
+    follow(actor, first)
+  }
+
+  /** Carries out what a step asked for, inside the world; the rest becomes effects. */
+  function follow(actor: LiveActor, { snapshot, emissions, timers }: Step): void {
+    for (const change of timers) {
+      if ('cancel' in change) actor.timers.delete(change.cancel)
+      else {
+        const due = entry.at + change.delayMs
+        actor.timers.set(change.arm, due)
+        deadlines.push({ address: actor.address, timer: change.arm, due, serial: ++serial })
+      }
+    }
+    for (const emission of emissions) carry(actor, emission)
+    if (snapshot.status === 'done') end(actor, { how: 'done', output: snapshot.output })
+  }
+
+  function carry(actor: LiveActor, emission: Emission): void {
+    switch (emission.type) {
+      case 'tell':
+        mailbox.push(emission)
+        return
+      case 'open':
+        return open(emission.address, emission.input)
+      case 'watch': {
+        const watched = actors.get(emission.address)
+        if (watched) watched.watchers.add(actor.address)
+        else
+          mailbox.push({
+            to: actor.address,
+            message: {
+              type: 'actor.ended',
+              address: emission.address,
+              end: endedActors.get(emission.address) ?? { how: 'unknown' },
+            },
+          })
+        return
+      }
+      case 'executor.start':
+      case 'executor.stop':
+      case 'data.look':
+      case 'data.forget':
+        effects.push({ do: 'order', order: emission })
+        return
+      case 'ack':
+      case 'event':
+      case 'telemetry':
+        effects.push({ do: 'announce', id: `${entry.n}.${spoken++}`, at: entry.at, announcement: emission })
+    }
+  }
+
+  function end(actor: LiveActor, how: End): void {
+    actors.delete(actor.address)
+    byKind[actor.kind].delete(actor.address)
+    actor.timers.clear()
+    endedActors.set(actor.address, how)
+    if (endedActors.size > ENDED_MAX) {
+      const oldest = endedActors.keys().next()
+      if (!oldest.done) endedActors.delete(oldest.value)
+    }
+    for (const watcher of actor.watchers)
+      mailbox.push({ to: watcher, message: { type: 'actor.ended', address: actor.address, end: how } })
+  }
+
+  /** A machine threw: it stays as it was before (csc, queue) or ends (all others), and the CSC goes to FAULT with the evidence. */
+  function breakDown(actor: LiveActor, event: EventObject, error: unknown): void {
+    const what = error instanceof Error ? error.message : String(error)
+    if (event.type === 'engine.fault')
+      throw new Error(`the csc machine broke while it went to FAULT: ${what}`, { cause: error })
+    if (actor.kind !== 'csc' && actor.kind !== 'queue') end(actor, { how: 'broken', context: actor.snapshot.context })
+    const traceback = `actor ${actor.address} in state ${JSON.stringify(actor.snapshot.value)} on ${event.type}, journal entry ${entry.n}`
+    mailbox.push({
+      to: 'csc',
+      message: {
+        type: 'engine.fault',
+        errorCode: MACHINE_BROKEN,
+        errorReport: `${actor.kind} machine: ${what}`,
+        traceback,
+      },
+    })
+  }
+
+  function knownTo(command: Extract<Input, { caller: unknown }>): Known {
+    const addresses = namedBy(command)
+    return Object.fromEntries(
+      addresses.map(address => [
+        address,
+        actors.has(address) ? 'open' : endedActors.has(address) ? 'ended' : 'unknown',
+      ]),
+    )
+  }
+}
+
+/** The jobs and groups a command speaks of. */
+function namedBy(command: Extract<Input, { caller: unknown }>): Address[] {
+  switch (command.type) {
+    case 'command.processData':
+      return [
+        ...command.after.map(({ jobId }) => jobAddress(jobId)),
+        ...(command.dataId.group === null ? [] : [gatherAddress(command.dataId.group)]),
+      ]
+    case 'command.abortJob':
+      return [jobAddress(command.jobId)]
+    case 'command.closeGroup':
+      return [gatherAddress(command.group)]
+    case 'command.start':
+    case 'command.enable':
+    case 'command.disable':
+    case 'command.standby':
+    case 'command.exitControl':
+    case 'command.setLogLevel':
+    case 'command.pause':
+    case 'command.resume':
+      return []
+  }
+}
+
+/** Where an announcement stands in the order of all of them, for comparing ids. */
+export function isAfter(id: string, other: string | null): boolean {
+  if (other === null) return true
+  const [n = 0, i = 0] = id.split('.').map(Number)
+  const [m = 0, j = 0] = other.split('.').map(Number)
+  invariant(Number.isInteger(n) && Number.isInteger(m), `announcement ids ${id} and ${other} are not numbers`)
+  return n > m || (n === m && i > j)
+}
