@@ -181,7 +181,7 @@ export const gather = setup({
         type: 'event',
         topic: 'groupState',
         key: context.group,
-        body: progress(context, name),
+        body: progressOf(context, name),
       }),
     ),
     announceResult: emit(({ context }): Emission => {
@@ -470,7 +470,11 @@ function resultOf(
   }
 }
 
-function progress(context: GatherContext, name: GroupState['state']): GroupState {
+/** How far a group is; `state` as its chart names it. */
+export function progressOf<N extends string>(
+  context: GatherContext,
+  name: N,
+): Omit<GroupState, 'state'> & { readonly state: N } {
   const all = Object.values(context.members)
   return {
     group: context.group,

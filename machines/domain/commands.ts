@@ -12,12 +12,21 @@ export interface Caller {
 /** A command as the machines hear it: decoded, checked, complete, stamped by the inbox. */
 export type Command =
   | StartCommand
-  | ({ readonly type: 'command.enable' | 'command.disable' | 'command.standby' | 'command.exitControl' } & Asked)
+  | Plain<
+      | 'command.enable'
+      | 'command.disable'
+      | 'command.standby'
+      | 'command.exitControl'
+      | 'command.pause'
+      | 'command.resume'
+    >
   | ({ readonly type: 'command.setLogLevel'; readonly level: number; readonly subsystem: string } & Asked)
   | ProcessDataCommand
   | ({ readonly type: 'command.abortJob'; readonly jobId: string } & Asked)
   | CloseGroupCommand
-  | ({ readonly type: 'command.pause' | 'command.resume' } & Asked)
+
+/** A command without fields of its own. */
+type Plain<T extends string> = T extends unknown ? { readonly type: T } & Asked : never
 
 export interface Asked {
   readonly caller: Caller

@@ -155,9 +155,7 @@ export type CommandName = keyof typeof commandSchemas
 export type CommandBody<N extends CommandName> = z.input<(typeof commandSchemas)[N]>
 
 /** Decoded and complete, but for what the inbox stamps when it writes the command down. */
-export type Decoded =
-  | DistributiveOmit<Command, 'caller' | 'jobId' | 'loaded'>
-  | Pick<Extract<Command, { type: 'command.abortJob' }>, 'type' | 'jobId'>
+export type Decoded = Unstamped<Command>
 
 /** Completes a checked body. `instance` is the instrument unless the command names one. */
 export function completeCommand(name: CommandName, body: unknown, instance: string): Decoded {
@@ -244,4 +242,8 @@ function named(pattern: RegExp, what: string) {
   return z.string().regex(pattern, `expected ${what}`)
 }
 
-type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never
+type Unstamped<C> = C extends { type: 'command.abortJob' }
+  ? Omit<C, 'caller'>
+  : C extends unknown
+    ? Omit<C, 'caller' | 'jobId' | 'loaded'>
+    : never

@@ -1,0 +1,258 @@
+import { createHash } from 'node:crypto'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { basename, join, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { parseDocument } from 'yaml'
+import type { z } from 'zod'
+import type { ConfigurationsAvailable, LoadedConfiguration } from '../../machines/domain/commands.ts'
+import type { Configuration } from '../../machines/domain/configuration.ts'
+import type { Pipeline } from '../../machines/domain/pipeline.ts'
+import { configurationSchema, pipelineSchema, SCHEMA_VERSION } from '../contract/configuration.ts'
+import { sentences } from '../contract/decode.ts'
+
+/**
+ * The configuration's files: `_init.yaml`, then `_<site>.yaml`, then the override named in `start`, as salobj layers them (maps are merged, lists and
+ * values replaced); and one entry per pipeline under `pipelines/`. Every mistake is one sentence naming file, key and what was expected.
+ */
+export interface ConfigurationSource {
+  /** Reads and checks everything `start` would apply. Never throws. */
+  load(configurationOverride: string): LoadedConfiguration
+  /** What `start` may name now. */
+  available(): ConfigurationsAvailable
+}
+
+export interface ConfigurationFiles {
+  readonly dir: string
+  /** LSST_SITE at a telescope; the layer `_<site>.yaml` is read if it is there. */
+  readonly site: string
+  readonly instance: string
+  /** Says what is wrong with a template, or null: which placeholders exist is the executor's knowledge. */
+  readonly checkTemplate: CheckTemplate
+}
+
+type CheckTemplate = (
+  template: string,
+  kind: { readonly command: { readonly overrides: readonly string[] } } | 'dataPath',
+) => string | null
+
+export function createConfigurationSource(files: ConfigurationFiles): ConfigurationSource {
+  const dir = resolve(files.dir)
+  return {
+    load(configurationOverride) {
+      try {
+        const layers = layersOf(dir, files.site, configurationOverride)
+        const configuration = merged(layers, files, readPipelines(join(dir, 'pipelines'), files.checkTemplate))
+        const available = availableIn(dir)
+        const applied = {
+          configurations: layers.map(({ file }) => file).join(','),
+          version: available.version,
+          url: available.url,
+          schemaVersion: SCHEMA_VERSION,
+          otherInfo: '',
+        }
+        return { ok: true, configuration, applied, available }
+      } catch (error) {
+        if (error instanceof ConfigurationError) return { ok: false, problem: error.message }
+        return {
+          ok: false,
+          problem: `the configuration in ${dir} cannot be read: ${error instanceof Error ? error.message : String(error)}`,
+        }
+      }
+    },
+    available: () => availableIn(dir),
+  }
+}
+
+class ConfigurationError extends Error {}
+
+interface Layer {
+  readonly file: string
+  readonly value: Readonly<Record<string, unknown>>
+}
+
+function layersOf(dir: string, site: string, override: string): Layer[] {
+  if (override.startsWith('_'))
+    throw new ConfigurationError(
+      `${override} is a layer of its own and cannot be named in start; name an override or nothing`,
+    )
+  if (override !== '' && !existsSync(join(dir, override)))
+    throw new ConfigurationError(
+      `there is no ${override} in ${dir}; there are ${overridesIn(dir).join(', ') || 'no overrides'}`,
+    )
+  const siteFile = `_${site}.yaml`
+  const names = [
+    '_init.yaml',
+    ...(site !== '' && existsSync(join(dir, siteFile)) ? [siteFile] : []),
+    ...(override === '' ? [] : [override]),
+  ]
+  return names.map(file => ({ file, value: readMap(join(dir, file)) }))
+}
+
+function readMap(path: string): Record<string, unknown> {
+  const file = basename(path)
+  let text: string
+  try {
+    text = readFileSync(path, 'utf8')
+  } catch (error) {
+    throw new ConfigurationError(`${file} cannot be read: ${error instanceof Error ? error.message : String(error)}`)
+  }
+  const document = parseDocument(text, { prettyErrors: true })
+  const [error] = document.errors
+  if (error) throw new ConfigurationError(`${file} is not YAML: ${error.message.split('\n')[0]}`)
+  const value: unknown = document.toJS()
+  if (value === null) return {}
+  if (!isMap(value)) throw new ConfigurationError(`${file} must hold keys and values at its top`)
+  // salobj drops a top-level `metadata` key; so its files can be used unchanged.
+  const { metadata: _metadata, ...rest } = value
+  return rest
+}
+
+function merged(
+  layers: readonly Layer[],
+  { instance, checkTemplate }: ConfigurationFiles,
+  pipelines: Record<string, Pipeline>,
+): Configuration {
+  let value: Record<string, unknown> = {}
+  for (const layer of layers) value = merge(value, layer.value, layer.file, '')
+  const checked = configurationSchema.safeParse(value)
+  if (!checked.success) throw new ConfigurationError(placed(checked.error, layers))
+  const { instrument = instance, queueDepth, ackTimeout, groups, ...rest } = checked.data
+  const { patience, linger, ...group } = groups
+  if (group.pipeline !== null && pipelines[group.pipeline]?.scope !== 'group')
+    throw new ConfigurationError(
+      `${lastWith(layers, ['groups', 'pipeline'])}: groups.pipeline: ${group.pipeline} is not a pipeline of scope group`,
+    )
+  const problem = checkTemplate(rest.dataPath, 'dataPath')
+  if (problem !== null) throw new ConfigurationError(`${lastWith(layers, ['dataPath'])}: dataPath: ${problem}`)
+  return {
+    ...rest,
+    instrument,
+    queueDepthMax: queueDepth,
+    ackTimeoutMs: ackTimeout * 1000,
+    groups: { ...group, patienceMs: patience * 1000, lingerMs: linger * 1000 },
+    pipelines,
+  }
+}
+
+function merge(
+  below: Record<string, unknown>,
+  above: Readonly<Record<string, unknown>>,
+  file: string,
+  path: string,
+): Record<string, unknown> {
+  const result = { ...below }
+  for (const [key, value] of Object.entries(above)) {
+    const under = result[key]
+    if (under !== undefined && under !== null && value !== null && isMap(under) !== isMap(value))
+      throw new ConfigurationError(
+        `${file}: ${path}${key}: a ${isMap(under) ? 'map' : 'value'} is expected, as in the layer below`,
+      )
+    result[key] = isMap(under) && isMap(value) ? merge(under, value, file, `${path}${key}.`) : value
+  }
+  return result
+}
+
+/** The first finding with the file that is to blame: the last layer that has the key, or the first where it is missing. */
+function placed(error: z.ZodError, layers: readonly Layer[]): string {
+  const [issue] = error.issues
+  const path = issue ? (issue.code === 'unrecognized_keys' ? [...issue.path, issue.keys[0] ?? ''] : issue.path) : []
+  return `${lastWith(layers, path)}: ${sentences(error)}`
+}
+
+function lastWith(layers: readonly Layer[], path: readonly PropertyKey[]): string {
+  const holds = (layer: Layer) =>
+    path.reduce<unknown>((value, key) => (isMap(value) ? value[String(key)] : undefined), layer.value) !== undefined
+  return (layers.findLast(holds) ?? layers[0])?.file ?? ''
+}
+
+function readPipelines(dir: string, checkTemplate: CheckTemplate): Record<string, Pipeline> {
+  if (!existsSync(dir)) return {}
+  const files = readdirSync(dir)
+    .filter(file => file.endsWith('.yaml'))
+    .sort()
+  return Object.fromEntries(files.map(file => [basename(file, '.yaml'), readPipeline(dir, file, checkTemplate)]))
+}
+
+function readPipeline(dir: string, file: string, checkTemplate: CheckTemplate): Pipeline {
+  const where = `pipelines/${file}`
+  const pipelineName = basename(file, '.yaml')
+  if (!/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/.test(pipelineName))
+    throw new ConfigurationError(`${where}: the file's name is the pipeline's: 1 to 64 letters, digits, _ or -`)
+  const checked = pipelineSchema.safeParse(readMap(join(dir, file)))
+  if (!checked.success) throw new ConfigurationError(`${where}: ${sentences(checked.error)}`)
+  const {
+    description,
+    scope,
+    command,
+    env = {},
+    timeLimit,
+    grace = 5,
+    slots = 1,
+    outputMax = OUTPUT_MAX,
+    retries,
+    overrides = {},
+    configFiles = [],
+  } = checked.data
+  for (const word of command) {
+    const problem = checkTemplate(word, { command: { overrides: Object.keys(overrides) } })
+    if (problem !== null) throw new ConfigurationError(`${where}: command: ${problem}`)
+  }
+  for (const [key, rule] of Object.entries(overrides))
+    if (rule.default !== undefined && rule.default !== null && typeof rule.default !== rule.type)
+      throw new ConfigurationError(`${where}: overrides.${key}.default: a ${rule.type} is expected`)
+  return {
+    ...{ name: pipelineName, description, scope, command, env, slots, configFiles },
+    timeLimitMs: timeLimit * 1000,
+    graceMs: grace * 1000,
+    outputMaxBytes: outputMax,
+    retries: retries
+      ? { attemptsMax: retries.attempts, backoffMs: retries.backoff * 1000, on: retries.on }
+      : { attemptsMax: 1, backoffMs: 1000, on: [] },
+    overrides: Object.fromEntries(
+      Object.entries(overrides).map(([key, { type, default: value = null, minimum = null, maximum = null }]) => [
+        key,
+        { type, default: value, minimum, maximum },
+      ]),
+    ),
+  }
+}
+
+// Enough for any log a person reads, small enough that 10 000 jobs fit on a disk.
+const OUTPUT_MAX = 10 * 2 ** 20
+
+function availableIn(dir: string): ConfigurationsAvailable {
+  return {
+    overrides: overridesIn(dir).join(','),
+    version: digest(dir),
+    url: pathToFileURL(dir).href,
+    schemaVersion: SCHEMA_VERSION,
+  }
+}
+
+function overridesIn(dir: string): string[] {
+  return existsSync(dir)
+    ? readdirSync(dir)
+        .filter(file => file.endsWith('.yaml') && !file.startsWith('_'))
+        .sort()
+    : []
+}
+
+/** What the files hold, in short: the same content has the same version wherever it lies. */
+function digest(dir: string): string {
+  const hash = createHash('sha256')
+  for (const folder of [dir, join(dir, 'pipelines')])
+    if (existsSync(folder))
+      for (const file of readdirSync(folder)
+        .filter(entry => entry.endsWith('.yaml'))
+        .sort())
+        hash
+          .update(file)
+          .update('\0')
+          .update(readFileSync(join(folder, file)))
+          .update('\0')
+  return `sha256:${hash.digest('hex').slice(0, 16)}`
+}
+
+function isMap(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

@@ -1,0 +1,75 @@
+import { z } from 'zod'
+
+/**
+ * The configuration's files, key by key: what `_init.yaml`, the site's layer and an override may hold, and what a pipeline's entry may hold.
+ * Times are seconds in the files and milliseconds inside. Unknown keys are refused, so that a misspelt one is found.
+ */
+
+// A day; and the bound of setTimeout is 24.8 days.
+const SECONDS_MAX = 86_400
+const seconds = z.number().positive().max(SECONDS_MAX)
+const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/, 'expected 1 to 64 letters, digits, _ or -')
+
+export const configurationSchema = z
+  .strictObject({
+    instrument: name.optional().describe('The instrument of a dataId that names none; the instance unless given'),
+    mode: z
+      .enum(['async', 'sync'])
+      .describe('async: a command is complete once accepted. sync: when its processing is, one at a time'),
+    slots: z.int().min(1).max(10_000).describe('How many slots there are; a job takes as many as its pipeline says'),
+    queueDepth: z.int().min(1).max(1_000_000).describe('Most jobs that may wait; more are refused QUEUE_FULL'),
+    order: z.enum(['fifo', 'newestFirst']).describe('Among jobs of one priority'),
+    ackTimeout: seconds.describe(
+      'Synchronous mode: what an INPROGRESS acknowledgement promises, seconds; renewed at half of it',
+    ),
+    groups: z.strictObject({
+      policy: z
+        .enum(['partial', 'skip', 'fail'])
+        .describe('When members failed or are missing: combine the others, combine nothing, or call the group failed'),
+      patience: seconds.describe('How long a closed group waits for its last members, seconds'),
+      late: z
+        .enum(['regather', 'ignore'])
+        .describe('A member accepted after the gather: combine again under the next revision, or not'),
+      linger: seconds.describe('How long a finished group is remembered for late members, seconds'),
+      pipeline: name.nullable().describe('Combines a group that closes by itself and names none; null: nothing does'),
+    }),
+    dataPath: z
+      .string()
+      .regex(/^$|^\//, 'expected an absolute path, or nothing')
+      .describe(
+        'Where raw files are: {instrument} {obsid} {dayObs} {seqNum} {detector} {group} are filled in; empty: pipelines find their own',
+      ),
+  })
+  .meta({ title: 'OCPS configuration v1' })
+
+const override = z.strictObject({
+  type: z.enum(['number', 'string', 'boolean']),
+  default: z.union([z.number(), z.string(), z.boolean()]).nullable().optional(),
+  minimum: z.number().optional(),
+  maximum: z.number().optional(),
+})
+
+export const pipelineSchema = z
+  .strictObject({
+    description: z.string().max(500),
+    scope: z.enum(['exposure', 'detector', 'group']),
+    command: z.array(z.string().min(1)).min(1).describe('An argv with {placeholders}; never a shell string'),
+    env: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), z.string()).optional(),
+    timeLimit: seconds.describe('Seconds from start to SIGTERM'),
+    grace: seconds.optional().describe('Seconds from SIGTERM to SIGKILL; 5 unless given'),
+    slots: z.int().min(1).optional(),
+    outputMax: z.int().min(0).optional().describe('Bytes kept of stdout and of stderr; 10 MiB unless given'),
+    retries: z
+      .strictObject({
+        attempts: z.int().min(1).max(100).describe('In all, the first included'),
+        backoff: seconds.describe('Seconds before the second attempt; doubled with each'),
+        on: z.array(z.union([z.int().min(1).max(255), z.enum(['signal', 'lost', 'timedOut', 'startFailed'])])),
+      })
+      .optional(),
+    overrides: z.record(name, override).optional(),
+    configFiles: z.array(z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/)).optional(),
+  })
+  .meta({ title: 'OCPS pipeline v1' })
+
+/** The version in `configurationApplied.schemaVersion`. */
+export const SCHEMA_VERSION = 'v1'

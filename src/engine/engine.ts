@@ -1,0 +1,232 @@
+import { SUMMARY_STATE } from '../../machines/domain/summaryState.ts'
+import type { Announcement } from '../../machines/domain/announcements.ts'
+import { refused, type Acknowledgement } from '../../machines/domain/announcements.ts'
+import type { Caller, Command, LoadedConfiguration } from '../../machines/domain/commands.ts'
+import type { Input, Order } from '../../machines/domain/messages.ts'
+import { startOrder, type JobContext } from '../../machines/job.ts'
+import type { DataSide, Executor } from '../../machines/ports.ts'
+import type { Decoded } from '../contract/commands.ts'
+import type { Entry } from '../journal/entry.ts'
+import type { Journal, JournalError } from '../journal/port.ts'
+import type { Log } from '../log.ts'
+import { createAnswers, fingerprintOf } from './answers.ts'
+import type { Clock } from './clock.ts'
+import { createInbox } from './inbox.ts'
+import { createWorld, isAfter, type Effect, type Observer, type World } from './world.ts'
+
+/**
+ * The engine: what comes in by the inbox is stepped through the world, what follows leaves by the outbox in order. On start it folds the journal,
+ * says again what may not have been heard, and takes up what was running. It decides nothing about telescopes.
+ */
+export interface Engine {
+  readonly world: World
+  /** A command, decoded. Its acknowledgements leave by the outbox like everything else. */
+  command(command: Decoded, caller: Caller): void
+  input(what: Exclude<Input, Command>, door: 'report' | 'engine'): void
+  /** Resolves when everything taken in so far has been delivered. */
+  settled(): Promise<void>
+  stop(): void
+}
+
+/** An announcement on its way out: its number is its identity wherever it is heard. */
+export interface Numbered {
+  /** `<entry>.<place>`; empty for what never was journaled (refusals at the door). */
+  readonly id: string
+  /** Milliseconds since 1970 UTC. */
+  readonly at: number
+  readonly announcement: Announcement
+}
+
+export interface EngineOptions {
+  readonly instance: string
+  readonly journal: Journal
+  readonly clock: Clock
+  readonly log: Log
+  readonly executor: (report: (what: Exclude<Input, Command>) => void) => Executor | Promise<Executor>
+  readonly dataSide: (report: (what: Exclude<Input, Command>) => void) => DataSide
+  /** Carries announcements away; never waits, never throws. */
+  readonly say: (said: Numbered) => void
+  readonly loadConfiguration: (configurationOverride: string) => LoadedConfiguration
+  /** The first entry of this life of the process. */
+  readonly started: Extract<Input, { type: 'engine.started' }>
+  /** The id of the last announcement that is known to have been said; null: none. */
+  readonly lastSaid: string | null
+  /** The CSC went OFFLINE: the process is asked to end. */
+  readonly onOffline: () => void
+  readonly onLost: (error: JournalError | Error) => void
+  readonly observer?: Observer
+}
+
+export async function createEngine(options: EngineOptions): Promise<Engine> {
+  const { instance, journal, clock, log, say, onLost, onOffline } = options
+  const world = createWorld({ instance, ...(options.observer && { observer: options.observer }) })
+  const answers = createAnswers()
+  let unwake = () => {}
+
+  const recovered = await recover()
+  const inbox = createInbox({
+    journal,
+    clock,
+    log,
+    last: recovered.last,
+    loadConfiguration: options.loadConfiguration,
+    deliver,
+    refuse,
+    onLost,
+  })
+  const report = (what: Exclude<Input, Command>) => inbox.input(what, 'report')
+  const executor = await options.executor(report)
+  const dataSide = options.dataSide(report)
+
+  for (const said of recovered.unsaid) say(said)
+  inbox.input(options.started, 'engine')
+  takeUp()
+  await inbox.settled()
+
+  return {
+    world,
+    command(command, caller) {
+      const met = answers.meet(caller.id, fingerprintOf(command), caller.reply)
+      switch (met.as) {
+        case 'new':
+          return inbox.command(command, caller)
+        case 'repeated':
+          for (const body of met.acks) say({ id: '', at: clock.now(), announcement: { type: 'ack', caller, body } })
+          return
+        case 'other':
+          return say({
+            id: '',
+            at: clock.now(),
+            announcement: refused(caller, {
+              code: 'ID_REUSED',
+              reason: `message id ${caller.id} was used before for another command; give every command its own`,
+            }),
+          })
+      }
+    },
+    input: (what, door) => inbox.input(what, door),
+    settled: () => inbox.settled(),
+    stop() {
+      unwake()
+      inbox.stop()
+    },
+  }
+
+  /** Folds the journal with its effects held back; what was said after `lastSaid` may never have been heard. */
+  async function recover(): Promise<{ last: Pick<Entry, 'n' | 'at'>; unsaid: Numbered[] }> {
+    let last: Pick<Entry, 'n' | 'at'> = { n: 0, at: 0 }
+    const unsaid: Numbered[] = []
+    for await (const entry of journal.read()) {
+      if (entry.door === 'command') recall(entry.what as Command)
+      for (const effect of world.apply(entry)) {
+        if (effect.do !== 'announce') continue
+        if (effect.announcement.type === 'ack') answers.note(effect.announcement)
+        if (effect.announcement.type === 'event' && isAfter(effect.id, options.lastSaid)) unsaid.push(effect)
+      }
+      last = { n: entry.n, at: entry.at }
+    }
+    return { last, unsaid }
+  }
+
+  function recall(command: Command): void {
+    const { caller, ...rest } = command
+    answers.recall(caller.id, fingerprintOf(withoutStamps(rest)))
+  }
+
+  /** What was running or waiting for data when the process ended is put to the executor and the data's side again. */
+  function takeUp(): void {
+    for (const { snapshot, address } of world.actors('job')) {
+      const context = snapshot.context as JobContext
+      const { jobId, attempt, reportsHeard, pipeline, dataId } = context
+      if (snapshot.matches('active') || snapshot.matches('stopping')) {
+        log.info(
+          { jobId, attempt },
+          `taking up ${address}, which was ${snapshot.matches('active') ? 'running' : 'being stopped'}`,
+        )
+        executor.adopt({
+          type: 'executor.adopt',
+          start: startOrder(context),
+          reportsHeard,
+          started: !snapshot.matches({ active: 'starting' }),
+        })
+        if (snapshot.matches('stopping'))
+          executor.stop({ type: 'executor.stop', jobId, attempt, graceMs: pipeline.graceMs })
+      }
+      if (snapshot.matches({ held: 'awaitingData' })) dataSide.order({ type: 'data.look', jobId, dataId })
+    }
+  }
+
+  function deliver(entry: Entry): void {
+    let effects: readonly Effect[]
+    try {
+      effects = world.apply(entry)
+    } catch (error) {
+      // The last line of defence gave way: the csc itself broke. Nothing that follows could be trusted.
+      return onLost(error instanceof Error ? error : new Error(String(error)))
+    }
+    for (const effect of effects) {
+      if (effect.do === 'order') carryOut(effect.order)
+      else leave(effect)
+    }
+    arm()
+  }
+
+  /** The only door out. */
+  function leave(said: Numbered): void {
+    say(said)
+    const { announcement } = said
+    if (announcement.type === 'ack') copy(announcement, said, answers.note(announcement))
+    if (
+      announcement.type === 'event' &&
+      announcement.topic === 'summaryState' &&
+      announcement.body.summaryState === SUMMARY_STATE.OFFLINE
+    )
+      onOffline()
+  }
+
+  function copy(ack: Acknowledgement, said: Numbered, replies: readonly string[]): void {
+    for (const reply of replies) say({ ...said, announcement: { ...ack, caller: { ...ack.caller, reply } } })
+  }
+
+  function refuse(caller: Caller, refusal: Parameters<typeof refused>[1]): void {
+    const ack = refused(caller, refusal)
+    const said = { id: '', at: clock.now(), announcement: ack }
+    say(said)
+    copy(ack, said, answers.forget(caller.id))
+  }
+
+  function carryOut(order: Order): void {
+    switch (order.type) {
+      case 'executor.start':
+        return executor.start(order)
+      case 'executor.stop':
+        return executor.stop(order)
+      case 'data.look':
+      case 'data.forget':
+        return dataSide.order(order)
+    }
+  }
+
+  /** Wakes for the next deadline; its firing goes through the inbox like everything else. */
+  function arm(): void {
+    unwake()
+    unwake = () => {}
+    const next = world.nextDue()
+    if (!next) return
+    unwake = clock.wake(next.due, () => {
+      for (let due = world.nextDue(); due && due.due <= clock.now(); due = world.nextDue()) {
+        world.takeDue()
+        inbox.input({ type: 'clock.due', address: due.address, timer: due.timer }, 'clock')
+      }
+      arm()
+    })
+  }
+}
+
+/** A journaled command as the decoder made it. */
+function withoutStamps(command: Omit<Command, 'caller'>): Decoded {
+  const copy: Record<string, unknown> = { ...command }
+  if (command.type === 'command.processData' || command.type === 'command.closeGroup') delete copy['jobId']
+  if (command.type === 'command.start') delete copy['loaded']
+  return copy as Decoded
+}

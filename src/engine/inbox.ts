@@ -1,0 +1,170 @@
+import type { Caller, Command, LoadedConfiguration } from '../../machines/domain/commands.ts'
+import { dayObs } from '../../machines/domain/dataId.ts'
+import type { Input } from '../../machines/domain/messages.ts'
+import type { Refusal } from '../../machines/domain/refusals.ts'
+import type { Decoded } from '../contract/commands.ts'
+import type { Entry } from '../journal/entry.ts'
+import { JournalError, type Journal } from '../journal/port.ts'
+import type { Log } from '../log.ts'
+import type { Clock } from './clock.ts'
+
+/**
+ * The only door in: everything is stamped, written down, and only then delivered. While one append is in flight the next entries wait and go out
+ * together (group commit). When the journal has no space, commands are refused and reports wait until it has.
+ */
+export interface Inbox {
+  command(command: Decoded, caller: Caller): void
+  input(what: Exclude<Input, Command>, door: 'report' | 'clock' | 'engine'): void
+  /** Resolves when everything taken in so far is delivered or refused. */
+  settled(): Promise<void>
+  /** Takes nothing more in; what is waiting is dropped. */
+  stop(): void
+}
+
+export interface InboxOptions {
+  readonly journal: Journal
+  readonly clock: Clock
+  readonly log: Log
+  /** Where numbering goes on: the last entry of the journal, or zeros. */
+  readonly last: Pick<Entry, 'n' | 'at'>
+  readonly loadConfiguration: (configurationOverride: string) => LoadedConfiguration
+  readonly deliver: (entry: Entry) => void
+  readonly refuse: (caller: Caller, refusal: Refusal) => void
+  /** The journal is lost to this process: another orchestrator has taken over, or it cannot be written for a reason that will not pass. */
+  readonly onLost: (error: JournalError) => void
+}
+
+// 189 detectors asked for one by one by three scripts are under a thousand; ten times that is a runaway client.
+const COMMANDS_MAX = 10_000
+// One append; at some 50 µs to deliver each, a batch keeps the event loop for about 10 ms at most.
+const BATCH_MAX = 200
+// Space comes back when someone deletes files; asking once a second costs nothing.
+const FULL_RETRY_MS = 1_000
+
+type Waiting =
+  | { readonly kind: 'command'; readonly command: Decoded; readonly caller: Caller }
+  | { readonly kind: 'input'; readonly what: Exclude<Input, Command>; readonly door: 'report' | 'clock' | 'engine' }
+
+export function createInbox({
+  journal,
+  clock,
+  log,
+  last,
+  loadConfiguration,
+  deliver,
+  refuse,
+  onLost,
+}: InboxOptions): Inbox {
+  let waiting: Waiting[] = []
+  let commands = 0
+  let { n, at } = last
+  let draining: Promise<void> | null = null
+  let stopped = false
+
+  return {
+    command(command, caller) {
+      if (commands >= COMMANDS_MAX)
+        return refuse(caller, {
+          code: 'OVERLOADED',
+          reason: `${COMMANDS_MAX} commands are waiting to be written down; send it again in a second`,
+        })
+      commands += 1
+      take({ kind: 'command', command, caller })
+    },
+    input(what, door) {
+      take({ kind: 'input', what, door })
+    },
+    settled: () => draining ?? Promise.resolve(),
+    stop() {
+      stopped = true
+      waiting = []
+    },
+  }
+
+  function take(one: Waiting): void {
+    if (stopped) return
+    waiting.push(one)
+    draining ??= drain().finally(() => {
+      draining = null
+    })
+  }
+
+  async function drain(): Promise<void> {
+    // A turn of the microtask queue lets everything that arrived together go out together.
+    await Promise.resolve()
+    while (waiting.length > 0 && !stopped) {
+      const batch = waiting.slice(0, BATCH_MAX)
+      const entries = batch.map((one, index) => stamp(one, n + 1 + index))
+      try {
+        await journal.append(entries)
+      } catch (error) {
+        if (!(error instanceof JournalError)) throw error
+        if (error.code !== 'FULL') return lose(error)
+        await standOff(batch, error)
+        continue
+      }
+      waiting = waiting.slice(batch.length)
+      commands -= batch.filter(one => one.kind === 'command').length
+      const newest = entries.at(-1)
+      if (newest) ({ n, at } = newest)
+      for (const entry of entries) {
+        if (stopped) return
+        deliver(entry)
+      }
+    }
+  }
+
+  function stamp(one: Waiting, number: number): Entry {
+    const now = Math.max(at, clock.now())
+    if (one.kind === 'input')
+      return { n: number, at: now, door: one.door, from: one.door === 'report' ? 'executor' : one.door, what: one.what }
+    return {
+      n: number,
+      at: now,
+      door: 'command',
+      from: one.caller.identity,
+      what: complete(one.command, one.caller, number, now),
+    }
+  }
+
+  function complete(command: Decoded, caller: Caller, number: number, now: number): Command {
+    const jobId = `${dayObs(now)}-${String(number).padStart(6, '0')}`
+    switch (command.type) {
+      case 'command.start':
+        return { ...command, caller, loaded: loadConfiguration(command.configurationOverride) }
+      case 'command.processData':
+      case 'command.closeGroup':
+        return { ...command, caller, jobId }
+      case 'command.enable':
+      case 'command.disable':
+      case 'command.standby':
+      case 'command.exitControl':
+      case 'command.setLogLevel':
+      case 'command.abortJob':
+      case 'command.pause':
+      case 'command.resume':
+        return { ...command, caller }
+    }
+  }
+
+  /** No space: commands are refused, so that nobody waits in vain; reports are kept, because they are true whether written or not. */
+  async function standOff(batch: readonly Waiting[], error: JournalError): Promise<void> {
+    const refused = waiting.filter(one => one.kind === 'command')
+    waiting = waiting.filter(one => one.kind !== 'command')
+    commands = 0
+    log.error({ refused: refused.length, kept: waiting.length }, `the journal is full: ${error.message}`)
+    for (const { caller } of refused)
+      refuse(caller, {
+        code: 'JOURNAL_FULL',
+        reason: 'the journal has no space left; free some on the disk of the NATS server, then send it again',
+      })
+    if (batch.some(one => one.kind !== 'command'))
+      await new Promise<void>(resolve => void clock.wake(clock.now() + FULL_RETRY_MS, resolve))
+  }
+
+  function lose(error: JournalError): void {
+    stopped = true
+    waiting = []
+    onLost(error)
+  }
+}

@@ -1,0 +1,156 @@
+import type { JobState, JobResult } from '../../machines/domain/announcements.ts'
+import { gatherAddress, jobAddress } from '../../machines/domain/messages.ts'
+import { inOrder } from '../../machines/domain/waitingList.ts'
+import type { CscContext } from '../../machines/csc.ts'
+import { progressOf, type GatherContext } from '../../machines/gather.ts'
+import type { JobContext } from '../../machines/job.ts'
+import type { QueueContext } from '../../machines/queue.ts'
+import type { Actor, World } from './world.ts'
+
+/** What can be asked about the present: read from the actors, changing nothing. */
+
+export interface StateAnswer {
+  readonly summaryState: string
+  readonly errorCode: number
+  readonly errorReport: string
+  readonly logLevel: number
+  readonly configuration: string | null
+  readonly queue: {
+    readonly state: string
+    readonly mode: string | null
+    readonly waiting: number
+    readonly running: number
+    readonly held: number
+    readonly slots: number
+    readonly slotsTaken: number
+  }
+  readonly groups: number
+}
+
+export interface JobAnswer extends Omit<JobState, 'outcome'> {
+  readonly group: string | null
+  readonly attemptsMax: number
+  readonly metrics: JobContext['metrics']
+  readonly datasets: JobContext['datasets']
+  readonly verdict: string | null
+  readonly times: JobContext['times']
+  /** The result once settled; null before. */
+  readonly result: JobResult | null
+}
+
+export function stateOf(world: World): StateAnswer {
+  const csc = need(world.actor('csc'))
+  const queue = need(world.actor('queue'))
+  const { errorCode, errorReport, logLevel, applied } = csc.snapshot.context as CscContext
+  const { configuration, waiting, running, slotsTaken, open } = queue.snapshot.context as QueueContext
+  return {
+    summaryState: String(csc.snapshot.value).toUpperCase(),
+    errorCode,
+    errorReport,
+    logLevel,
+    configuration: applied?.configurations ?? null,
+    queue: {
+      state: queue.snapshot.matches('closed')
+        ? 'closed'
+        : queue.snapshot.matches({ open: 'paused' })
+          ? 'paused'
+          : 'flowing',
+      mode: configuration?.mode ?? null,
+      waiting: waiting.size,
+      running: Object.keys(running).length,
+      held: open - waiting.size - Object.keys(running).length,
+      slots: configuration?.slots ?? 0,
+      slotsTaken,
+    },
+    groups: [...world.actors('gather')].length,
+  }
+}
+
+// One message on the wire; a list of more is cut and says so.
+const JOBS_MAX = 1_000
+
+export interface JobsAnswer {
+  readonly jobs: readonly Pick<JobAnswer, 'jobId' | 'state' | 'dataId' | 'pipeline' | 'attempt' | 'times'>[]
+  /** How many there are; more than `jobs` holds where the list was cut. */
+  readonly open: number
+}
+
+/** Open jobs: running first, then waiting in the order they will run, then the rest. */
+export function jobsOf(world: World): JobsAnswer {
+  const { waiting, running, configuration } = need(world.actor('queue')).snapshot.context as QueueContext
+  const first = [
+    ...Object.keys(running),
+    ...inOrder(waiting, configuration?.order ?? 'fifo')
+      .slice(0, JOBS_MAX)
+      .map(({ jobId }) => jobId),
+  ].map(jobAddress)
+  const all = [...world.actors('job')]
+  const placed = new Set(first)
+  const ordered = [
+    ...first.flatMap(address => world.actor(address) ?? []),
+    ...all.filter(({ address }) => !placed.has(address)),
+  ]
+  const jobs = ordered.slice(0, JOBS_MAX).map(actor => {
+    const { jobId, state, dataId, pipeline, attempt, times } = jobAnswer(actor)
+    return { jobId, state, dataId, pipeline, attempt, times }
+  })
+  return { jobs, open: all.length }
+}
+
+/** An open job, or null. */
+export function jobOf(world: World, jobId: string): JobAnswer | null {
+  const actor = world.actor(jobAddress(jobId))
+  return actor ? jobAnswer(actor) : null
+}
+
+/** A group that is open or lingers, or null. */
+export function groupOf(world: World, group: string) {
+  const actor = world.actor(gatherAddress(group))
+  if (!actor) return null
+  const context = actor.snapshot.context as GatherContext
+  const members = Object.values(context.members).map(({ identity, jobId, pipeline, output }) => ({
+    identity,
+    jobId,
+    pipeline,
+    outcome: output?.outcome.kind ?? null,
+  }))
+  return { ...progressOf(context, String(actor.snapshot.value)), members, result: context.result }
+}
+
+function jobAnswer({ snapshot, timers }: Actor): JobAnswer {
+  const { jobId, dataId, pipeline, attempt, metrics, datasets, verdict, times } = snapshot.context as JobContext
+  const value: unknown = snapshot.value
+  const state =
+    typeof value === 'string'
+      ? value
+      : snapshot.matches('held')
+        ? 'held'
+        : snapshot.matches({ active: 'starting' })
+          ? 'starting'
+          : 'running'
+  const [due] = timers.values()
+  const note = snapshot.matches({ held: 'awaitingJobs' })
+    ? 'waiting for other jobs'
+    : snapshot.matches({ held: 'awaitingData' })
+      ? 'waiting for the data to be ingested'
+      : due === undefined
+        ? ''
+        : `next deadline ${new Date(due).toISOString()}`
+  return {
+    ...{
+      jobId,
+      state: state as JobState['state'],
+      dataId,
+      group: dataId.group,
+      pipeline: pipeline.name,
+      attempt,
+      attemptsMax: pipeline.retries.attemptsMax,
+    },
+    ...{ metrics, datasets, verdict, times, note, result: null },
+  }
+}
+
+function need(actor: Actor | undefined): Actor {
+  if (!actor) throw new Error('invariant: the csc and the queue are always there')
+  return actor
+}

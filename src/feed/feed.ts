@@ -1,0 +1,43 @@
+import type { Bus, Retained } from '../bus/port.ts'
+import { subjects } from '../contract/subjects.ts'
+import type { Numbered } from '../engine/engine.ts'
+
+/**
+ * From announcements to the wire: acknowledgements to who asked, events into the retained stream (live, and for late joiners), telemetry live only. An
+ * event's id is its number in the journal, so the same one is never seen under another id.
+ */
+export function createFeed({
+  bus,
+  retained,
+  instance,
+}: {
+  bus: Bus
+  retained: Retained
+  instance: string
+}): (said: Numbered) => void {
+  const to = subjects(instance)
+  return ({ id, at, announcement }) => {
+    switch (announcement.type) {
+      case 'ack': {
+        const { caller, body } = announcement
+        if (caller.reply !== null) bus.publish(caller.reply, JSON.stringify(body), { 'Ocps-Identity': instance })
+        return
+      }
+      case 'event':
+        return retained.publish({
+          subject: to.event(announcement.topic, announcement.key),
+          body: JSON.stringify({ at, ...announcement.body }),
+          id: `${instance}:${id}`,
+        })
+      case 'telemetry': {
+        const { topic, jobId, dataId, pipeline, body } = announcement
+        return bus.publish(to.telemetry(topic, jobId), JSON.stringify({ at, jobId, dataId, pipeline, ...body }))
+      }
+    }
+  }
+}
+
+/** The journal number in the id of a retained event; null where there is none. */
+export function numberOf(retainedId: string | null): string | null {
+  return retainedId === null ? null : retainedId.slice(retainedId.lastIndexOf(':') + 1)
+}
