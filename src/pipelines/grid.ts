@@ -14,8 +14,6 @@ export interface Grid<P extends Point> {
 /** An empty grid; `cell` is its cell size and the farthest `near` can look, in the points' unit. */
 export function createGrid<P extends Point>(cell: number): Grid<P> {
   const cells = new Map<number, P[]>()
-  // Room for ±30 000 cells each way: coordinates are pixels of one detector.
-  const key = (column: number, row: number): number => (row + 30_000) * 65_536 + column + 30_000
   return {
     add(point) {
       const at = key(Math.floor(point.x / cell), Math.floor(point.y / cell))
@@ -37,4 +35,9 @@ export function createGrid<P extends Point>(cell: number): Grid<P> {
       return found
     },
   }
+}
+
+/** One number per cell. Room for ±30 000 cells each way: coordinates are pixels of one detector. */
+function key(column: number, row: number): number {
+  return (row + 30_000) * 65_536 + column + 30_000
 }

@@ -75,12 +75,32 @@ export function adaptiveMoments(
   return null
 }
 
-/** Flux of a star at a known place with a known shape, adu: the estimate for those too faint to show their own shape. */
-export function gaussianFlux(residual: Float32Array, width: number, height: number, at: Point, fwhm: number): number {
+/**
+ * Place (pixels) and flux (adu) of a star near `start` through a round Gaussian weight of fixed `fwhm`: the windowed centroid of those
+ * too faint to show their own shape. Stays at `start` where the light leads away by more than half a width.
+ */
+export function fixedMoments(
+  residual: Float32Array,
+  width: number,
+  height: number,
+  start: Point,
+  fwhm: number,
+): Point & { readonly flux: number } {
   const variance = (fwhm / FWHM_PER_SIGMA) ** 2
+  const shape = { x: start.x, y: start.y, flux: 0, xx: variance, xy: 0, yy: variance }
   const sums: Sums = { weighted: 0, x: 0, y: 0, xx: 0, xy: 0, yy: 0 }
-  weigh(residual, width, height, { x: at.x, y: at.y, flux: 0, xx: variance, xy: 0, yy: variance }, sums)
-  return 2 * sums.weighted
+  // Each round halves what is left of the way at worst; after five the rest is below the noise of a star this faint.
+  for (let round = 0; round < 5; round++) {
+    weigh(residual, width, height, shape, sums)
+    shape.x += (2 * sums.x) / sums.weighted
+    shape.y += (2 * sums.y) / sums.weighted
+    const strayed = Math.hypot(shape.x - start.x, shape.y - start.y)
+    if (!(sums.weighted > 0) || !(strayed <= Math.max(1, fwhm / 2))) {
+      weigh(residual, width, height, { ...shape, x: start.x, y: start.y }, sums)
+      return { x: start.x, y: start.y, flux: 2 * sums.weighted }
+    }
+  }
+  return { x: shape.x, y: shape.y, flux: 2 * sums.weighted }
 }
 
 /** FWHM of the round Gaussian of the same area, pixels. */

@@ -8,13 +8,13 @@ const STDOUT_FD = 1
 
 export interface Reports {
   /** `value` NaN and ±Infinity are spelled out, as JSON has none; null means not measured. `unit` in astropy's spelling, '' for none. */
-  metric(name: string, value: number | null, unit: string): void
+  readonly metric: (name: string, value: number | null, unit: string) => void
   /** `path` relative to the working directory. */
-  dataset(name: string, path: string, mime: string): void
+  readonly dataset: (name: string, path: string, mime: string) => void
   /** `fraction` 0…1. */
-  progress(fraction: number, note: string): void
+  readonly progress: (fraction: number, note: string) => void
   /** What the pipeline thinks of the data; the outcome is not touched by it. */
-  verdict(text: string): void
+  readonly verdict: (text: string) => void
 }
 
 /** Reports written to the executor's file, or to stdout where there is none. */

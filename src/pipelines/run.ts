@@ -9,7 +9,7 @@ export interface PipelineRun {
   readonly args: readonly string[]
   readonly reports: Reports
   /** A number from OCPS_OVERRIDES, or `otherwise` where it is not overridden. Throws PipelineFailure (exit 2) for anything else. */
-  numberOverride(name: string, otherwise: number): number
+  readonly numberOverride: (name: string, otherwise: number) => number
 }
 
 /** Runs `work` as this process's whole purpose and ends the process accordingly. */

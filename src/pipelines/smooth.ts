@@ -10,17 +10,20 @@ export interface Kernel {
   readonly noiseFactor: number
 }
 
-/** A Gaussian of the given full width at half maximum, pixels, cut at 3 σ. */
+/** A Gaussian of the given full width at half maximum, pixels, cut at 2.5 σ. */
 export function gaussianKernel(fwhm: number): Kernel {
   const sigma = fwhm / FWHM_PER_SIGMA
-  const taps = Float64Array.from({ length: Math.max(2, Math.ceil(3 * sigma) + 1) }, (_, i) =>
+  const taps = Float64Array.from({ length: Math.max(2, Math.ceil(2.5 * sigma) + 1) }, (_, i) =>
     Math.exp(-0.5 * (i / sigma) ** 2),
   )
-  const both = (values: Float64Array): number =>
-    values.reduce((sum, value, i) => sum + (i === 0 ? value : 2 * value), 0)
-  const total = both(taps)
+  const total = wholeSum(taps)
   const normalised = taps.map(tap => tap / total)
-  return { taps: normalised, noiseFactor: both(normalised.map(tap => tap * tap)) }
+  return { taps: normalised, noiseFactor: wholeSum(normalised.map(tap => tap * tap)) }
+}
+
+/** The sum over both sides of a kernel given from its centre outwards. */
+function wholeSum(half: Float64Array): number {
+  return half.reduce((sum, value, i) => sum + (i === 0 ? value : 2 * value), 0)
 }
 
 /** `pixels` convolved with the kernel; outside the image and where there is no value (NaN) lies the background, 0. */
