@@ -15,7 +15,7 @@ import {
   readStream,
   type Streams,
 } from './nats-streams.ts'
-import { type Item, type Refusal, Window } from './nats-window.ts'
+import { type Item, type Refusal, startingMs, Window } from './nats-window.ts'
 import { BusError, type Log, type LogOptions } from './port.ts'
 
 interface Append extends Item {
@@ -97,7 +97,7 @@ export async function openLog(link: Link, streams: Streams, options: LogOptions)
         )
     } catch {
       // The question could not be answered now; the next refusal asks again.
-      window.retryLater()
+      window.retryLater(startingMs)
     }
   }
 
@@ -105,7 +105,7 @@ export async function openLog(link: Link, streams: Streams, options: LogOptions)
     if (await isGone(streams, options.name)) {
       rejectAll('FENCED', `The stream ${options.name} at ${link.url} is gone; someone removed it while it was written.`)
     } else {
-      window.retryLater()
+      window.retryLater(startingMs)
     }
   }
 
@@ -118,7 +118,7 @@ export async function openLog(link: Link, streams: Streams, options: LogOptions)
       for (const stored of window.inFlight.slice(0, mine + 1)) if (!stored.stored) window.markStored(stored)
     } else if (window.inFlight[0]?.after === last || mine >= 0) {
       // Nobody else has written: an earlier one of ours did not get through yet.
-      window.retryLater()
+      window.retryLater(startingMs)
     } else {
       const newest = last === '' ? 'empty' : `at ${last}`
       rejectAll(

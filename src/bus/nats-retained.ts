@@ -14,7 +14,7 @@ import {
   readStream,
   type Streams,
 } from './nats-streams.ts'
-import { type Item, type Refusal, Window } from './nats-window.ts'
+import { type Item, type Refusal, startingMs, Window } from './nats-window.ts'
 import type { Retained, RetainedOptions } from './port.ts'
 
 /**
@@ -23,8 +23,11 @@ import type { Retained, RetainedOptions } from './port.ts'
  */
 const waitingMax = 100_000
 
-/** How long closing waits for the server to confirm. */
-const closeFlushMs = 2000
+/** How long closing waits for the server to confirm: all that may be in flight, on a disk that syncs every write. */
+const closeFlushMs = 5000
+
+/** A full store is emptied by people; every refused message is a line in the server's log. */
+const noSpaceMs = 2000
 
 /** How far back `lastId` looks first; then ever further. */
 const lookBackFirst = 1000
@@ -145,7 +148,7 @@ export async function openRetained(link: Link, streams: Streams, options: Retain
     if (refusal.code === 503 && (await isGone(streams, options.name))) {
       await ensureStream(link, streams, shape).catch(() => {})
     }
-    window.retryLater()
+    window.retryLater(refusal.code === 503 ? startingMs : noSpaceMs)
   }
 
   /** A refused message must not be stored over a newer one of its subject that went through. */

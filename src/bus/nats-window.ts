@@ -27,6 +27,9 @@ export interface Policy<T extends Item> {
   onRefused(item: T, refusal: Refusal): void
 }
 
+/** JetStream needs a moment after its server answers; asking more often only makes it busier. */
+export const startingMs = 100
+
 /** Enough to hide a round trip at tens of thousands per second, few enough to send again within a moment. */
 const inFlightMax = 1024
 const refillMin = 256
@@ -34,9 +37,6 @@ const refillMin = 256
 /** An answer takes under a millisecond, a syncing disk may take seconds; a lost connection is noticed otherwise and at once. */
 const silenceMs = 2000
 const silenceMsMax = 16_000
-
-/** JetStream needs a moment after its server answers; asking more often only makes it busier. */
-const retryMs = 100
 
 export class Window<T extends Item> {
   /** Sent, oldest first; stored ones are taken off the front. */
@@ -90,9 +90,9 @@ export class Window<T extends Item> {
   }
 
   /** Everything unacknowledged goes out again after a moment; nothing new before it. */
-  retryLater(): void {
+  retryLater(milliseconds: number): void {
     if (this.#closed) return
-    this.#retry ??= setTimeout(() => this.#sendAgain(), retryMs)
+    this.#retry ??= setTimeout(() => this.#sendAgain(), milliseconds)
   }
 
   /** Takes an item for stored although no answer said so. */

@@ -91,7 +91,7 @@ export async function connectNats(options: NatsOptions): Promise<Bus> {
     log,
     url: shownUrl,
     inboxPrefix: options.inboxPrefix ?? '_INBOX',
-    connected: () => status === 'connected' && !connection.isClosed(),
+    connected: () => status === 'connected' && !connection.isClosed() && !connection.isDraining(),
     onBack: handler => {
       backHandlers.add(handler)
       return () => backHandlers.delete(handler)

@@ -233,9 +233,8 @@ export function keepsTheBusContract(kind: string, open: () => Promise<BusWorld>)
         retained.publish({ subject: `${at}.job`, body: '', id: 'a:17' })
         await retained.flushed()
         for (let beat = 0; beat < 1500; beat += 1) bus.publish(`${at}.heartbeat`, `${beat}`)
-        await flush(bus)
+        await eventually('all beats are kept', async () => (await retained.last(`${at}.heartbeat`)) === '1499')
         expect(await retained.lastId()).toBe('a:17')
-        expect(await retained.last(`${at}.heartbeat`)).toBe('1499')
       })
 
       it('an id that was stored is not stored again', async () => {
@@ -323,11 +322,9 @@ export function keepsTheBusContract(kind: string, open: () => Promise<BusWorld>)
       it('two writers with many in flight leave one unbroken chain', async () => {
         const options = { name: stream(), subject: corner() }
         const [a, b] = [await (await connect()).log(options), await (await connect()).log(options)]
-        const results = await Promise.all(
-          [...chain('a', '', 200).map(async message => await rejection(a.append(message)))].concat(
-            chain('b', '', 200).map(async message => await rejection(b.append(message))),
-          ),
-        )
+        const writing = chain('a', '', 200).map(async message => await rejection(a.append(message)))
+        const alsoWriting = chain('b', '', 200).map(async message => await rejection(b.append(message)))
+        const results = await Promise.all(writing.concat(alsoWriting))
         const stored = await collect(a.read())
         const winner = stored[0]?.id.split(':')[0] ?? ''
         expect(stored.map(({ id }) => id)).toEqual(chain(winner, '', 200).map(({ id }) => id))
