@@ -22,6 +22,8 @@ export interface FindOptions {
   /** Directories besides PATH. Debian's is not on an ordinary user's PATH. */
   readonly directories?: readonly string[]
   readonly environment?: Readonly<Record<string, string | undefined>>
+  /** Whether to fetch and unpack a package when there is none. Default true. */
+  readonly download?: boolean
   readonly log?: Logger
 }
 
@@ -55,14 +57,15 @@ export async function findServer(options: FindOptions = {}): Promise<ServerBinar
     tooOld.push(`${path} (${version ?? 'does not run'})`)
   }
 
-  const failure = await unpackPackage(cacheDir, options.log ?? silent)
+  const failure =
+    options.download === false ? 'it was not asked for.' : await unpackPackage(cacheDir, options.log ?? silent)
   if (failure === null) return await runnable(join(unpacked, 'nats-server'), 'the Debian package')
   const seen = tooOld.length === 0 ? '' : ` Found but not usable: ${tooOld.join(', ')}.`
   throw new BusError(
     'UNREACHABLE',
     `There is no nats-server ${oldestVersion} or later on this machine.${seen} Install it with "brew install nats-server" or ` +
       `"sudo apt-get install -y nats-server", or from https://github.com/nats-io/nats-server/releases and name it in NATS_SERVER_BIN; ` +
-      `or set NATS_URL to a server that runs elsewhere. (Unpacking Debian's package failed: ${failure})`,
+      `or set NATS_URL to a server that runs elsewhere. (Debian's package was not unpacked: ${failure})`,
   )
 }
 

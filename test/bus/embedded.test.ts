@@ -1,0 +1,169 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { type EmbeddedServer, startEmbeddedServer } from '../../src/bus/embedded.ts'
+import { connectNats } from '../../src/bus/nats.ts'
+import { atLeast, findServer } from '../../src/bus/server-binary.ts'
+import { isAlive } from '../../src/bus/store-lock.ts'
+import { chain, collect } from './contract.ts'
+import { eventually, rejection } from './eventually.ts'
+
+let folder: string
+let servers: EmbeddedServer[] = []
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'ocps-embedded-'))
+})
+afterEach(async () => {
+  await Promise.all(servers.splice(0).map(server => server.stop()))
+  await rm(folder, { recursive: true })
+})
+
+async function start(storeDir = join(folder, 'store')): Promise<EmbeddedServer> {
+  const server = await startEmbeddedServer({ storeDir })
+  servers.push(server)
+  return server
+}
+
+describe('an embedded server', () => {
+  it('says its version and what a confirmed write survives, and listens on the loopback only', async () => {
+    const server = await start()
+    expect(server.url).toMatch(/^nats:\/\/127\.0\.0\.1:\d+$/)
+    expect(server.promise).toBe(atLeast(server.version, '2.10.0') ? 'power-safe' : 'process-crash-safe')
+    const bus = await connectNats({ url: server.url, name: 'test' })
+    expect(bus.server).toEqual({ url: server.url, version: server.version, maxPayload: 1024 * 1024 })
+    await bus.close()
+  })
+
+  it('started again on the same store has what was stored, with a quote and a space in the folder name', async () => {
+    const storeDir = join(folder, `store "1" of the night`)
+    const written = chain('a', '', 20)
+    for (const part of [written.slice(0, 10), written.slice(10)]) {
+      const server = await startEmbeddedServer({ storeDir })
+      const bus = await connectNats({ url: server.url, name: 'test' })
+      const log = await bus.log({ name: 'L', subject: 'journal' })
+      for (const message of part) await log.append(message)
+      await server.sync()
+      expect((await collect(log.read())).at(-1)?.id).toBe(part.at(-1)?.id)
+      await bus.close()
+      await server.stop()
+      expect(isAlive(server.pid)).toBe(false)
+    }
+  })
+
+  it('is refused a store that another one uses', async () => {
+    await start()
+    expect(await rejection(start())).toMatchObject({
+      code: 'UNREACHABLE',
+      message: expect.stringContaining(`in use by process ${process.pid}`),
+    })
+  })
+
+  it('takes over a store whose lock was left by a process that is gone', async () => {
+    const server = await start()
+    const lock = await readFile(join(folder, 'store', 'ocps.lock'), 'utf8')
+    await server.stop()
+    await writeFile(join(folder, 'store', 'ocps.lock'), lock)
+    await start()
+    await servers.pop()?.stop()
+    await writeFile(join(folder, 'store', 'ocps.lock'), '{"own')
+    await start()
+  })
+
+  it('that crashes is started again on the same port, and its clients go on', async () => {
+    const server = await start()
+    const bus = await connectNats({ url: server.url, name: 'test' })
+    const log = await bus.log({ name: 'L', subject: 'journal' })
+    const before = server.pid
+    await log.append({ body: 'before', id: 'a:1', after: '' })
+    process.kill(before, 'SIGKILL')
+    await log.append({ body: 'after', id: 'a:2', after: 'a:1' })
+    expect((await collect(log.read())).map(({ body }) => body)).toEqual(['before', 'after'])
+    expect(server.pid).not.toBe(before)
+    await bus.close()
+  })
+
+  it('ends when its owner is killed without warning, and the store can be used again at once', async () => {
+    const owner = spawn(
+      process.execPath,
+      ['--import', join(import.meta.dirname, 'typescriptLoader.mjs'), join(import.meta.dirname, 'owner.ts'), folder],
+      {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      },
+    )
+    const { pid } = await firstLine(owner)
+    expect(isAlive(pid)).toBe(true)
+    owner.kill('SIGKILL')
+    await once(owner, 'exit')
+    await start(folder)
+    await eventually('the server of the dead owner has ended', () => !isAlive(pid))
+  })
+})
+
+describe('finding a nats-server', () => {
+  it('takes the one that is named, and says so when it is not usable', async () => {
+    const path = await fakeServer('nats-server: v2.10.27')
+    expect(await findServer({ environment: { NATS_SERVER_BIN: path } })).toEqual({ path, version: '2.10.27' })
+    expect(await rejection(findServer({ environment: { NATS_SERVER_BIN: join(folder, 'none') } }))).toMatchObject({
+      code: 'UNREACHABLE',
+      message: expect.stringMatching(/none \(from NATS_SERVER_BIN\) is not usable/),
+    })
+  })
+
+  it('looks where an ordinary PATH does not lead', async () => {
+    const path = await fakeServer('nats-server: v2.9.10')
+    expect(await findServer({ environment: { PATH: '/nowhere' }, directories: ['/nowhere', folder] })).toEqual({
+      path,
+      version: '2.9.10',
+    })
+  })
+
+  it('passes over one that is too old and names it, with what to install', async () => {
+    const path = await fakeServer('nats-server: v2.8.4')
+    const search = { environment: { PATH: folder }, directories: [], cacheDir: join(folder, 'cache'), download: false }
+    const error = await rejection(findServer(search))
+    expect(error).toMatchObject({ code: 'UNREACHABLE' })
+    for (const said of [`${path} (2.8.4)`, 'brew install nats-server', 'apt-get install -y nats-server', 'NATS_URL']) {
+      expect(String(error)).toContain(said)
+    }
+  })
+
+  it('compares versions by their numbers', () => {
+    expect(atLeast('2.10.0', '2.9.10')).toBe(true)
+    expect(atLeast('2.9.9', '2.9.10')).toBe(false)
+    expect(atLeast('2.11.0-beta.1', '2.11.0')).toBe(true)
+  })
+
+  // Fetches four megabytes from the distribution's mirror; asked for where that is wanted.
+  it.runIf(process.env['OCPS_TEST_DOWNLOAD'] === '1')(
+    'unpacks the package of the distribution once, without installing it',
+    async () => {
+      const cacheDir = join(folder, 'cache')
+      const search = { environment: { PATH: '/nowhere' }, directories: [], cacheDir }
+      const first = await findServer(search)
+      expect(first.path).toBe(join(cacheDir, 'usr', 'sbin', 'nats-server'))
+      expect(await findServer({ ...search, download: false })).toEqual(first)
+      expect(await readdir(folder)).toEqual(['cache'])
+    },
+  )
+})
+
+async function fakeServer(says: string): Promise<string> {
+  const path = join(folder, 'nats-server')
+  await writeFile(path, `#!/bin/sh\necho '${says}'\n`)
+  await chmod(path, 0o755)
+  return path
+}
+
+async function firstLine(child: ChildProcess): Promise<{ pid: number }> {
+  if (child.stdout === null) throw new Error('the child has no output')
+  for await (const line of createInterface({ input: child.stdout })) {
+    const said: unknown = JSON.parse(line)
+    return { pid: Number(Reflect.get(Object(said), 'pid')) }
+  }
+  throw new Error('the child ended without a word')
+}

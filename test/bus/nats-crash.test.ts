@@ -1,0 +1,220 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { type EmbeddedServer, startEmbeddedServer } from '../../src/bus/embedded.ts'
+import { connectNats } from '../../src/bus/nats.ts'
+import type { Bus } from '../../src/bus/port.ts'
+import { findServer } from '../../src/bus/server-binary.ts'
+import { isAlive } from '../../src/bus/store-lock.ts'
+import { collect, flush, text } from './contract.ts'
+import { eventually, rejection } from './eventually.ts'
+
+let storeDir: string
+let server: EmbeddedServer
+const buses: Bus[] = []
+
+beforeEach(async () => {
+  storeDir = await mkdtemp(join(tmpdir(), 'ocps-crash-'))
+  server = await startEmbeddedServer({ storeDir })
+})
+afterEach(async () => {
+  await Promise.all(buses.splice(0).map(bus => bus.close()))
+  await server.stop()
+  await rm(storeDir, { recursive: true })
+})
+
+async function connect(): Promise<Bus> {
+  const bus = await connectNats({ url: server.url, name: 'test' })
+  buses.push(bus)
+  return bus
+}
+
+/** Kills the server and waits until this connection is back. */
+async function crash(bus: Bus): Promise<void> {
+  await eventually('the server runs', () => isAlive(server.pid))
+  const seen: string[] = []
+  bus.onStatus(status => seen.push(status))
+  process.kill(server.pid, 'SIGKILL')
+  await eventually(
+    'the connection went and came back',
+    () => seen.at(-1) === 'connected' && seen.includes('disconnected'),
+  )
+}
+
+describe('when the server is killed under load', () => {
+  it('every confirmed append is there afterwards, in one unbroken chain, each once', { timeout: 120_000 }, async () => {
+    const bus = await connect()
+    const log = await bus.log({ name: 'L', subject: 'journal' })
+    const confirmed: string[] = []
+    const appending: Promise<void>[] = []
+    let n = 0
+    const load = { on: true }
+    const writer = (async () => {
+      while (load.on) {
+        n += 1
+        const id = `a:${n}`
+        appending.push(
+          log.append({ body: id, id, after: n === 1 ? '' : `a:${n - 1}` }).then(() => void confirmed.push(id)),
+        )
+        // Sixty in flight at most.
+        if (n > 60) await appending[n - 60]
+      }
+    })()
+    for (let round = 1; round <= 4; round += 1) {
+      await eventually('the writer is well under way', () => confirmed.length > round * 300)
+      await crash(bus)
+    }
+    load.on = false
+    await writer
+    await Promise.all(appending)
+    const stored = (await collect(log.read())).map(({ id }) => id)
+    expect(confirmed).toEqual(stored)
+    expect(stored).toEqual(Array.from({ length: n }, (_, index) => `a:${index + 1}`))
+  })
+
+  it('everything published to a retained stream is kept, though nobody waited', { timeout: 120_000 }, async () => {
+    const bus = await connect()
+    const retained = await bus.retained({ name: 'R', subjects: ['evt.>'], maxAgeMs: 3_600_000 })
+    const heard = new Set<string>()
+    const listener = await connect()
+    listener.subscribe('evt.>', message => heard.add(text(message)))
+    const count = 3000
+    for (let n = 0; n < count; n += 1) {
+      retained.publish({ subject: `evt.${n}`, body: `${n}`, id: `a:${n}` })
+      if (n % 1000 === 500) await crash(bus)
+    }
+    await retained.flushed()
+    expect(await retained.lastId()).toBe(`a:${count - 1}`)
+    const kept = await Promise.all(Array.from({ length: count }, async (_, n) => await retained.last(`evt.${n}`)))
+    expect(kept).toEqual(Array.from({ length: count }, (_, n) => `${n}`))
+    expect(heard.size).toBeGreaterThan(0)
+  })
+
+  it('what is published while it is away waits, and goes out in order', async () => {
+    const [bus, listener] = [await connect(), await connect()]
+    const retained = await bus.retained({ name: 'R', subjects: ['evt.>'], maxAgeMs: 3_600_000 })
+    const heard: string[] = []
+    listener.subscribe('evt.>', message => heard.push(text(message)))
+    await flush(listener)
+    let away = false
+    bus.onStatus(status => {
+      away = status === 'disconnected'
+    })
+    process.kill(server.pid, 'SIGKILL')
+    await eventually('the connection is gone', () => away)
+    for (let n = 0; n < 500; n += 1) retained.publish({ subject: 'evt.a', body: `${n}`, id: `a:${n}` })
+    await retained.flushed()
+    expect(await retained.last('evt.a')).toBe('499')
+    await eventually('the listener is back too', async () => {
+      retained.publish({ subject: 'evt.b', body: 'hello', id: `b:${performance.now()}` })
+      await retained.flushed()
+      return heard.includes('hello')
+    })
+    const numbers = heard.filter(body => body !== 'hello').map(Number)
+    expect(numbers).toEqual([...numbers].sort((a, b) => a - b))
+  })
+
+  it('subscriptions resume by themselves, and a question meanwhile says that the connection is down', async () => {
+    const [client, service] = [await connect(), await connect()]
+    service.subscribe('ask', ({ reply }) => reply !== null && service.publish(reply, 'here'))
+    await flush(service)
+    expect(text(await client.request('ask', '', { timeoutMs: 2000 }))).toBe('here')
+    let away = false
+    client.onStatus(status => {
+      away = status === 'disconnected'
+    })
+    process.kill(server.pid, 'SIGKILL')
+    await eventually('the connection is gone', () => away)
+    expect(await rejection(client.request('ask', '', { timeoutMs: 20 }))).toMatchObject({
+      code: 'TIMEOUT',
+      message: expect.stringContaining(server.url),
+    })
+    await eventually('the service answers again', async () => {
+      const answer = await client.request('ask', '', { timeoutMs: 1000 }).catch(() => null)
+      return answer !== null && text(answer) === 'here'
+    })
+  })
+
+  it('a lease survives a short absence, although leases live in memory', async () => {
+    const [bus, other] = [await connect(), await connect()]
+    let lost = 0
+    const options = { name: 'LEASE', holder: 'summit-1', ttlMs: 3000, onLost: () => (lost += 1) }
+    await bus.lease(options)
+    await crash(bus)
+    await eventually('the lease is held again', async () => {
+      const tried = await other.lease({ ...options, holder: 'summit-2' }).catch(() => null)
+      if (tried?.held === true) await tried.release()
+      return tried?.held === false && tried.holder === 'summit-1'
+    })
+    expect(lost).toBe(0)
+  })
+})
+
+describe('a server that is not what is needed', () => {
+  it('that nobody runs is named, with what to do', async () => {
+    const url = `nats://127.0.0.1:${await freePort()}`
+    expect(await rejection(connectNats({ url, name: 'test' }))).toMatchObject({
+      code: 'UNREACHABLE',
+      message: expect.stringMatching(new RegExp(`No NATS server answers at ${url}.*NATS_URL`)),
+    })
+    expect(await rejection(connectNats({ url: 'http://x', name: 'test' }))).toMatchObject({ code: 'UNREACHABLE' })
+  })
+
+  it('with JetStream off is refused with the way out, and wrong credentials are called wrong credentials', async () => {
+    const { path } = await findServer()
+    const port = await freePort()
+    const child = spawn(path, ['-a', '127.0.0.1', '-p', String(port), '--user', 'ocps', '--pass', 'right'], {
+      stdio: 'ignore',
+    })
+    try {
+      const credentials = { user: 'ocps', password: 'right' }
+      const bus = await connectNats({ url: `nats://127.0.0.1:${port}`, name: 'test', credentials, waitForServer: true })
+      buses.push(bus)
+      expect(await rejection(bus.log({ name: 'L', subject: 'journal' }))).toMatchObject({
+        code: 'UNSUPPORTED',
+        message: expect.stringContaining('JetStream off'),
+      })
+      const wrong = await rejection(connectNats({ url: `nats://ocps:wrong@127.0.0.1:${port}`, name: 'test' }))
+      expect(wrong).toMatchObject({ code: 'UNREACHABLE', message: expect.stringContaining('refused the credentials') })
+      expect(String(wrong)).not.toContain('wrong@')
+      await bus.close()
+    } finally {
+      const ended = once(child, 'exit')
+      child.kill()
+      await ended
+    }
+  })
+
+  it('whose stream was removed tells the log writer to stop', async () => {
+    const [bus, other] = [await connect(), await connect()]
+    const log = await bus.log({ name: 'L', subject: 'journal' })
+    await log.append({ body: '', id: 'a:1', after: '' })
+    await other.request('$JS.API.STREAM.DELETE.L', '', { timeoutMs: 2000 })
+    expect(await rejection(log.append({ body: '', id: 'a:2', after: 'a:1' }))).toMatchObject({
+      code: 'FENCED',
+      message: expect.stringContaining('is gone'),
+    })
+  })
+
+  it('with another stream on the same subjects is refused by name', async () => {
+    const bus = await connect()
+    await bus.log({ name: 'L', subject: 'journal' })
+    expect(await rejection(bus.log({ name: 'M', subject: 'journal' }))).toMatchObject({
+      code: 'UNSUPPORTED',
+      message: expect.stringContaining('stream M'),
+    })
+  })
+})
+
+async function freePort(): Promise<number> {
+  const probe = createServer().listen(0, '127.0.0.1')
+  await once(probe, 'listening')
+  const address = probe.address()
+  probe.close()
+  await once(probe, 'close')
+  return typeof address === 'object' && address !== null ? address.port : 0
+}
