@@ -6,15 +6,15 @@ import type { Numbered } from '../engine/engine.ts'
  * From announcements to the wire: acknowledgements to who asked, events into the retained stream (live, and for late joiners), telemetry live only. An
  * event's id is its number in the journal, so the same one is never seen under another id.
  */
-export function createFeed({
-  bus,
-  retained,
-  instance,
-}: {
-  bus: Bus
-  retained: Retained
-  instance: string
-}): (said: Numbered) => void {
+export interface FeedOptions {
+  readonly bus: Bus
+  /** Its own connection: who reads telemetry too slowly must not hold up events. */
+  readonly telemetry: Bus
+  readonly retained: Retained
+  readonly instance: string
+}
+
+export function createFeed({ bus, telemetry, retained, instance }: FeedOptions): (said: Numbered) => void {
   const to = subjects(instance)
   return ({ id, at, announcement }) => {
     switch (announcement.type) {
@@ -31,7 +31,7 @@ export function createFeed({
         })
       case 'telemetry': {
         const { topic, jobId, dataId, pipeline, body } = announcement
-        return bus.publish(to.telemetry(topic, jobId), JSON.stringify({ at, jobId, dataId, pipeline, ...body }))
+        return telemetry.publish(to.telemetry(topic, jobId), JSON.stringify({ at, jobId, dataId, pipeline, ...body }))
       }
     }
   }

@@ -1,0 +1,139 @@
+import { randomUUID } from 'node:crypto'
+import { refused } from '../../machines/domain/announcements.ts'
+import type { Caller } from '../../machines/domain/commands.ts'
+import { encodeToken } from '../../machines/domain/dataId.ts'
+import type { Refusal } from '../../machines/domain/refusals.ts'
+import type { Bus, Incoming, Retained, Subscription } from '../bus/port.ts'
+import { decodeCommand } from '../contract/decode.ts'
+import { lastToken, subjects } from '../contract/subjects.ts'
+import type { Log } from '../log.ts'
+import type { Engine, Numbered } from './engine.ts'
+import { groupOf, jobOf, jobsOf, stateOf } from './queries.ts'
+
+/**
+ * The door for commands and questions: messages on `ocps.<instance>.cmd.*` are decoded and handed to the inbox or refused, questions on `qry.*` are
+ * answered from the actors. Nothing a message holds is trusted before it has been checked here.
+ */
+export interface DoorOptions {
+  readonly bus: Bus
+  readonly retained: Retained
+  readonly instance: string
+  readonly engine: Engine
+  readonly say: (said: Numbered) => void
+  readonly now: () => number
+  readonly log: Log
+  /** Facts about the process for the query `state`. */
+  readonly facts: () => Readonly<Record<string, unknown>>
+}
+
+// A name in a log line and an id in a header; longer ones are a mistake or an attack.
+const IDENTITY = /^[\x21-\x7E]{1,128}$/
+
+export function openDoor({ bus, retained, instance, engine, say, now, log, facts }: DoorOptions): {
+  close(): Promise<void>
+} {
+  const to = subjects(instance)
+  const subscriptions: Subscription[] = [bus.subscribe(to.commands, hearCommand), bus.subscribe(to.queries, hearQuery)]
+  return {
+    async close() {
+      for (const subscription of subscriptions) await subscription.stop()
+    },
+  }
+
+  function hearCommand(message: Incoming): void {
+    const { headers, subject, body } = message
+    const id = headers['nats-msg-id'] ?? randomUUID()
+    const caller: Caller = { identity: headers['ocps-identity'] ?? 'anonymous', id, reply: replyOf(message) }
+    const name = subject.slice(to.commands.length - 1)
+    const bad = [
+      ['Nats-Msg-Id', id],
+      ['Ocps-Identity', caller.identity],
+    ].find(([, value]) => !IDENTITY.test(value ?? ''))
+    if (bad)
+      return refuse({ ...caller, id: '', identity: '' }, name, {
+        code: 'MALFORMED',
+        reason: `the header ${bad[0]} must be 1 to 128 printable ASCII characters without spaces`,
+      })
+    const decoding = decodeCommand(name, body, instance)
+    if (!decoding.ok) return refuse(caller, name, decoding.refusal)
+    engine.command(decoding.command, caller)
+  }
+
+  function refuse(caller: Caller, name: string, refusal: Refusal): void {
+    log.warn(
+      { command: name.slice(0, 64), identity: caller.identity, code: refusal.code },
+      `refused: ${refusal.reason}`,
+    )
+    say({ id: '', at: now(), announcement: refused(caller, refusal) })
+  }
+
+  /** An answer goes to an inbox. A reply subject under `ocps.` would make us speak in our own name where the sender may not. */
+  function replyOf({ reply }: Incoming): string | null {
+    return reply === null || /^(ocps|camera|oods|\$)/.test(reply) ? null : reply
+  }
+
+  function hearQuery(message: Incoming): void {
+    const reply = replyOf(message)
+    if (reply === null) return
+    answer(lastToken(message.subject), new TextDecoder().decode(message.body)).then(
+      body => bus.publish(reply, JSON.stringify(body)),
+      (error: unknown) => {
+        log.error(
+          { query: message.subject },
+          `a query failed: ${error instanceof Error ? error.message : String(error)}`,
+        )
+        bus.publish(reply, JSON.stringify({ error: 'the query failed inside OCPS; its log says why' }))
+      },
+    )
+  }
+
+  async function answer(query: string, text: string): Promise<unknown> {
+    const { world } = engine
+    const asked = fieldsOf(text)
+    switch (query) {
+      case 'state':
+        return { instance, ...facts(), ...stateOf(world) }
+      case 'jobs':
+        return jobsOf(world)
+      case 'job': {
+        const id = asked['jobId']
+        if (typeof id !== 'string') return { error: 'qry.job needs {"jobId": "…"}' }
+        const settled = () => last(to.event('jobResult', id), 'jobResult')
+        return jobOf(world, id) ?? (await settled()) ?? { error: `no job ${id.slice(0, 128)} is known here` }
+      }
+      case 'group': {
+        const id = asked['group']
+        if (typeof id !== 'string') return { error: 'qry.group needs {"group": "…"}' }
+        const finished = () => last(to.event('groupResult', id), 'groupResult')
+        return groupOf(world, id) ?? (await finished()) ?? { error: `no group ${id.slice(0, 128)} is known here` }
+      }
+      default:
+        return { error: `there is no query ${encodeToken(query).slice(0, 64)}; there are state, jobs, job, group` }
+    }
+  }
+
+  /** What was said last of something that is over. */
+  async function last(subject: string, topic: 'jobResult' | 'groupResult'): Promise<unknown> {
+    if (subject.length > SUBJECT_MAX) return null
+    const kept = await retained.last(subject)
+    if (kept === null) return null
+    const result: unknown = JSON.parse(kept)
+    return topic === 'jobResult'
+      ? { ...(result as object), state: 'settled', result }
+      : { ...(result as object), state: 'finished', result }
+  }
+}
+
+// NATS ends a connection over a control line of 4 096 bytes.
+const SUBJECT_MAX = 1_024
+
+function fieldsOf(text: string): Readonly<Record<string, unknown>> {
+  try {
+    const value: unknown = JSON.parse(text || '{}')
+    return typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? (value as Record<string, unknown>)
+      : {}
+  } catch {
+    return {}
+  }
+}

@@ -1,0 +1,84 @@
+import { Writable } from 'node:stream'
+import type { ConfigurationsAvailable } from '../../machines/domain/commands.ts'
+import type { CscContext } from '../../machines/csc.ts'
+import type { Bus } from '../bus/port.ts'
+import { subjects } from '../contract/subjects.ts'
+import type { Engine } from '../engine/engine.ts'
+
+/**
+ * What a CSC says without being asked and without its journal: the heartbeat, log messages as events, and a look at the configuration's files
+ * once a second while in STANDBY. None of it waits for work.
+ */
+export interface Presence {
+  /** pino writes here; lines at or above the CSC's log level become events logMessage. */
+  readonly logStream: Writable
+  begin(parts: { bus: Bus; engine: Engine; source: { available(): ConfigurationsAvailable } }): () => void
+}
+
+// salobj base_csc.py HEARTBEAT_INTERVAL.
+const HEARTBEAT_MS = 1_000
+// What was logged before the bus was there; salobj keeps as many.
+const EARLY_MAX = 10
+
+export function createPresence({ instance, now }: { instance: string; now: () => number }): Presence {
+  const to = subjects(instance)
+  let early: string[] = []
+  let publish = (line: string): void => {
+    early = [...early, line].slice(-EARLY_MAX)
+  }
+  const logStream = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      publish(chunk.toString())
+      done()
+    },
+  })
+  return {
+    logStream,
+    begin({ bus, engine, source }) {
+      const context = () => engine.world.actor('csc')?.snapshot.context as CscContext
+      publish = line => {
+        const message = logMessage(line, instance)
+        if (message.level >= context().logLevel) bus.publish(to.event('logMessage'), JSON.stringify(message))
+      }
+      for (const line of early) publish(line)
+      let available = JSON.stringify(source.available())
+      let next = now()
+      let timer: NodeJS.Timeout
+      const beat = () => {
+        bus.publish(to.event('heartbeat'), JSON.stringify({ heartbeat: true, at: now(), pid: process.pid }))
+        // From the last due moment, not from now, so that delays do not add up.
+        next = Math.max(next + HEARTBEAT_MS, now())
+        timer = setTimeout(beat, next - now())
+        if (engine.world.actor('csc')?.snapshot.value === 'standby') look()
+      }
+      const look = () => {
+        const present = source.available()
+        if (JSON.stringify(present) === available) return
+        available = JSON.stringify(present)
+        engine.input({ type: 'engine.configurationsAvailable', available: present }, 'engine')
+      }
+      beat()
+      return () => {
+        publish = () => {}
+        clearTimeout(timer)
+      }
+    },
+  }
+}
+
+/** pino counts trace 10, debug 20, info 30, warn 40, error 50, fatal 60; Python is one step lower. */
+function logMessage(line: string, name: string) {
+  const { level = 30, time, msg = '', ...rest } = JSON.parse(line) as { level?: number; time?: string; msg?: string }
+  const facts = Object.keys(rest).length > 0 ? ` ${JSON.stringify(rest)}` : ''
+  return {
+    name,
+    level: Math.max(10, level - 10),
+    message: `${msg}${facts}`,
+    traceback: '',
+    filePath: '',
+    functionName: '',
+    lineNumber: 0,
+    process: process.pid,
+    timestamp: (time === undefined ? Date.now() : Date.parse(time)) / 1000,
+  }
+}
