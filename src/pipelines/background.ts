@@ -34,7 +34,6 @@ export function estimateBackground(image: Image): Background {
   const rows = Math.max(1, Math.round(height / CELL))
   const levels = new Float32Array(columns * rows)
   const noises = new Float32Array(columns * rows)
-  const edge = (cell: number, cells: number, length: number): number => Math.floor((cell * length) / cells)
   const scratch = new Float32Array((Math.ceil(width / columns) + 1) * (Math.ceil(height / rows) + 1))
   for (let row = 0; row < rows; row++) {
     for (let column = 0; column < columns; column++) {
@@ -151,4 +150,9 @@ function neighbours(
 
 function medianOf(values: Float32Array): number {
   return median(values.filter(value => !Number.isNaN(value)))
+}
+
+/** Where cell number `cell` of `cells` begins along `length` pixels. */
+function edge(cell: number, cells: number, length: number): number {
+  return Math.floor((cell * length) / cells)
 }

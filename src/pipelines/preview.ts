@@ -64,13 +64,13 @@ export function encodePng({ width, height, grey }: Preview): Buffer {
 }
 
 /**
- * White: what one pixel in 500 outshines, at least 20 times the noise. An empty field then shows quiet noise instead of
+ * White: what one pixel in 500 outshines, at least 15 times the noise. An empty field then shows quiet noise instead of
  * noise blown up to stars, and a crowded one does not burn out.
  */
 function whiteLevel(values: Float32Array, noise: number): number {
   const stride = Math.ceil(values.length / SAMPLE_MAX)
   const sample = Float32Array.from({ length: Math.floor(values.length / stride) }, (_, i) => values[i * stride] ?? 0)
-  return Math.max(20 * noise, sample.length === 0 ? 0 : quantile(sample, 0.998))
+  return Math.max(15 * noise, sample.length === 0 ? 0 : quantile(sample, 0.998))
 }
 
 /**

@@ -19,6 +19,9 @@ const SIGNAL_TO_NOISE_MIN = 15
 const ADDED_MAX = 40
 const ADDED_REACH = 30
 
+/** Below this a profile's wings cannot be told from the background, and the matching Gaussian is the better word. */
+const PROFILE_SIGNAL_TO_NOISE_MIN = 200
+
 export interface Psf {
   /** pixels; NaN where no star could be measured. */
   readonly fwhm: number
@@ -102,9 +105,11 @@ function addedPsf({ residual, width, height, noise }: Frame, alone: readonly Can
   for (let at = 0; at < sum.length; at++) sum[at] = (sum[at] ?? 0) - offset
   const shape = adaptiveMoments(sum, side, side, { x: ADDED_REACH, y: ADDED_REACH }, kernel)
   if (shape === null || gaussianFwhm(shape) < 0.9) return null
-  if (signalToNoise(shape, noise / Math.sqrt(inside.length)) < SIGNAL_TO_NOISE_MIN) return null
+  const certainty = signalToNoise(shape, noise / Math.sqrt(inside.length))
+  if (certainty < SIGNAL_TO_NOISE_MIN) return null
   const frame: Frame = { residual: sum, width: side, height: side, noise, isSaturated: () => false }
-  return { ...psfOf(frame, [shape], kernel), stars: inside.length }
+  const psf = { ...psfOf(frame, [shape], kernel), stars: inside.length }
+  return certainty < PROFILE_SIGNAL_TO_NOISE_MIN ? { ...psf, fwhm: psf.gaussian } : psf
 }
 
 /** Flux over its error when weighted by the star's own Gaussian in background noise: noise × √(4π) σ. */
