@@ -3,7 +3,7 @@
  * only who tries; the log's id chain decides who writes.
  */
 import { randomUUID } from 'node:crypto'
-import { JetStreamApiCodes, JetStreamApiError, StorageType } from '@nats-io/jetstream'
+import { JetStreamApiCodes, JetStreamApiError, jetstream, StorageType } from '@nats-io/jetstream'
 import { type KV, Kvm } from '@nats-io/kv'
 import type { Link } from './nats-link.ts'
 import { explain, nanoseconds, type Streams } from './nats-streams.ts'
@@ -16,7 +16,7 @@ const renewalsPerLease = 3
 
 export async function takeLease(link: Link, streams: Streams, options: LeaseOptions): Promise<LeaseResult> {
   try {
-    const bucket = await openBucket(streams, options)
+    const bucket = await openBucket(link, streams, options)
     const value = JSON.stringify({ holder: options.holder, token: randomUUID() })
     const revision = await tryCreate(bucket, value)
     if (revision !== null) return hold(link, bucket, value, revision, options)
@@ -27,9 +27,12 @@ export async function takeLease(link: Link, streams: Streams, options: LeaseOpti
   }
 }
 
-async function openBucket(streams: Streams, options: LeaseOptions): Promise<KV> {
+async function openBucket(link: Link, streams: Streams, options: LeaseOptions): Promise<KV> {
   const ttl = options.ttlMs
-  const bucket = await new Kvm(streams.client).create(options.name, { ttl, storage: StorageType.Memory, history: 1 })
+  // A renewal that takes longer than its turn has failed; the next one asks again.
+  const client = jetstream(link.connection, { timeout: ttl / renewalsPerLease })
+  // In a file, though it lives for seconds: a server that restarts must not give the name away.
+  const bucket = await new Kvm(client).create(options.name, { ttl, storage: StorageType.File, history: 1 })
   const stream = `KV_${options.name}`
   const { config } = await streams.manager.streams.info(stream)
   if (config.max_age !== nanoseconds(ttl)) {
@@ -42,46 +45,57 @@ async function hold(link: Link, bucket: KV, value: string, first: number, option
   let revision = first
   let renewedAt = performance.now()
   let state: 'held' | 'released' | 'lost' = 'held'
-  let renewing: Promise<void> = Promise.resolve()
+  let renewing: Promise<void> | null = null
 
-  const timer = setInterval(() => {
-    renewing = renew()
-  }, options.ttlMs / renewalsPerLease)
+  const timer = setInterval(tryRenew, options.ttlMs / renewalsPerLease)
   timer.unref()
-  link.onClosed(() => clearInterval(timer))
+  const stopHearing = link.onBack(tryRenew)
+  link.onClosed(stop)
 
   return {
     held: true,
     release: async () => {
       if (state !== 'held') return
       state = 'released'
-      clearInterval(timer)
+      stop()
       await renewing
       await bucket.delete(key, { previousSeq: revision }).catch(() => {})
     },
   }
 
+  function tryRenew(): void {
+    renewing ??= renew().finally(() => {
+      renewing = null
+    })
+  }
+
+  function stop(): void {
+    clearInterval(timer)
+    stopHearing()
+  }
+
   async function renew(): Promise<void> {
     const askedAt = performance.now()
     try {
-      revision = await bucket.update(key, value, revision)
-      renewedAt = askedAt
-    } catch (error) {
-      if (!isWrongRevision(error)) {
-        // The server is away; the lease runs out by our clock as it does by its.
-        if (performance.now() - renewedAt > options.ttlMs) lose('could not be renewed in time')
+      const next = await bucket.update(key, value, revision).catch(async (error: unknown) => {
+        if (isWrongRevision(error)) return await adopt()
+        throw error
+      })
+      if (next === null) {
+        lose('is held by someone else')
         return
       }
-      const again = await adopt().catch(() => null)
-      if (again === null) lose('is held by someone else')
-      else {
-        revision = again
-        renewedAt = askedAt
-      }
+      revision = next
+      renewedAt = askedAt
+    } catch (error) {
+      // A server that answers but has no space gives the name to nobody else either.
+      if (error instanceof JetStreamApiError) return
+      // The server is away; the lease runs out by our clock as it does by its.
+      if (performance.now() - renewedAt > options.ttlMs) lose('could not be renewed in time')
     }
   }
 
-  /** A renewal whose answer was lost, or a server that came back with empty memory: the lease may still be ours. */
+  /** A renewal whose answer was lost, or one that came just too late: the lease may still be ours. */
   async function adopt(): Promise<number | null> {
     const current = await bucket.get(key)
     if (current !== null && current.string() === value) return current.revision
@@ -91,7 +105,7 @@ async function hold(link: Link, bucket: KV, value: string, first: number, option
   function lose(why: string): void {
     if (state !== 'held') return
     state = 'lost'
-    clearInterval(timer)
+    stop()
     link.log.warn({ lease: options.name, holder: options.holder }, `The lease ${options.name} ${why}.`)
     options.onLost()
   }
