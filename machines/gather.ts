@@ -5,7 +5,6 @@ import type { Configuration } from './domain/configuration.ts'
 import { memberIdentity, type DataId } from './domain/dataId.ts'
 import { invariant } from './domain/invariant.ts'
 import {
-  gatherAddress,
   jobAddress,
   tell,
   watch,
@@ -197,20 +196,21 @@ export const gather = setup({
 }).createMachine({
   id: 'gather',
   context: ({ input: { instance, group, stem, rules, configuration } }) => ({
-    ...{ instance, group, stem, configuration },
+    instance,
+    group,
+    stem,
+    configuration,
     ...rulesOf(rules, configuration),
     options: NO_OPTIONS,
-    ...{
-      members: {},
-      unsettled: 0,
-      late: 0,
-      revision: 0,
-      closedBy: 'command' as const,
-      answerTo: null,
-      gatherJob: null,
-      missing: [],
-      result: null,
-    },
+    members: {},
+    unsettled: 0,
+    late: 0,
+    revision: 0,
+    closedBy: 'command' as const,
+    answerTo: null,
+    gatherJob: null,
+    missing: [],
+    result: null,
   }),
   initial: 'open',
   states: {
@@ -454,19 +454,21 @@ function resultOf(
     }),
   )
   return {
-    ...{
-      group,
-      revision,
-      outcome,
-      policy,
-      closedBy,
-      message,
-      members,
-      failed: identities(context, isFailed),
-      missing,
-      pipeline,
-    },
-    ...{ jobId: gatherJob, gather: gatherOutcome, metrics: [], datasets: [], verdict: null },
+    group,
+    revision,
+    outcome,
+    policy,
+    closedBy,
+    message,
+    members,
+    failed: identities(context, isFailed),
+    missing,
+    pipeline,
+    jobId: gatherJob,
+    gather: gatherOutcome,
+    metrics: [],
+    datasets: [],
+    verdict: null,
   }
 }
 

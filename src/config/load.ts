@@ -201,7 +201,13 @@ function readPipeline(dir: string, file: string, checkTemplate: CheckTemplate): 
     if (rule.default !== undefined && rule.default !== null && typeof rule.default !== rule.type)
       throw new ConfigurationError(`${where}: overrides.${key}.default: a ${rule.type} is expected`)
   return {
-    ...{ name: pipelineName, description, scope, command, env, slots, configFiles },
+    name: pipelineName,
+    description,
+    scope,
+    command,
+    env,
+    slots,
+    configFiles,
     timeLimitMs: timeLimit * 1000,
     graceMs: grace * 1000,
     outputMaxBytes: outputMax,

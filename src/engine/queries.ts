@@ -137,16 +137,19 @@ function jobAnswer({ snapshot, timers }: Actor): JobAnswer {
         ? ''
         : `next deadline ${new Date(due).toISOString()}`
   return {
-    ...{
-      jobId,
-      state: state as JobState['state'],
-      dataId,
-      group: dataId.group,
-      pipeline: pipeline.name,
-      attempt,
-      attemptsMax: pipeline.retries.attemptsMax,
-    },
-    ...{ metrics, datasets, verdict, times, note, result: null },
+    jobId,
+    state: state as JobState['state'],
+    dataId,
+    group: dataId.group,
+    pipeline: pipeline.name,
+    attempt,
+    attemptsMax: pipeline.retries.attemptsMax,
+    metrics,
+    datasets,
+    verdict,
+    times,
+    note,
+    result: null,
   }
 }
 

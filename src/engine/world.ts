@@ -141,14 +141,25 @@ export function createWorld({ instance, observer }: { instance: string; observer
       case 'engine.fault':
       case 'engine.configurationsAvailable':
         return deliver('csc', what)
-      default:
+      case 'command.start':
+      case 'command.enable':
+      case 'command.disable':
+      case 'command.standby':
+      case 'command.exitControl':
+      case 'command.setLogLevel':
+      case 'command.processData':
+      case 'command.abortJob':
+      case 'command.closeGroup':
+      case 'command.pause':
+      case 'command.resume':
         return deliver('csc', { ...what, known: knownTo(what) })
     }
   }
 
   function deliver(to: Address, message: Message | (Command & { readonly known: Known })): void {
     if (to.endsWith('.*')) {
-      for (const address of [...byKind[to.slice(0, -2) as MachineKind].keys()]) deliver(address, message)
+      // A copy: those who hear may end.
+      for (const address of Array.from(byKind[to.slice(0, -2) as MachineKind].keys())) deliver(address, message)
       return
     }
     const actor = actors.get(to)

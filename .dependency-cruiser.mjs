@@ -1,0 +1,37 @@
+// Who may import what (DESIGN: decide inside, act outside). A folder may use itself, what is listed for it, and Node.
+const may = {
+  '^machines/': ['^machines/', 'xstate'],
+  '^src/contract/': ['^src/contract/', '^machines/domain/', 'zod'],
+  '^src/bus/': ['^src/bus/', '^src/log\\.ts$', '@nats-io/'],
+  '^src/journal/': ['^src/journal/', '^src/bus/port\\.ts$', '^machines/domain/'],
+  '^src/engine/': ['^src/engine/', '^machines/', '^src/contract/', '^src/bus/port\\.ts$', '^src/journal/(entry|port)\\.ts$', '^src/log\\.ts$', 'xstate'],
+  '^src/executor/': ['^src/executor/', '^machines/ports\\.ts$', '^machines/domain/', '^src/log\\.ts$'],
+  '^src/feed/': ['^src/feed/', '^machines/', '^src/contract/', '^src/bus/port\\.ts$', '^src/engine/'],
+  '^src/ingest/': ['^src/ingest/', '^machines/', '^src/contract/', '^src/bus/port\\.ts$', 'zod'],
+  '^src/config/': ['^src/config/', '^machines/domain/', '^src/contract/', 'yaml', 'zod'],
+  '^src/client/': ['^src/client/', '^src/bus/', '^src/contract/', '^machines/domain/'],
+  '^src/pipelines/': ['^src/pipelines/', '^src/sim/random\\.ts$', 'fast-png', 'pngjs'],
+}
+
+const escape = text => (text.startsWith('^') ? text : `node_modules/${text}`)
+
+export default {
+  forbidden: [
+    ...Object.entries(may).map(([from, to]) => ({
+      name: `from ${from}`,
+      severity: 'error',
+      from: { path: from },
+      to: { pathNot: [...to.map(escape), '^(node:)?[a-z_/]+$'], dependencyTypesNot: ['core'] },
+    })),
+    { name: 'only src/bus/nats*.ts knows the NATS client', severity: 'error', from: { pathNot: '^src/bus/nats' }, to: { path: 'node_modules/@nats-io' } },
+    { name: 'nobody imports the service but those who start it', severity: 'error', from: { path: '^src/', pathNot: '^src/(cli|sim|demo)/' }, to: { path: '^src/service\\.ts$' } },
+    { name: 'nothing imports the command line', severity: 'error', from: { path: '^(src|machines)/', pathNot: '^src/cli/' }, to: { path: '^src/cli/' } },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    exclude: { path: '^dist/' },
+    parser: 'swc',
+    tsPreCompilationDeps: true,
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'node', 'default', 'types'], extensions: ['.ts', '.js', '.mjs', '.json'] },
+  },
+}
