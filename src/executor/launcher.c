@@ -407,12 +407,18 @@ static pid_t spawn(const struct job *j, const int give[4], char *const argv[], c
   return *failure ? -1 : pid;
 }
 
-/* A descriptor that closes at exec and does not collide with 0…3 in the child. */
-static int high(int fd) {
-  if (fd < 0) return fd;
-  int moved = fd > 3 ? fd : fcntl(fd, F_DUPFD_CLOEXEC, 10);
-  if (moved != fd) close(fd); else fcntl(fd, F_SETFD, FD_CLOEXEC);
-  return moved;
+/*
+ * A pipe whose ends close at exec and whose reading end never blocks. No descriptor of ours collides with 0…3 in a child: main() fills
+ * those below 10. Elsewhere than on Linux the flags are set one by one, which is safe in a process of one thread.
+ */
+static int openPipe(int pair[2]) {
+#ifdef __linux__
+  if (pipe2(pair, O_CLOEXEC)) return -1;
+#else
+  if (pipe(pair)) return -1;
+  fcntl(pair[0], F_SETFD, FD_CLOEXEC); fcntl(pair[1], F_SETFD, FD_CLOEXEC);
+#endif
+  return fcntl(pair[0], F_SETFL, O_NONBLOCK);
 }
 
 /* A directory that is there already belongs to an earlier attempt, or an earlier life: it is put aside as dir~1, dir~2 … */
@@ -461,7 +467,7 @@ static void run(char **field, int count) {
     j->stream[i] = (struct stream){.pipe = -1, .file = -1, .name = i ? "stderr.log" : "stdout.log"};
     j->stream[i].head = j->outputMax > 2 * TAIL_ROOM ? j->outputMax - TAIL_ROOM : j->outputMax - j->outputMax / 2;
   }
-  if (devNull < 0) devNull = high(open("/dev/null", O_RDONLY | O_CLOEXEC));
+  if (devNull < 0) devNull = open("/dev/null", O_RDONLY | O_CLOEXEC);
   give[0] = devNull;
   if (ledgerBytes > LEDGER_MAX) ledgerRotate();
   /* Said before the fork: if we die in between, a restarted OCPS knows that a process may be there and looks for it. */
@@ -471,14 +477,12 @@ static void run(char **field, int count) {
   where = "members.json"; if (*field[5] && writeMembers(j->dir, field[5])) { failure = errno; goto failed; }
   char path[4096]; snprintf(path, sizeof path, "%s/reports.ndjson", j->dir);
   where = "reports.ndjson";
-  if ((give[3] = high(open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666))) < 0) { failure = errno; goto failed; }
+  if ((give[3] = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666)) < 0) { failure = errno; goto failed; }
   where = "pipe";
   for (int i = 0; i < 2; i++) {
     int pair[2];
-    if (pipe(pair)) { failure = errno; goto failed; }
-    j->stream[i].pipe = high(pair[0]); give[i + 1] = high(pair[1]);
-    if (j->stream[i].pipe < 0 || give[i + 1] < 0) { failure = errno; goto failed; }
-    fcntl(j->stream[i].pipe, F_SETFL, O_NONBLOCK);
+    if (openPipe(pair)) { failure = errno; goto failed; }
+    j->stream[i].pipe = pair[0]; give[i + 1] = pair[1];
   }
   j->startedUs = nowUs();
   if ((j->pid = spawn(j, give, argv, envp, &failure, &where)) < 0) goto failed;
@@ -542,10 +546,10 @@ static void hear(void) {
 static void watchChildren(void) {
   char path[64]; sigset_t child; sigemptyset(&child); sigaddset(&child, SIGCHLD);
   sigprocmask(SIG_BLOCK, &child, 0);
-  wake = high(signalfd(-1, &child, SFD_NONBLOCK | SFD_CLOEXEC));
+  wake = signalfd(-1, &child, SFD_NONBLOCK | SFD_CLOEXEC);
   prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
   snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
-  children = high(open(path, O_RDONLY | O_CLOEXEC));
+  children = open(path, O_RDONLY | O_CLOEXEC);
   if (readSmall("/proc/sys/kernel/random/boot_id", bootId, sizeof bootId) > 0) bootId[strcspn(bootId, "\n")] = 0;
 }
 #else
@@ -553,9 +557,9 @@ static int wakeEnd;
 static void onChild(int sig) { int e = errno; (void)sig; (void)!write(wakeEnd, "", 1); errno = e; }
 static void watchChildren(void) {
   int pair[2]; struct sigaction act; memset(&act, 0, sizeof act); act.sa_handler = onChild;
-  if (pipe(pair)) _exit(72);
-  wake = high(pair[0]); wakeEnd = high(pair[1]);
-  fcntl(wake, F_SETFL, O_NONBLOCK); fcntl(wakeEnd, F_SETFL, O_NONBLOCK);
+  if (openPipe(pair)) _exit(72);
+  wake = pair[0]; wakeEnd = pair[1];
+  fcntl(wakeEnd, F_SETFL, O_NONBLOCK);
   sigaction(SIGCHLD, &act, 0);
 }
 #endif
@@ -567,6 +571,7 @@ int main(int argc, char **argv) {
   setsid();
   memset(&ignore, 0, sizeof ignore); ignore.sa_handler = SIG_IGN; sigaction(SIGPIPE, &ignore, 0);
   for (int fd = 3; fd < 256; fd++) close(fd);
+  for (int fd = 3; fd < 10;) if ((fd = open("/dev/null", O_RDONLY | O_CLOEXEC)) < 0) return 74;
   getrlimit(RLIMIT_NOFILE, &files);
   struct rlimit more = files; more.rlim_cur = more.rlim_max; setrlimit(RLIMIT_NOFILE, &more);
   fcntl(0, F_SETFL, fcntl(0, F_GETFL) | O_NONBLOCK); fcntl(1, F_SETFL, fcntl(1, F_GETFL) | O_NONBLOCK);
@@ -596,7 +601,7 @@ int main(int argc, char **argv) {
       for (int i = 0; i < 2; i++, used++) if (polled[used].revents) drain(j, &j->stream[i]);
     now = nowUs();
     for (struct job *next, *j = jobs; j; j = next) { next = j->next; if (j->stopping) advance(j, now); }
-    if (polled[1].revents & POLLIN) { char sink[4096]; while (read(wake, sink, sizeof sink) > 0) {} reap(); }
+    if (polled[1].revents & POLLIN) { char sink[4096]; (void)!read(wake, sink, sizeof sink); reap(); }
     if (polled[0].revents) hear();
   }
   flushOut();
