@@ -18,9 +18,11 @@ my ($TAIL, $ROOM, $CHUNK) = (2048, 2048 + 64, 65536);
 
 my $linux = $^O eq 'linux';
 my $machine = (POSIX::uname())[4];
-my %calls = $linux ? (x86_64 => [61, 157], aarch64 => [260, 167]) : $^O eq 'darwin' ? ($machine => [7, 0]) : ();
-my ($WAIT4, $PRCTL) = @{ $calls{$machine} || [0, 0] };
-my $clock = eval { require Time::HiRes; 1 } ? sub { Time::HiRes::clock_gettime(Time::HiRes::CLOCK_MONOTONIC()) } : sub { time };
+my %calls = $linux ? (x86_64 => [61, 157, 228], aarch64 => [260, 167, 113]) : $^O eq 'darwin' ? ($machine => [7, 0, 0]) : ();
+my ($WAIT4, $PRCTL, $CLOCK) = @{ $calls{$machine} || [0, 0, 0] };
+# Time::HiRes is not in perl-base.
+my $clock = $CLOCK ? sub { my $t = "\0" x 16; syscall($CLOCK, 1, $t); my ($s, $ns) = unpack 'qq', $t; $s + $ns / 1e9 }
+  : eval { require Time::HiRes; 1 } ? sub { Time::HiRes::time() } : sub { time };
 
 my (%jobs, %byPid, $ledger, $ledgerBytes, $ledgerFile, $ledgerBefore, $torn, $sequence);
 my ($in, $out, $stdinOpen, $since, $ledgerDir) = ('', '', 1, time, $ARGV[0] // exit 64);
@@ -84,8 +86,8 @@ sub record { my ($line) = @_; ledgerWrite("$line\n"); $out .= "$line\n" }
 sub openOutput {
   my ($j, $s) = @_;
   return $s->{file} if exists $s->{file};
-  sysopen(my $file, "$j->{dir}/$s->{name}", O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0666) or undef $file;
-  return $s->{file} = $file;
+  my $file;
+  return $s->{file} = sysopen($file, "$j->{dir}/$s->{name}", O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0666) ? $file : undef;
 }
 
 sub put { my ($file, $text) = @_; while (length $text) { my $n = syswrite($file, $text); return unless $n; substr($text, 0, $n) = '' } }
@@ -221,7 +223,7 @@ sub reap {
     @$j{qw(ended status usage wall)} = (1, $status & 127 ? -($status & 127) : $status >> 8, $usage, $clock->() - $j->{startedAt});
   }
   my $now = $clock->();
-  for my $j (values %jobs) { advance($j, $now) if $j->{ended} }
+  for my $j (my @all = values %jobs) { advance($j, $now) if $j->{ended} }
 }
 
 # ---- starting ----
@@ -372,7 +374,7 @@ while ($stdinOpen || %jobs) {
   my $ready = select(my $r = $read, my $w = $write, undef, $timeout);
   if ($ready > 0) { for my $fd (keys %streams) { drain(@{ $streams{$fd} }) if vec($r, $fd, 1) } }
   $now = $clock->();
-  for my $j (values %jobs) { advance($j, $now) if $j->{stopping} }
+  for my $j (my @all = values %jobs) { advance($j, $now) if $j->{stopping} }
   if ($ready > 0 && vec($r, fileno $wake, 1)) { sysread($wake, my $sink, 4096) }
   reap() if %jobs;
   hear() if $ready > 0 && $stdinOpen && vec($r, 0, 1);
