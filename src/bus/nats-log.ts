@@ -37,7 +37,7 @@ export async function openLog(link: Link, streams: Streams, options: LogOptions)
   })
 
   let closed = false
-  const window = new Window<Append>(link, {
+  const window = new Window<Append>(link, options.name, {
     onStored: item => item.resolve(),
     onRefused: (item, refusal) => {
       void handleRefusal(item, refusal)

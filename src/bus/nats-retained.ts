@@ -49,7 +49,7 @@ export async function openRetained(link: Link, streams: Streams, options: Retain
   let closed = false
   let refusedBefore = false
 
-  const window = new Window<Item>(link, {
+  const window = new Window<Item>(link, options.name, {
     onStored: () => {
       refusedBefore = false
       settle(1)

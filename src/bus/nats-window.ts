@@ -56,15 +56,15 @@ export class Window<T extends Item> {
   #silenceMs = silenceMs
   #answered = false
 
-  constructor(link: Link, policy: Policy<T>) {
+  constructor(link: Link, stream: string, policy: Policy<T>) {
     this.#link = link
     this.#policy = policy
     this.#inbox = createInbox(link.inboxPrefix)
     link.connection.subscribe(`${this.#inbox}.*`, {
       callback: (error, message) => {
         if (error !== null) return
-        const token = message.subject.slice(this.#inbox.length + 1)
-        this.#hear(token, message.headers?.code === 503 ? notListening : refusalIn(message.data))
+        const answer = message.headers?.code === 503 ? notListening : answerIn(message.data, stream)
+        if (answer !== null) this.#hear(message.subject.slice(this.#inbox.length + 1), answer)
       },
     })
     this.#stopHearing = link.onBack(() => {
@@ -153,16 +153,16 @@ export class Window<T extends Item> {
     for (const item of this.inFlight) item.copies = 0
   }
 
-  #hear(token: string, refusal: Refusal | null): void {
+  #hear(token: string, answer: Refusal | 'stored'): void {
     const item = this.#tokens.get(token)
     if (item === undefined) return
     this.#tokens.delete(token)
     this.#answered = true
     item.copies -= 1
     if (item.stored) return
-    if (refusal === null) this.markStored(item)
+    if (answer === 'stored') this.markStored(item)
     // While a copy is unanswered it may still be stored; only the last answer decides.
-    else if (item.copies === 0) this.#policy.onRefused(item, refusal)
+    else if (item.copies === 0) this.#policy.onRefused(item, answer)
   }
 
   #settleFront(): void {
@@ -205,15 +205,24 @@ const notListening: Refusal = {
   description: 'nothing listens: JetStream is starting or off, or the stream is gone',
 }
 
-function refusalIn(data: Uint8Array): Refusal | null {
-  // An acknowledgement is {"stream":…,"seq":…}; a refusal opens with {"error":… .
-  if (data[2] !== 'e'.charCodeAt(0)) return null
-  const answer: unknown = JSON.parse(Buffer.from(data).toString())
-  if (typeof answer !== 'object' || answer === null || !('error' in answer)) return null
+/** Null for what is not the stream's answer: any subscriber of the subject could have sent it. */
+function answerIn(data: Uint8Array, stream: string): Refusal | 'stored' | null {
+  const answer = parse(data)
+  if (typeof answer !== 'object' || answer === null) return null
+  if ('stream' in answer && answer.stream !== stream) return null
+  if (!('error' in answer)) return 'stream' in answer ? 'stored' : null
   const { error } = answer
-  if (typeof error !== 'object' || error === null) return { code: 0, description: 'refused without a reason' }
+  if (typeof error !== 'object' || error === null) return null
   const code = 'err_code' in error && typeof error.err_code === 'number' ? error.err_code : 0
   const description =
     'description' in error && typeof error.description === 'string' ? error.description : 'no reason given'
   return { code, description }
+}
+
+function parse(data: Uint8Array): unknown {
+  try {
+    return JSON.parse(Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString())
+  } catch {
+    return null
+  }
 }

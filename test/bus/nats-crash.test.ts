@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -190,6 +190,38 @@ describe('a server that is not what is needed', () => {
     }
   })
 
+  it('with no space left refuses an append by code, writes nothing of it, and can still be read', async () => {
+    const { path } = await findServer()
+    const port = await freePort()
+    const folder = await mkdtemp(join(tmpdir(), 'ocps-small-'))
+    const configuration = join(folder, 'nats.conf')
+    await writeFile(
+      configuration,
+      `host: 127.0.0.1\nport: ${port}\njetstream { store_dir: "${folder}/store", max_file_store: 1MB }\n`,
+    )
+    const child = spawn(path, ['-c', configuration], { stdio: 'ignore' })
+    try {
+      const bus = await connectNats({ url: `nats://127.0.0.1:${port}`, name: 'test', waitForServer: true })
+      buses.push(bus)
+      const log = await bus.log({ name: 'L', subject: 'journal' })
+      const results: unknown[] = []
+      for (let n = 1; n <= 20; n += 1) {
+        const after = n === 1 ? '' : `a:${n - 1}`
+        results.push(await rejection(log.append({ body: 'x'.repeat(100_000), id: `a:${n}`, after })))
+      }
+      const stored = (await collect(log.read())).length
+      expect(stored).toBeGreaterThan(5)
+      expect(results.slice(0, stored)).toEqual(Array.from({ length: stored }, () => 'it did not reject'))
+      expect(results[stored]).toMatchObject({ code: 'FULL', message: expect.stringContaining('nothing was written') })
+      await bus.close()
+    } finally {
+      const ended = once(child, 'exit')
+      child.kill()
+      await ended
+      await rm(folder, { recursive: true })
+    }
+  })
+
   it('whose stream was removed tells the log writer to stop', async () => {
     const [bus, other] = [await connect(), await connect()]
     const log = await bus.log({ name: 'L', subject: 'journal' })
@@ -199,6 +231,27 @@ describe('a server that is not what is needed', () => {
       code: 'FENCED',
       message: expect.stringContaining('is gone'),
     })
+  })
+
+  it('whose retained stream was removed gets a new one, and what was not confirmed', async () => {
+    const [bus, other] = [await connect(), await connect()]
+    const retained = await bus.retained({ name: 'R', subjects: ['evt.>'], maxAgeMs: 3_600_000 })
+    await other.request('$JS.API.STREAM.DELETE.R', '', { timeoutMs: 2000 })
+    for (let n = 0; n < 10; n += 1) retained.publish({ subject: `evt.${n}`, body: `${n}`, id: `a:${n}` })
+    await retained.flushed()
+    expect(await retained.last('evt.3')).toBe('3')
+  })
+
+  it('is not believed in the voice of someone who merely listens', async () => {
+    const [bus, meddler] = [await connect(), await connect()]
+    const log = await bus.log({ name: 'L', subject: 'journal' })
+    meddler.subscribe('journal', ({ reply }) => {
+      for (const lie of ['{"error":', '{"stream":"M","seq":7}', 'ok', '{}'])
+        if (reply !== null) meddler.publish(reply, lie)
+    })
+    await flush(meddler)
+    for (let n = 1; n <= 100; n += 1) await log.append({ body: '', id: `a:${n}`, after: n === 1 ? '' : `a:${n - 1}` })
+    expect(await collect(log.read())).toHaveLength(100)
   })
 
   it('with another stream on the same subjects is refused by name', async () => {
