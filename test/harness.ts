@@ -1,0 +1,451 @@
+import type { AnyActorScope, AnyMachineSnapshot, AnyStateMachine, EventObject } from 'xstate'
+import { ACK, type AckBody, type Event } from '../machines/domain/announcements.ts'
+import type { Caller, LoadedConfiguration } from '../machines/domain/commands.ts'
+import type { Configuration } from '../machines/domain/configuration.ts'
+import type { Emission, Input, Message, Order } from '../machines/domain/messages.ts'
+import type { Usage } from '../machines/domain/outcome.ts'
+import type { Pipeline } from '../machines/domain/pipeline.ts'
+import type { ExecutorReport, Metric } from '../machines/domain/reports.ts'
+import { machines, type MachineKind } from '../machines/index.ts'
+import type { CscContext, CscEvent, CscInput } from '../machines/csc.ts'
+import type { GatherContext, GatherEvent, GatherInput } from '../machines/gather.ts'
+import type { JobContext, JobEvent, JobInput } from '../machines/job.ts'
+import type { AdoptOrder } from '../machines/ports.ts'
+import type { QueueContext, QueueEvent, QueueInput } from '../machines/queue.ts'
+import type { ReplyContext, ReplyEvent, ReplyInput } from '../machines/reply.ts'
+import { decodeCommand } from '../src/contract/decode.ts'
+import { createSteppedClock, type SteppedClock } from '../src/engine/clock.ts'
+import { createEngine, type Engine, type Numbered } from '../src/engine/engine.ts'
+import { begin, step, type Step } from '../src/engine/step.ts'
+import type { Observer } from '../src/engine/world.ts'
+import type { Entry } from '../src/journal/entry.ts'
+import { createMemoryJournal, type MemoryJournal } from '../src/journal/memory.ts'
+import { silentLog } from '../src/log.ts'
+
+/*
+ * What tests of decisions stand on: `given(machine).when(event)` for one machine, `createNight()` for a whole instance in memory with a
+ * stepped clock, and which transitions were taken. Nothing here waits for real time or starts a process; real adapters have their own tests.
+ */
+
+// ── one machine ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+export interface Machines {
+  csc: { input: CscInput; context: CscContext; event: CscEvent }
+  queue: { input: QueueInput; context: QueueContext; event: QueueEvent }
+  job: { input: JobInput; context: JobContext; event: JobEvent }
+  gather: { input: GatherInput; context: GatherContext; event: GatherEvent }
+  reply: { input: ReplyInput; context: ReplyContext; event: ReplyEvent }
+}
+
+/** An event without the time it is heard at; the harness adds it. */
+export type Unheard<E> = E extends unknown ? Omit<E, 'at'> : never
+
+/** A machine after some events; never changed, so one beginning can have several ends. */
+export interface Given<K extends MachineKind> {
+  /** Spelled with dots: `open.flowing`. */
+  readonly state: string
+  readonly context: Machines[K]['context']
+  readonly output: unknown
+  readonly snapshot: AnyMachineSnapshot
+  /** What the last `when`, or the beginning, let out. */
+  readonly emissions: readonly Emission[]
+  /** Armed and not cancelled: delay's name → milliseconds. */
+  readonly timers: Readonly<Record<string, number>>
+  /** Hears the events one after the other. */
+  when(...events: readonly Unheard<Machines[K]['event']>[]): Given<K>
+  /** The named delay has passed; an error when no such timer is armed. */
+  after(delay: string): Given<K>
+}
+
+/** When everything in the tests begins: 2026-11-22 22:00 UTC. */
+export const NIGHTFALL = Date.UTC(2026, 10, 22, 22)
+
+export function given<K extends MachineKind>(kind: K, input: Omit<Machines[K]['input'], 'kind'>): Given<K> {
+  const machine: AnyStateMachine = machines[kind]
+  const whole = { ...input, kind, at: NIGHTFALL }
+  noteBeginning(machine, whole)
+  return wrap(kind, begin(machine, whole), new Map(), NIGHTFALL)
+}
+
+function wrap<K extends MachineKind>(kind: K, last: Step, before: ReadonlyMap<string, number>, at: number): Given<K> {
+  const machine: AnyStateMachine = machines[kind]
+  const timers = new Map(before)
+  for (const change of last.timers)
+    if ('cancel' in change) timers.delete(change.cancel)
+    else timers.set(change.arm, change.delayMs)
+  const hear = (events: readonly EventObject[]) => {
+    let snapshot = last.snapshot
+    const emissions: Emission[] = []
+    const changes: Step['timers'][number][] = []
+    for (const [index, event] of events.entries()) {
+      const heard = { ...event, at: at + index + 1 }
+      noteStep(machine, snapshot, heard)
+      const next = step(machine, snapshot, heard)
+      snapshot = next.snapshot
+      emissions.push(...next.emissions)
+      changes.push(...next.timers)
+    }
+    return wrap<K>(kind, { snapshot, emissions, timers: changes }, timers, at + events.length)
+  }
+  return {
+    state: dotted(last.snapshot.value),
+    context: last.snapshot.context as Machines[K]['context'],
+    output: last.snapshot.output,
+    snapshot: last.snapshot,
+    emissions: last.emissions,
+    timers: Object.fromEntries([...timers].map(([id, ms]) => [delayName(id), ms])),
+    when: (...events) => hear(events),
+    after: delay => {
+      const id = [...timers.keys()].find(one => delayName(one) === delay)
+      if (id === undefined) throw new Error(`no timer ${delay} is armed; there are ${[...timers.keys()].join(', ')}`)
+      timers.delete(id)
+      return hear([{ type: id }])
+    },
+  }
+}
+
+/** `{ open: 'flowing' }` as `open.flowing`. */
+export function dotted(value: unknown): string {
+  if (typeof value !== 'object' || value === null) return String(value)
+  return Object.entries(value)
+    .map(([name, inner]) => `${name}.${dotted(inner)}`)
+    .join(' & ')
+}
+
+/** `xstate.after.backoff.job.backingOff` as `backoff`. */
+function delayName(timer: string): string {
+  return timer.split('.')[2] ?? timer
+}
+
+// ── transitions taken ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+const taken = new Set<unknown>()
+
+// Only XState's inspection says which transitions a macrostep took, `always` ones included; the underscored name is used here and nowhere else.
+const scope = {
+  self: { id: 'coverage', sessionId: 'coverage', _parent: undefined, send() {}, _send() {}, getSnapshot() {} },
+  id: 'coverage',
+  sessionId: 'coverage',
+  logger() {},
+  defer() {},
+  emit() {},
+  stopChild() {},
+  system: {
+    _sendInspectionEvent({ _transitions = [] }: { _transitions?: readonly unknown[] }) {
+      for (const transition of _transitions) taken.add(transition)
+    },
+    get() {},
+    getAll: () => ({}),
+    scheduler: { schedule() {}, cancel() {}, cancelAll() {} },
+  },
+  actionExecutor() {},
+} as unknown as AnyActorScope
+
+function noteBeginning(machine: AnyStateMachine, input: unknown): void {
+  machine.getInitialSnapshot(scope, input)
+}
+
+function noteStep(machine: AnyStateMachine, snapshot: AnyMachineSnapshot, event: EventObject): void {
+  try {
+    machine.transition(snapshot, event, scope)
+  } catch {
+    // A broken invariant is the matter of the step itself, which throws it again.
+  }
+}
+
+/** Transitions of a machine that no test in this file has taken: state, event, place among the guarded branches. */
+export function transitionsNotTaken(kind: MachineKind): string[] {
+  const machine: AnyStateMachine = machines[kind]
+  const missing: string[] = []
+  const visit = (node: AnyStateMachine['root']) => {
+    const lists: [string, readonly { guard?: unknown }[]][] = [...node.transitions, ['always', node.always ?? []]]
+    // A forbidden transition (`'engine.fault': {}`) is taken like any other.
+    for (const [event, branches] of lists)
+      for (const [index, branch] of branches.entries())
+        if (!taken.has(branch)) missing.push(`${node.id} --${event}[${index}]${guardName(branch.guard)}`)
+    for (const child of Object.values(node.states)) visit(child)
+  }
+  visit(machine.root)
+  return missing
+}
+
+function guardName(guard: unknown): string {
+  if (typeof guard === 'string') return ` if ${guard}`
+  return typeof guard === 'object' && guard !== null && 'type' in guard ? ` if ${String(guard.type)}` : ''
+}
+
+// ── things to begin with ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+export function aPipeline(name: string, changes: Partial<Pipeline> = {}): Pipeline {
+  return {
+    name,
+    description: `${name}, for tests`,
+    scope: 'exposure',
+    command: ['/bin/true', '{obsid}'],
+    env: {},
+    timeLimitMs: 60_000,
+    graceMs: 5_000,
+    slots: 1,
+    outputMaxBytes: 1_000_000,
+    retries: { attemptsMax: 1, backoffMs: 1_000, on: [] },
+    overrides: {},
+    configFiles: [],
+    ...changes,
+  }
+}
+
+/** Two slots, quicklook and detect over exposures, stack over groups; what a test needs otherwise it says. */
+export function aConfiguration(changes: Partial<Configuration> = {}): Configuration {
+  return {
+    instrument: 'LATISS',
+    mode: 'async',
+    slots: 2,
+    queueDepthMax: 100,
+    order: 'fifo',
+    ackTimeoutMs: 60_000,
+    groups: { policy: 'partial', patienceMs: 300_000, late: 'regather', lingerMs: 3_600_000, pipeline: null },
+    dataPath: '',
+    pipelines: {
+      quicklook: aPipeline('quicklook'),
+      detect: aPipeline('detect', { scope: 'detector' }),
+      stack: aPipeline('stack', { scope: 'group' }),
+    },
+    ...changes,
+  }
+}
+
+export function aCaller(id: string, identity = 'script'): Caller {
+  return { identity, id, reply: `_INBOX.${id}` }
+}
+
+export const USAGE: Usage = {
+  wallMs: 1_000,
+  cpuMs: 900,
+  peakMemoryKiB: 10_000,
+  stdoutBytes: 0,
+  stderrBytes: 0,
+  stoppedBy: null,
+  survivors: 0,
+}
+
+export function exit(jobId: string, attempt: number, how: { exitCode?: number; signal?: string; stderrTail?: string }) {
+  const { exitCode = null, signal = null, stderrTail = '' } = how
+  return { type: 'executor.exited', jobId, attempt, exitCode, signal, usage: USAGE, stderrTail } as const
+}
+
+export function loaded(configuration: Configuration, file = '_init.yaml'): LoadedConfiguration {
+  const where = { version: 'sha256:0', url: 'file:///config', schemaVersion: 'v1' }
+  return {
+    ok: true,
+    configuration,
+    applied: { configurations: file, ...where, otherInfo: '' },
+    available: { overrides: 'night.yaml', ...where },
+  }
+}
+
+export const STARTED: Extract<Input, { type: 'engine.started' }> = {
+  type: 'engine.started',
+  simulationMode: 0,
+  versions: { ocps: '0.1.0', xstate: '5.33.3', node: '20.20.2', machines: '1' },
+  available: { overrides: 'night.yaml', version: 'sha256:0', url: 'file:///config', schemaVersion: 'v1' },
+  host: 'summit',
+  pid: 4_711,
+  promise: 'power-safe',
+}
+
+// ── a whole instance in memory ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+export interface NightOptions {
+  readonly configuration?: Configuration
+  /** By the name given to start; any other name is refused. */
+  readonly overrides?: Readonly<Record<string, LoadedConfiguration>>
+  /** A journal that holds something already. */
+  readonly journal?: MemoryJournal
+  readonly clock?: SteppedClock
+  readonly lastSaid?: string | null
+  readonly observer?: Observer
+  /** Called with every order as it is given, to answer it at once or later; orders are recorded either way. */
+  readonly onOrder?: (order: Order, report: (what: Report) => void) => void
+}
+
+export type Report = ExecutorReport | Extract<Message, { type: 'data.present' | 'data.absent' }>
+
+type Bodies = { [E in Event as E['topic']]: E['body'] }
+
+export interface Night {
+  readonly clock: SteppedClock
+  readonly journal: MemoryJournal
+  engine(): Engine
+  /** A command as it comes off the wire. Resolves, when everything it led to is delivered, with its newest acknowledgement. */
+  command(name: string, body?: object, who?: Who): Promise<AckBody | undefined>
+  /** The same without waiting: for a journal that keeps its writer waiting. */
+  send(name: string, body?: object, who?: Who): string
+  /** start and enable. */
+  enable(): Promise<void>
+  /** One word of the executor or the data's side. */
+  report(what: Report): Promise<void>
+  started(jobId: string): Promise<void>
+  exited(jobId: string, how?: Parameters<typeof exit>[2]): Promise<void>
+  /** started and exited 0. */
+  succeeds(jobId: string): Promise<void>
+  metric(jobId: string, metric: string, value: Metric['value'], unit?: string): Promise<void>
+  /** Time passes; every timer fires at its own moment. */
+  advance(ms: number): Promise<void>
+  /** Everything taken in so far is delivered. */
+  settled(): Promise<void>
+  /** All that was said in this and earlier lives, in order. */
+  readonly said: Numbered[]
+  /** Orders of this life. */
+  orders(): readonly Order[]
+  adopted(): readonly AdoptOrder[]
+  lost(): readonly Error[]
+  wentOffline(): boolean
+  acks(id: string): AckBody[]
+  events<T extends keyof Bodies>(topic: T, key?: string): Bodies[T][]
+  entries(): Entry[]
+  state(address: string): string | undefined
+  /** The process dies and another begins over the same journal. lastSaid: what is known to have been said; all of it unless given. */
+  restart(options?: { lastSaid?: string | null }): Promise<void>
+}
+
+export interface Who {
+  readonly id?: string
+  readonly identity?: string
+  readonly reply?: string | null
+}
+
+export async function createNight(options: NightOptions = {}): Promise<Night> {
+  const { configuration = aConfiguration(), overrides = {}, clock = createSteppedClock(NIGHTFALL) } = options
+  const journal = options.journal ?? createMemoryJournal()
+  const said: Numbered[] = []
+  let orders: Order[] = []
+  let adopted: AdoptOrder[] = []
+  let lost: Error[] = []
+  let offline = false
+  let serial = 0
+  let engine = await begins(options.lastSaid ?? null)
+
+  const night: Night = {
+    clock,
+    journal,
+    said,
+    engine: () => engine,
+    async command(name, body, who) {
+      const id = night.send(name, body, who)
+      await night.settled()
+      return night.acks(id).at(-1)
+    },
+    send(name, body = {}, { id = `m${++serial}`, identity = 'script', reply = `_INBOX.${id}` } = {}) {
+      const decoded = decodeCommand(name, new TextEncoder().encode(JSON.stringify(body)), 'LATISS')
+      if (!decoded.ok) throw new Error(`${decoded.refusal.code}: ${decoded.refusal.reason}`)
+      engine.command(decoded.command, { identity, id, reply })
+      return id
+    },
+    async enable() {
+      for (const name of ['start', 'enable']) {
+        const ack = await night.command(name)
+        if (ack?.ack !== ACK.COMPLETE) throw new Error(`${name} was answered ${JSON.stringify(ack)}`)
+      }
+    },
+    async report(what) {
+      engine.input(what, 'report')
+      await night.settled()
+    },
+    started: jobId => night.report({ type: 'executor.started', jobId, attempt: attemptOf(jobId), pid: 1_000 }),
+    exited: (jobId, how = { exitCode: 0 }) => night.report(exit(jobId, attemptOf(jobId), how)),
+    async succeeds(jobId) {
+      await night.started(jobId)
+      await night.exited(jobId)
+    },
+    metric: (jobId, metric, value, unit = '') =>
+      night.report({ type: 'executor.metric', jobId, attempt: attemptOf(jobId), metric, value, unit }),
+    async advance(ms) {
+      const goal = clock.now() + ms
+      for (;;) {
+        await night.settled()
+        const due = engine.world.nextDue()?.due
+        if (due === undefined || due > goal) break
+        clock.advance(Math.max(0, due - clock.now()))
+      }
+      clock.advance(goal - clock.now())
+      await night.settled()
+    },
+    settled: () => engine.settled(),
+    orders: () => orders,
+    adopted: () => adopted,
+    lost: () => lost,
+    wentOffline: () => offline,
+    acks: id =>
+      said.flatMap(({ announcement }) =>
+        announcement.type === 'ack' && announcement.caller.id === id ? [announcement.body] : [],
+      ),
+    events: <T extends keyof Bodies>(topic: T, key?: string) =>
+      said.flatMap(({ announcement }) =>
+        announcement.type === 'event' && announcement.topic === topic && (key === undefined || announcement.key === key)
+          ? [announcement.body as Bodies[T]]
+          : [],
+      ),
+    entries: () => journal.lines.map(line => JSON.parse(line) as Entry),
+    state: address => {
+      const actor = engine.world.actor(address)
+      return actor && dotted(actor.snapshot.value)
+    },
+    async restart({ lastSaid = lastEventId() } = {}) {
+      engine.stop()
+      orders = []
+      adopted = []
+      lost = []
+      offline = false
+      engine = await begins(lastSaid)
+    },
+  }
+  return night
+
+  function begins(lastSaid: string | null): Promise<Engine> {
+    return createEngine({
+      instance: 'LATISS',
+      journal,
+      clock,
+      log: silentLog,
+      started: STARTED,
+      lastSaid,
+      executor: report => {
+        const take = (order: Order) => {
+          orders.push(order)
+          options.onOrder?.(order, report)
+        }
+        return { start: take, stop: take, adopt: order => void adopted.push(order), close: () => Promise.resolve() }
+      },
+      dataSide: report => ({
+        order: order => {
+          orders.push(order)
+          options.onOrder?.(order, report)
+        },
+      }),
+      say: one => void said.push(one),
+      loadConfiguration: name =>
+        name === ''
+          ? loaded(configuration)
+          : (overrides[name] ?? { ok: false, problem: `there is no ${name} in /config; there are no overrides` }),
+      onOffline: () => {
+        offline = true
+      },
+      onLost: error => void lost.push(error),
+      observer: {
+        stepped(actor, event, before, emissions) {
+          if (before) noteStep(machines[actor.kind], before, event)
+          options.observer?.stepped(actor, event, before, emissions)
+        },
+      },
+    })
+  }
+
+  function attemptOf(jobId: string): number {
+    const context = engine.world.actor(`job.${jobId}`)?.snapshot.context as JobContext | undefined
+    return context?.attempt ?? 1
+  }
+
+  function lastEventId(): string | null {
+    return said.findLast(({ id, announcement }) => id !== '' && announcement.type === 'event')?.id ?? null
+  }
+}
