@@ -1,0 +1,114 @@
+/**
+ * What every executor promises, whatever it starts jobs with: the contract test of the launcher in C, the launcher in Perl and the
+ * scripted twin. What only real processes can show is in subprocess.test.ts.
+ */
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { Executor, StartOrder } from '../../machines/ports.ts'
+import { type Ear, ear, ENDS } from './world.ts'
+
+/** What a job does; each world knows how to make a job do it. */
+export const SCENES = [
+  'succeeds',
+  'exits 3',
+  'dies of SIGUSR1',
+  'reports',
+  'hangs',
+  'ignores SIGTERM',
+  'is missing',
+] as const
+export type Scene = (typeof SCENES)[number]
+
+export interface World {
+  open(ear: Ear): Promise<Executor>
+  order(scene: Scene, changes?: Partial<StartOrder>): StartOrder
+  leave(): Promise<void>
+}
+
+export function keepsTheContract(name: string, enter: () => World): void {
+  describe(`an executor with ${name}`, () => {
+    let world: World
+    let heard: Ear
+    let executor: Executor
+    beforeEach(async () => {
+      world = enter()
+      heard = ear()
+      executor = await world.open(heard)
+    })
+    afterEach(() => world.leave())
+
+    test('says nothing while it is being ordered, then started, then exited', async () => {
+      executor.start(world.order('succeeds'))
+      expect(heard.reports).toEqual([])
+      expect(await heard.end()).toMatchObject({ exitCode: 0, signal: null, usage: { stoppedBy: null, survivors: 0 } })
+      expect(heard.reports.map(({ type }) => type)).toEqual(['executor.started', 'executor.exited'])
+    })
+
+    test('tells an exit code and a signal apart', async () => {
+      executor.start(world.order('exits 3'))
+      executor.start(world.order('dies of SIGUSR1', { jobId: 'j2' }))
+      expect(await heard.end('j1')).toMatchObject({ exitCode: 3, signal: null })
+      expect(await heard.end('j2')).toMatchObject({ exitCode: null, signal: 'SIGUSR1' })
+    })
+
+    test('passes on everything a job reported, in order, before its end', async () => {
+      executor.start(world.order('reports'))
+      await heard.end()
+      expect(heard.reports).toMatchObject([
+        { type: 'executor.started' },
+        { type: 'executor.metric', metric: 'psf.fwhm', value: 1.21, unit: 'arcsec' },
+        { type: 'executor.progress', fraction: 0.4, note: 'half way' },
+        { type: 'executor.verdict', verdict: 'poor seeing' },
+        { type: 'executor.exited', exitCode: 0 },
+      ])
+    })
+
+    test('says that a job could not start, and nothing else about it', async () => {
+      executor.start(world.order('is missing'))
+      expect(await heard.end()).toMatchObject({ type: 'executor.startFailed', code: 'PROGRAM_NOT_FOUND' })
+      expect(heard.reports).toHaveLength(1)
+    })
+
+    test('stops a job with SIGTERM where that is enough', async () => {
+      executor.start(world.order('hangs'))
+      await heard.until('executor.started')
+      executor.stop({ type: 'executor.stop', jobId: 'j1', attempt: 1, graceMs: 60_000 })
+      expect(await heard.end()).toMatchObject({ signal: 'SIGTERM', usage: { stoppedBy: 'SIGTERM', survivors: 0 } })
+    })
+
+    test('stops a job that ignores SIGTERM with SIGKILL after the grace', async () => {
+      executor.start(world.order('ignores SIGTERM'))
+      await heard.until('executor.progress')
+      executor.stop({ type: 'executor.stop', jobId: 'j1', attempt: 1, graceMs: 50 })
+      expect(await heard.end()).toMatchObject({ signal: 'SIGKILL', usage: { stoppedBy: 'SIGKILL', survivors: 0 } })
+    })
+
+    test('stops a job that was ordered a moment ago', async () => {
+      executor.start(world.order('hangs'))
+      executor.stop({ type: 'executor.stop', jobId: 'j1', attempt: 1, graceMs: 60_000 })
+      expect(await heard.end()).toMatchObject({ signal: 'SIGTERM' })
+    })
+
+    test('takes an order to stop a job it does not know, or another attempt, for nothing', async () => {
+      executor.start(world.order('succeeds'))
+      executor.stop({ type: 'executor.stop', jobId: 'j1', attempt: 2, graceMs: 0 })
+      executor.stop({ type: 'executor.stop', jobId: 'j9', attempt: 1, graceMs: 0 })
+      expect(await heard.end()).toMatchObject({ exitCode: 0 })
+    })
+
+    test('ends every one of 50 jobs exactly once', async () => {
+      const ids = Array.from({ length: 50 }, (_, index) => `j${index}`)
+      for (const jobId of ids) executor.start(world.order('succeeds', { jobId }))
+      await Promise.all(ids.map(heard.end))
+      const ends = heard.reports.filter(({ type }) => ENDS.includes(type)).map(({ jobId }) => jobId)
+      expect(ends.toSorted()).toEqual(ids.toSorted())
+    })
+
+    test('says nothing after it was closed', async () => {
+      executor.start(world.order('hangs'))
+      await heard.until('executor.started')
+      executor.stop({ type: 'executor.stop', jobId: 'j1', attempt: 1, graceMs: 0 })
+      await executor.close()
+      expect(heard.reports).toHaveLength(1)
+    })
+  })
+}
