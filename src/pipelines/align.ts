@@ -7,8 +7,8 @@ import { matchTriangles, type Pair } from './triangles.ts'
 
 /** Stars that make triangles: 40 make 9 880, and even with half of them missing in the other frame 1 140 remain. */
 const BRIGHT = 40
-/** Stars that refine: beyond the brightest 200 positions get worse, not better. */
-const REFINE = 200
+/** Stars that refine and are matched: beyond the brightest 80, places get worse, not better. */
+const REFINE = 80
 /** How far the places of one star may differ, pixels; the second is for shallow frames with stars many pixels wide. */
 const TOLERANCES = [1.5, 4]
 /** The share of the stars in the common area that must match. Two fields matched by chance share about one in a hundred. */

@@ -4,9 +4,9 @@ import { type Background, estimateBackground, subtractBackground } from './backg
 import { type Candidate, detect } from './detect.ts'
 import { numberIn } from './fits/header.ts'
 import type { Image } from './fits/image.ts'
-import { adaptiveMoments, ellipticity, fixedMoments, gaussianFwhm } from './moments.ts'
+import { adaptiveMoments, ellipticity, fixedMoments, gaussianFwhm, minorFwhm } from './moments.ts'
 import { type Frame, measurePsf, type Psf, PSF_STARS_MIN } from './psf.ts'
-import { gaussianKernel } from './smooth.ts'
+import { FWHM_PER_SIGMA, gaussianKernel } from './smooth.ts'
 
 /**
  * Kernels of the first look, pixels FWHM, tried until one shows stars enough; where the stars turn out much wider or narrower than
@@ -102,16 +102,24 @@ function bestLook(look: (kernel: number) => Look): Look {
   return mismatched ? look(Math.min(12, Math.max(1.2, psf.fwhm))) : best
 }
 
-/** One candidate as a star; null for what is far narrower than a star: a cosmic ray or a hot pixel. */
-function measureStar({ residual, width, height, isSaturated }: Frame, candidate: Candidate, psf: Psf): Star | null {
+/** One candidate as a star; null for what is sharper than the PSF lets a star be: a cosmic ray or a hot pixel. */
+function measureStar(frame: Frame, candidate: Candidate, psf: Psf): Star | null {
+  const { residual, width, height, isSaturated } = frame
   const saturated = candidate.saturated || isSaturated(candidate.x, candidate.y)
   const peak = brightest(residual, width, height, candidate)
+  const fixed = fixedMoments(residual, width, height, candidate, psf.gaussian)
   const shape = adaptiveMoments(residual, width, height, candidate, psf.gaussian)
+  // Below that a pixel's noise makes stars as sharp as anything.
+  if (psf.stars > 0 && !saturated && peak > 8 * frame.noise) {
+    if (shape !== null && minorFwhm(shape) < 0.55 * psf.gaussian) return null
+    // The height a star of that flux can have, a Moffat core's excess and a pixel's noise allowed for.
+    const height = fixed.flux / (2 * Math.PI * (psf.gaussian / FWHM_PER_SIGMA) ** 2)
+    if (peak - 4 * frame.noise > 1.6 * height) return null
+  }
   if (shape === null) {
-    const { x, y, flux } = fixedMoments(residual, width, height, candidate, psf.gaussian)
+    const { x, y, flux } = fixed
     return { x, y, flux, fwhm: null, ellipticity: null, peak, saturated }
   }
-  if (gaussianFwhm(shape) < 0.5 * psf.gaussian && !saturated) return null
   // Adaptive moments read a Moffat profile a little wide; the pooled fit says by how much.
   const scale = Number.isNaN(psf.fwhm) ? 1 : psf.fwhm / psf.gaussian
   const { x, y, flux } = shape

@@ -38,8 +38,7 @@ export function combine(layers: readonly Layer[], gain: number): Combined {
       values[i] = value
       if (!Number.isNaN(value)) ordered[count++] = value
     }
-    // Of an even number the lower middle: of two, the one without the cosmic ray.
-    const middle = quickselect(ordered, count, (count - 1) >> 1)
+    const middle = middleOf(ordered, count)
     const light = Math.max(0, middle)
     // Of two values the reference has as much noise as the value itself.
     const kappa = count === 2 ? KAPPA * Math.SQRT2 : KAPPA
@@ -59,4 +58,16 @@ export function combine(layers: readonly Layer[], gain: number): Combined {
     pixels[at] = weights > 0 ? sum / weights : Number.NaN
   }
   return { pixels, rejected }
+}
+
+/**
+ * The median; of an even number the middle value nearer to the background, not their mean: of two that disagree it is the one without
+ * the cosmic ray, whose own light and whose ringing under resampling both lead away from it. Reorders the values.
+ */
+function middleOf(values: Float64Array, count: number): number {
+  const lower = quickselect(values, count, (count - 1) >> 1)
+  if (count % 2 === 1 || count === 0) return lower
+  let upper = Number.POSITIVE_INFINITY
+  for (let i = count >> 1; i < count; i++) upper = Math.min(upper, values[i] ?? upper)
+  return Math.abs(lower) <= Math.abs(upper) ? lower : upper
 }

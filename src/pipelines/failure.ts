@@ -17,7 +17,7 @@ export class PipelineFailure extends Error {
 
   /** `sentence`: what happened, to what, and what was expected, in one sentence without a line break. */
   constructor(sentence: string, exitCode: number = EXIT.badInput) {
-    super(sentence.replaceAll(/\s+/gu, ' '))
+    super(sentence.replaceAll(/\s*\n\s*/gu, ' '))
     this.exitCode = exitCode
   }
 }

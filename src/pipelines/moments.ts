@@ -108,6 +108,11 @@ export function gaussianFwhm({ xx, xy, yy }: Moments): number {
   return FWHM_PER_SIGMA * (xx * yy - xy * xy) ** 0.25
 }
 
+/** FWHM along the minor axis of the matching ellipse, pixels: a cosmic ray's track is narrow across, however long. */
+export function minorFwhm({ xx, xy, yy }: Moments): number {
+  return FWHM_PER_SIGMA * Math.sqrt(Math.max(0, (xx + yy) / 2 - Math.hypot((xx - yy) / 2, xy)))
+}
+
 /** 1 − b/a of the matching ellipse: 0 is round. */
 export function ellipticity({ xx, xy, yy }: Moments): number {
   const half = (xx + yy) / 2

@@ -3,7 +3,7 @@
 
 import type { Candidate } from './detect.ts'
 import { createGrid } from './grid.ts'
-import { adaptiveMoments, ellipticity, gaussianFwhm, type Moments } from './moments.ts'
+import { adaptiveMoments, ellipticity, gaussianFwhm, minorFwhm, type Moments } from './moments.ts'
 import { profileFwhm } from './profile.ts'
 import { median, robust } from './statistics.ts'
 
@@ -50,7 +50,7 @@ export function measurePsf(frame: Frame, candidates: readonly Candidate[], kerne
     if (shapes.length >= STARS_MAX) break
     const shape = adaptiveMoments(frame.residual, frame.width, frame.height, candidate, kernel)
     // Narrower than any optics allow is a cosmic ray or a hot pixel.
-    if (shape !== null && gaussianFwhm(shape) > 0.9 && signalToNoise(shape, frame.noise) > SIGNAL_TO_NOISE_MIN)
+    if (shape !== null && minorFwhm(shape) > 0.9 && signalToNoise(shape, frame.noise) > SIGNAL_TO_NOISE_MIN)
       shapes.push(shape)
   }
   if (shapes.length < PSF_STARS_MIN) {
