@@ -112,7 +112,7 @@ function inside(stars: readonly Point[], transform: Transform, { width, height }
   }).length
 }
 
-export function inverse({ cos, sin, dx, dy }: Transform): Transform {
+function inverse({ cos, sin, dx, dy }: Transform): Transform {
   return { cos, sin: -sin, dx: -(cos * dx + sin * dy), dy: sin * dx - cos * dy }
 }
 
