@@ -145,12 +145,21 @@ export async function gone(pid: number): Promise<void> {
   while (isThere(pid)) await new Promise(resolve => setImmediate(resolve))
 }
 
+/** A zombie is not there any more: it only waits to be counted. */
 export function isThere(pid: number): boolean {
   try {
     process.kill(pid, 0)
-    return !/^State:\s+Z/mu.test(readFileSync(`/proc/${pid}/status`, 'utf8'))
-  } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'ENOENT' && process.platform !== 'linux'
+  } catch {
+    return false
+  }
+  return process.platform !== 'linux' || !/^State:\s+[ZX]/mu.test(statusOf(pid))
+}
+
+function statusOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/status`, 'utf8')
+  } catch {
+    return 'State: X'
   }
 }
 
