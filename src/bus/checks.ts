@@ -32,6 +32,8 @@ export function checkPattern(pattern: string): void {
 /** Whether a subject is one of those a pattern names. Both must have been checked. */
 export function matches(pattern: string, subject: string): boolean {
   if (pattern === subject) return true
+  if (!pattern.includes('*'))
+    return pattern.endsWith('>') && subject.startsWith(pattern.slice(0, -1)) && subject.length >= pattern.length
   const wanted = pattern.split('.')
   const given = subject.split('.')
   for (const [index, token] of wanted.entries()) {

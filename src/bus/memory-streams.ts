@@ -57,7 +57,7 @@ export interface StoredLease {
   expiresAt: number
 }
 
-/** As many ids as JetStream remembers in its ten minutes, generously. */
+/** As many ids as JetStream remembers in its ten minutes, generously; between one and two times as many are kept. */
 const idsMax = 100_000
 
 /** Two renewals may fail before the lease runs out. */
@@ -115,14 +115,15 @@ export function openMemoryRetained(shared: Shared, connection: Connection, optio
 function createStream(shared: Shared, options: RetainedOptions): MemoryStream {
   // A map remembers the order of insertion: the newest is the last one.
   const kept = new Map<string, { body: string; id: string | null; at: number }>()
-  const ids = new Set<string>()
+  let ids = new Set<string>()
+  let older = new Set<string>()
   return {
     keep: (subject, body, id) => {
       if (!options.subjects.some(pattern => matches(pattern, subject))) return false
       if (id !== null) {
-        if (ids.has(id)) return false
+        if (ids.has(id) || older.has(id)) return false
         ids.add(id)
-        if (ids.size > idsMax) forgetOldestId()
+        if (ids.size >= idsMax) [older, ids] = [ids, new Set()]
       }
       kept.delete(subject)
       kept.set(subject, { body, id, at: shared.clock.now() })
@@ -136,13 +137,6 @@ function createStream(shared: Shared, options: RetainedOptions): MemoryStream {
       forgetOld()
       return [...kept.values()].findLast(message => message.id !== null)?.id ?? null
     },
-  }
-
-  function forgetOldestId(): void {
-    for (const oldest of ids) {
-      ids.delete(oldest)
-      return
-    }
   }
 
   function forgetOld(): void {

@@ -38,7 +38,10 @@ export function createMemoryNetwork(options: MemoryOptions = {}): MemoryNetwork 
   const clock = options.clock ?? realClock
   const listeners = new Set<Listener>()
   const statusHandlers = new Set<() => void>()
-  const tasks: (() => void)[] = []
+  // Two halves, one filled while the other is emptied: taking the first off a long array would move all the others.
+  let tasks: (() => void)[] = []
+  let current: (() => void)[] = []
+  let next = 0
   const untilUp: (() => void)[] = []
   const untilAppending: (() => void)[] = []
   let running = false
@@ -104,11 +107,17 @@ export function createMemoryNetwork(options: MemoryOptions = {}): MemoryNetwork 
   }
 
   function step(): void {
-    const task = tasks.shift()
+    if (next === current.length) {
+      current = tasks
+      tasks = []
+      next = 0
+    }
+    const task = current[next]
     if (task === undefined) {
       running = false
       return
     }
+    next += 1
     queueMicrotask(step)
     task()
   }
