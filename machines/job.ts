@@ -141,8 +141,9 @@ export const job = setup({
     isReady: ({ context }) => context.awaited.length === 0 && context.readiness.policy === 'runNow',
     isAwaitingJobs: ({ context }) => context.awaited.length > 0,
     isShort: ({ context }, { address, end }: ActorEnded) => fallsShort(context, address, end),
-    isLast: ({ context }) => context.awaited.length === 1,
-    isLastAndRunNow: ({ context }) => context.awaited.length === 1 && context.readiness.policy === 'runNow',
+    isLast: ({ context }, { address }: ActorEnded) => without(context, address).length === 0,
+    isLastAndRunNow: ({ context }, { address }: ActorEnded) =>
+      without(context, address).length === 0 && context.readiness.policy === 'runNow',
     isUnwilling: ({ context }) => context.readiness.policy === 'skip',
     isRetriable: ({ context: { retryClass, attempt, pipeline } }) =>
       retryClass !== null && attempt < pipeline.retries.attemptsMax && pipeline.retries.on.includes(retryClass),
@@ -152,7 +153,7 @@ export const job = setup({
       for (const { jobId } of context.awaited) enqueue.emit(watch(jobAddress(jobId)))
     }),
     takePrerequisite: assign(({ context }, { address }: ActorEnded) => ({
-      awaited: context.awaited.filter(({ jobId }) => jobAddress(jobId) !== address),
+      awaited: without(context, address),
     })),
     lookForData: emit(({ context: { jobId, dataId } }) => ({ type: 'data.look', jobId, dataId })),
     forgetData: emit(({ context: { jobId } }) => ({ type: 'data.forget', jobId })),
@@ -222,6 +223,7 @@ export const job = setup({
         ? {}
         : { outcome: ending({ kind: 'lost', code: 'LOST', message: reason }), retryClass: 'lost' as const },
     ),
+    giveUpRetries: assign({ retryClass: null }),
     beginAttempt: assign(({ context }) => ({
       attempt: context.attempt + 1,
       reportsHeard: 0,
@@ -269,8 +271,16 @@ export const job = setup({
                 target: '#job.settled',
                 actions: { type: 'skipForJob', params: whole },
               },
-              { guard: 'isLastAndRunNow', target: '#job.queued', actions: { type: 'takePrerequisite', params: whole } },
-              { guard: 'isLast', target: 'awaitingData', actions: { type: 'takePrerequisite', params: whole } },
+              {
+                guard: { type: 'isLastAndRunNow', params: whole },
+                target: '#job.queued',
+                actions: { type: 'takePrerequisite', params: whole },
+              },
+              {
+                guard: { type: 'isLast', params: whole },
+                target: 'awaitingData',
+                actions: { type: 'takePrerequisite', params: whole },
+              },
               { actions: { type: 'takePrerequisite', params: whole } },
             ],
           },
@@ -322,7 +332,8 @@ export const job = setup({
       entry: ['orderStop', state('stopping')],
       on: {
         ...reports,
-        'job.abort': { actions: { type: 'acknowledge', params: whole } },
+        // Its outcome is decided already; what the abort adds is that there is no other attempt.
+        'job.abort': { actions: ['giveUpRetries', { type: 'acknowledge', params: whole }] },
         'executor.started': { guard: ifCurrent, actions: { type: 'markStarted', params: atTime } },
         'executor.exited': { guard: ifCurrent, target: 'judged', actions: { type: 'takeExit', params: whole } },
         'executor.lost': { guard: ifCurrent, target: 'judged', actions: { type: 'takeLoss', params: whole } },
@@ -509,10 +520,13 @@ export function startOrder({
 }
 
 function fallsShort({ awaited }: JobContext, address: Address, end: End): boolean {
-  const wanted = awaited.find(({ jobId }) => jobAddress(jobId) === address)
-  return (
-    wanted?.requires === 'success' && (end.how !== 'done' || (end.output as JobOutput).outcome.kind !== 'succeeded')
-  )
+  const isSuccessWanted = awaited.some(({ jobId, requires }) => jobAddress(jobId) === address && requires === 'success')
+  return isSuccessWanted && (end.how !== 'done' || (end.output as JobOutput).outcome.kind !== 'succeeded')
+}
+
+/** What is still awaited when one has ended; a job named twice is awaited once. */
+function without({ awaited }: JobContext, address: Address): readonly Prerequisite[] {
+  return awaited.filter(({ jobId }) => jobAddress(jobId) !== address)
 }
 
 function howEnded(end: End): string {

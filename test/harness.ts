@@ -73,7 +73,7 @@ function wrap<K extends MachineKind>(kind: K, last: Step, before: ReadonlyMap<st
   for (const change of last.timers)
     if ('cancel' in change) timers.delete(change.cancel)
     else timers.set(change.arm, change.delayMs)
-  const hear = (events: readonly EventObject[]) => {
+  const hear = (events: readonly EventObject[], armed: ReadonlyMap<string, number> = timers) => {
     let snapshot = last.snapshot
     const emissions: Emission[] = []
     const changes: Step['timers'][number][] = []
@@ -85,7 +85,7 @@ function wrap<K extends MachineKind>(kind: K, last: Step, before: ReadonlyMap<st
       emissions.push(...next.emissions)
       changes.push(...next.timers)
     }
-    return wrap<K>(kind, { snapshot, emissions, timers: changes }, timers, at + events.length)
+    return wrap<K>(kind, { snapshot, emissions, timers: changes }, armed, at + events.length)
   }
   return {
     state: dotted(last.snapshot.value),
@@ -98,8 +98,7 @@ function wrap<K extends MachineKind>(kind: K, last: Step, before: ReadonlyMap<st
     after: delay => {
       const id = [...timers.keys()].find(one => delayName(one) === delay)
       if (id === undefined) throw new Error(`no timer ${delay} is armed; there are ${[...timers.keys()].join(', ')}`)
-      timers.delete(id)
-      return hear([{ type: id }])
+      return hear([{ type: id }], new Map([...timers].filter(([one]) => one !== id)))
     },
   }
 }
