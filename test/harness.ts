@@ -232,6 +232,11 @@ export function exit(jobId: string, attempt: number, how: { exitCode?: number; s
   return { type: 'executor.exited', jobId, attempt, exitCode, signal, usage: USAGE, stderrTail } as const
 }
 
+/** A report that breaks the machine of its job: no executor sends it, a defect would. It survives the journal, so that recovery breaks alike. */
+export function breaking(jobId: string, attempt = 1): Report {
+  return { ...exit(jobId, attempt, { exitCode: 1 }), stderrTail: null } as unknown as Report
+}
+
 export function loaded(configuration: Configuration, file = '_init.yaml'): LoadedConfiguration {
   const where = { version: 'sha256:0', url: 'file:///config', schemaVersion: 'v1' }
   return {
