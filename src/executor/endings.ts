@@ -60,7 +60,7 @@ export function exited(
     ...job,
     exitCode,
     signal,
-    usage: { ...usage, stoppedBy: ending.stoppedBy ?? stoppedBy },
+    usage: { ...usage, stoppedBy: stoppedBy === 'SIGKILL' ? stoppedBy : (ending.stoppedBy ?? stoppedBy) },
     stderrTail: ending.stderrBytes > 0 ? tail(`${directory}/stderr.log`) : '',
   }
 }

@@ -348,6 +348,8 @@ sub hear {
 
 POSIX::setsid();
 $SIG{PIPE} = 'IGNORE';
+# Whatever OCPS had open without closing it at exec.
+POSIX::close($_) for 3 .. 4095;
 my @filled;
 while (1) { open(my $f, '<', '/dev/null') or exit 74; push @filled, $f; last if fileno($f) >= 9 }
 pipe(my $wake, my $wakeEnd) or exit 72;

@@ -1,0 +1,316 @@
+/**
+ * What only real processes can show: leftovers, floods, full disks, the death of a launcher and of OCPS itself. Every program is written
+ * here; both launchers run all of it.
+ */
+import { execFileSync, spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { ExecutorReport } from '../../machines/domain/reports.ts'
+import type { Executor } from '../../machines/ports.ts'
+import { type Ear, ear, eventually, gone, isThere, order, type Place, place } from './world.ts'
+
+const linux = process.platform === 'linux'
+
+describe.each(['c', 'fallback'] as const)('a subprocess (launcher: %s)', kind => {
+  let at: Place
+  let heard: Ear
+  let executor: Executor
+  beforeEach(async () => {
+    at = place(kind)
+    heard = ear()
+    executor = await at.open(heard)
+  })
+  afterEach(() => at.leave())
+
+  const sh = (text: string, changes = {}, pipeline = {}) => order(['sh', '-c', text], changes, pipeline)
+  const pidIn = (name: string): number => Number(at.file('j1', name))
+
+  test('gets its arguments exactly, whatever stands in them', async () => {
+    const odd = ['', ' ', '"', "'", '$(touch pwned)', '`id`', 'a\nb', '\\', '*', '-n', 'ß→é', '{"a":1}']
+    const show = 'console.log(JSON.stringify(process.argv.slice(1)))'
+    executor.start(order(['{node}', '-e', show, '--', ...odd]))
+    await heard.end()
+    expect(JSON.parse(at.file('j1', 'stdout.log'))).toEqual(odd)
+    expect(existsSync(join(at.workDir, 'j1/pwned'))).toBe(false)
+  })
+
+  test('sees of the environment of OCPS only what is on the list, and runs in its own directory with nothing else open', async () => {
+    await executor.close()
+    executor = await at.open(heard, {
+      PATH: process.env['PATH'],
+      LANG: 'C',
+      OCPS_TOKEN: 'secret',
+      NATS_PASSWORD: 'secret',
+    })
+    const show = `console.log(JSON.stringify({ env: process.env, cwd: process.cwd() }))`
+    executor.start(order(['{node}', '-e', show], {}, { env: { PYTHONPATH: '/x' } }))
+    executor.start(sh('ls /proc/self/fd > "$OCPS_WORK_DIR/fds"', { jobId: 'j2' }))
+    await heard.end('j1')
+    await heard.end('j2')
+    const { env, cwd } = JSON.parse(at.file('j1', 'stdout.log'))
+    expect(cwd).toBe(join(at.workDir, 'j1'))
+    expect(
+      Object.keys(env)
+        .filter(name => !name.startsWith('OCPS_'))
+        .toSorted(),
+    ).toEqual(['LANG', 'PATH', 'PYTHONPATH'])
+    expect(env).not.toHaveProperty('OCPS_TOKEN')
+    expect(env).toMatchObject({ OCPS_OBSID: 'AT_O_20261122_000017', OCPS_REPORTS: join(cwd, 'reports.ndjson') })
+    // 0 to 3, and the one ls reads the list with.
+    if (linux) expect(at.file('j2', 'fds').trim().split('\n')).toEqual(['0', '1', '2', '3', '4'])
+  })
+
+  test('that cannot be executed is told apart from one that does not exist', async () => {
+    writeFileSync(join(at.root, 'plain'), 'x')
+    const script = at.program('script', '#!/no/such/interpreter\n')
+    executor.start(order([join(at.root, 'plain')]))
+    executor.start(order([at.root], { jobId: 'j2' }))
+    executor.start(order([script], { jobId: 'j3' }))
+    executor.start(order(['{unknown}'], { jobId: 'j4' }))
+    expect(await heard.end('j1')).toMatchObject({ code: 'NOT_EXECUTABLE' })
+    expect(await heard.end('j2')).toMatchObject({ code: 'NOT_EXECUTABLE' })
+    expect(await heard.end('j3')).toMatchObject({
+      code: 'PROGRAM_NOT_FOUND',
+      reason: expect.stringContaining('interpreter'),
+    })
+    expect(await heard.end('j4')).toMatchObject({ code: 'START_FAILED', reason: expect.stringContaining('{unknown}') })
+  })
+
+  test('leaves no grandchild behind, neither in its group nor in a session of its own', async () => {
+    executor.start(sh('sleep 1000 & echo $! > inGroup; setsid sleep 1000 & echo $! > inSession; exit 0'))
+    expect(await heard.end()).toMatchObject({ exitCode: 0, usage: { stoppedBy: 'SIGTERM', survivors: 0 } })
+    expect(isThere(pidIn('inGroup'))).toBe(false)
+    if (linux) expect(isThere(pidIn('inSession'))).toBe(false)
+  })
+
+  test('is stopped with all its descendants, also those that ignore SIGTERM in another session', async () => {
+    const deaf = at.program('deaf', '#!/bin/sh\ntrap "" TERM\necho $$ > "$1"\nwhile :; do sleep 1000; done\n')
+    executor.start(sh(`trap "" TERM; ${deaf} a & setsid ${deaf} b & setsid env -i PATH="$PATH" ${deaf} c & wait`))
+    await eventually(() => ['a', 'b', 'c'].every(name => existsSync(join(at.workDir, 'j1', name)) && pidIn(name) > 0))
+    executor.stop({ type: 'executor.stop', jobId: 'j1', attempt: 1, graceMs: 50 })
+    expect(await heard.end()).toMatchObject({ signal: 'SIGKILL', usage: { stoppedBy: 'SIGKILL', survivors: 0 } })
+    if (linux) for (const name of ['a', 'b', 'c']) expect(isThere(pidIn(name))).toBe(false)
+  })
+
+  test('that floods stdout is cut at the bound without being held up, and its last words are kept', async () => {
+    const gigabyte = 1_000_000_000
+    executor.start(
+      sh(`head -c ${gigabyte} /dev/zero; echo last words; echo why >&2; exit 1`, {}, { outputMaxBytes: 100_000 }),
+    )
+    executor.start(order(['true'], { jobId: 'j2' }))
+    await heard.end('j2')
+    expect(heard.reports.some(({ type, jobId }) => type === 'executor.exited' && jobId === 'j1')).toBe(false)
+    expect(await heard.end('j1')).toMatchObject({
+      exitCode: 1,
+      usage: { stdoutBytes: gigabyte + 11, stderrBytes: 4 },
+      stderrTail: 'why\n',
+    })
+    expect(statSync(join(at.workDir, 'j1/stdout.log')).size).toBeLessThanOrEqual(100_000)
+    expect(at.file('j1', 'stdout.log')).toMatch(/bytes left out\]\n\0+last words\n$/u)
+    if (linux && kind === 'c') expect(residentKiB(at.launchers()[0])).toBeLessThan(8_000)
+  })
+
+  test('whose output just fits is kept whole', async () => {
+    for (const [index, bytes] of [99_999, 100_000, 98_000, 97_888].entries())
+      executor.start(sh(`head -c ${bytes} /dev/zero | tr '\\0' x`, { jobId: `j${index}` }, { outputMaxBytes: 100_000 }))
+    for (const [index, bytes] of [99_999, 100_000, 98_000, 97_888].entries()) {
+      await heard.end(`j${index}`)
+      expect(at.file(`j${index}`, 'stdout.log')).toBe('x'.repeat(bytes))
+    }
+  })
+
+  test('is followed live: a report is heard while it still runs', async () => {
+    executor.start(sh(`echo '{"metric":"a","value":NaN}' >&3; echo '{"torn' >&3; exec sleep 1000`))
+    expect(await heard.until('executor.metric')).toMatchObject({ metric: 'a', value: 'NaN' })
+    executor.stop({ type: 'executor.stop', jobId: 'j1', attempt: 1, graceMs: 1_000 })
+    await heard.end()
+    expect(heard.reports.map(({ type }) => type)).toContain('executor.badReport')
+    expect(heard.reports.at(-1)?.type).toBe('executor.exited')
+  })
+
+  test('that is a gather finds its members with absolute paths', async () => {
+    const dataId = { instrument: 'LATISS', obsid: 'AT_O_20261122_000016', group: 'g', detector: 0 }
+    const metrics = [{ metric: 'psf.fwhm', value: 1.2, unit: 'arcsec' }]
+    const datasets = [{ dataset: 'preview', path: 'p.png', mime: 'image/png' }]
+    const member = { dataId, pipeline: 'quicklook', jobId: 'j0', outcome: 'succeeded', datasets, metrics }
+    executor.start(
+      order(['cat', '{members}'], { members: [member], dataId: { ...dataId, obsid: null, detector: null } }),
+    )
+    await heard.end()
+    expect(JSON.parse(at.file('j1', 'stdout.log'))).toEqual({
+      group: 'g',
+      members: [
+        {
+          obsid: 'AT_O_20261122_000016',
+          detector: 0,
+          pipeline: 'quicklook',
+          jobId: 'j0',
+          outcome: 'succeeded',
+          input: join(at.root, 'data/LATISS/20261122/AT_O_20261122_000016.fits'),
+          workDir: join(at.workDir, 'j0'),
+          datasets: { preview: join(at.workDir, 'j0/p.png') },
+          metrics: { 'psf.fwhm': { value: 1.2, unit: 'arcsec' } },
+        },
+      ],
+    })
+  })
+
+  test('says what it used', async () => {
+    const work =
+      'const b = Buffer.alloc(1e8, 1); const t = Date.now(); while (Date.now() - t < 100); console.log(b.length)'
+    executor.start(order(['{node}', '-e', work]))
+    const { usage } = await heard.until('executor.exited')
+    expect(usage.wallMs).toBeGreaterThanOrEqual(100)
+    expect(usage.cpuMs).toBeGreaterThan(30)
+    expect(usage.peakMemoryKiB).toBeGreaterThan(100_000)
+    expect(usage.peakMemoryKiB).toBeLessThan(400_000)
+    expect(usage.stdoutBytes).toBe(10)
+  })
+
+  test('of a second attempt works in a clean directory, and the first one stays readable', async () => {
+    executor.start(sh('echo first >&2; exit 1'))
+    await heard.end()
+    const again = ear()
+    await executor.close()
+    executor = await at.open(again)
+    executor.start(sh('ls', { attempt: 2 }))
+    expect(await again.end()).toMatchObject({ attempt: 2, exitCode: 0 })
+    expect(at.file('j1', 'stdout.log')).toBe('reports.ndjson\n')
+    expect(at.file('j1~1', 'stderr.log')).toBe('first\n')
+  })
+
+  test('whose launcher is killed is followed to its end and reported lost; a new launcher runs the next job', async () => {
+    executor.start(
+      sh(
+        `trap 'echo "{\\"verdict\\":\\"seen\\"}" >&3; exit 0' USR1; echo '{"progress":0}' >&3; while :; do sleep 0.01; done`,
+      ),
+    )
+    const { pid } = await heard.until('executor.started')
+    await heard.until('executor.progress')
+    for (const launcher of at.launchers()) process.kill(launcher, 'SIGKILL')
+    executor.start(order(['true'], { jobId: 'j2' }))
+    expect(await heard.end('j2')).toMatchObject({ exitCode: 0 })
+    expect(isThere(pid)).toBe(true)
+    process.kill(pid, 'SIGUSR1')
+    expect(await heard.end()).toMatchObject({
+      type: 'executor.lost',
+      reason: expect.stringMatching(/^Process \d+ is gone, and its launcher \d+ died/u),
+    })
+    expect(heard.reports.filter(({ jobId }) => jobId === 'j1').map(({ type }) => type)).toEqual([
+      'executor.started',
+      'executor.progress',
+      'executor.verdict',
+      'executor.lost',
+    ])
+  })
+
+  test('whose launcher was killed can still be stopped, and what it left is swept up', async () => {
+    executor.start(sh('setsid sleep 1000 & echo $! > escaped; echo \'{"progress":1}\' >&3; wait'))
+    await heard.until('executor.progress')
+    for (const launcher of at.launchers()) process.kill(launcher, 'SIGKILL')
+    executor.start(order(['true'], { jobId: 'j2' }))
+    await heard.end('j2')
+    executor.stop({ type: 'executor.stop', jobId: 'j1', attempt: 1, graceMs: 50 })
+    expect(await heard.end()).toMatchObject({ type: 'executor.lost' })
+    if (linux) await gone(pidIn('escaped'))
+  })
+
+  const adopt = (reports: readonly ExecutorReport[], start = order(['true'])) => ({
+    type: 'executor.adopt' as const,
+    start,
+    started: reports.some(({ type }) => type === 'executor.started'),
+    reportsHeard: reports.filter(({ type }) => !/started|exited/u.test(type)).length,
+  })
+
+  test('goes on when OCPS dies; the next OCPS hears each report once and the true exit code', async () => {
+    const go = join(at.root, 'go')
+    const job = sh(`echo '{"metric":"before","value":1}' >&3; while [ ! -e ${go} ]; do sleep 0.01; done
+      echo '{"metric":"meanwhile","value":2}' >&3; echo out; exit 5`)
+    executor.start(job)
+    await heard.until('executor.metric')
+    await executor.close()
+    const next = ear()
+    const second = await at.open(next)
+    second.adopt(adopt(heard.reports, job))
+    writeFileSync(go, '')
+    expect(await next.end()).toMatchObject({ exitCode: 5, usage: { stdoutBytes: 4 } })
+    expect(next.reports).toMatchObject([{ type: 'executor.metric', metric: 'meanwhile' }, { type: 'executor.exited' }])
+  })
+
+  test('that ended while OCPS was away is told by the ledger', async () => {
+    executor.start(sh(`echo '{"metric":"a","value":1}' >&3; exit 7`))
+    await executor.close()
+    for (const launcher of at.launchers()) await gone(launcher)
+    const next = ear()
+    const second = await at.open(next)
+    second.adopt(adopt([]))
+    expect(await next.end()).toMatchObject({ exitCode: 7 })
+    expect(next.reports.map(({ type }) => type)).toEqual(['executor.started', 'executor.metric', 'executor.exited'])
+  })
+
+  test('that was adopted can be stopped', async () => {
+    const job = sh(`trap "" TERM; echo '{"progress":0}' >&3; while :; do sleep 1000; done`)
+    executor.start(job)
+    await heard.until('executor.progress')
+    await executor.close()
+    const next = ear()
+    const second = await at.open(next)
+    second.adopt(adopt(heard.reports, job))
+    second.stop({ type: 'executor.stop', jobId: 'j1', attempt: 1, graceMs: 50 })
+    expect(await next.end()).toMatchObject({ signal: 'SIGKILL', usage: { stoppedBy: 'SIGKILL', survivors: 0 } })
+  })
+
+  test('that no launcher was ever given is lost, with that as the evidence', async () => {
+    executor.adopt(adopt([]))
+    expect(await heard.end()).toMatchObject({ type: 'executor.lost', reason: expect.stringContaining('never ran') })
+  })
+
+  test('whose ledger is of an earlier start of the machine is lost', async () => {
+    executor.start(order(['sleep', '1000']))
+    const { pid } = await heard.until('executor.started')
+    await executor.close()
+    const [name = ''] = readdirSync(join(at.workDir, '.ledger'))
+    const path = join(at.workDir, '.ledger', name)
+    writeFileSync(path, readFileSync(path, 'utf8').replace(/^(L \d+ \d+) \S+/u, '$1 another-boot'))
+    const next = ear()
+    const second = await at.open(next)
+    second.adopt(adopt(heard.reports))
+    expect(await next.end()).toMatchObject({
+      type: 'executor.lost',
+      reason: expect.stringContaining('machine was started anew'),
+    })
+    if (linux) await gone(pid)
+    else process.kill(-pid, 'SIGKILL')
+  })
+
+  test.skipIf(process.getuid?.() !== 0 || !linux)(
+    'in a full work directory does not start, and says why (needs root)',
+    async () => {
+      await executor.close()
+      for (const launcher of at.launchers()) await gone(launcher)
+      const small = join(at.root, 'small')
+      mkdirSync(small)
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k,nr_inodes=12', 'tmpfs', small])
+      const full = place(kind)
+      const link = join(full.root, 'work')
+      execFileSync('ln', ['-s', small, link])
+      try {
+        const then = ear()
+        const third = await full.open(then)
+        third.start(order(['true']))
+        expect(await then.end('j1')).toMatchObject({ exitCode: 0 })
+        for (let n = 0; n < 12; n++) spawnSync('touch', [join(small, `f${n}`)])
+        third.start(order(['true'], { jobId: 'j2' }))
+        expect(await then.end('j2')).toMatchObject({ type: 'executor.startFailed', code: 'WORK_DIR_FULL' })
+      } finally {
+        await full.leave()
+        execFileSync('umount', [small])
+      }
+    },
+  )
+})
+
+function residentKiB(pid: number | undefined): number {
+  return Number(/^VmHWM:\s+(\d+)/mu.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1])
+}
