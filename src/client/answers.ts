@@ -1,0 +1,74 @@
+import type { GroupResult, GroupState, JobResult, JobState } from '../../machines/domain/announcements.ts'
+import type { Dataset, Metric } from '../../machines/domain/reports.ts'
+
+/** The answers to questions about the present, as they come over the wire. Times are milliseconds since 1970 UTC. */
+export interface StateAnswer {
+  readonly instance: string
+  readonly summaryState: string
+  readonly errorCode: number
+  readonly errorReport: string
+  readonly logLevel: number
+  /** Comma list of the files applied; null before `start`. */
+  readonly configuration: string | null
+  readonly queue: {
+    readonly state: string
+    readonly mode: string | null
+    readonly waiting: number
+    readonly running: number
+    readonly held: number
+    readonly slots: number
+    readonly slotsTaken: number
+  }
+  /** Groups that are open or remembered. */
+  readonly groups: number
+  readonly natsUrl: string
+  /** How durable an accepted command is: power-safe, process-crash-safe, or as the server is configured. */
+  readonly promise: string
+  /** Where the jobs' directories are, on `host`. */
+  readonly workDir: string
+  readonly versions: Readonly<Record<string, string>>
+  readonly pid: number
+  readonly host: string
+}
+
+export interface JobTimes {
+  readonly accepted: number
+  readonly queued: number | null
+  readonly started: number | null
+  /** Only of a settled job. */
+  readonly settled?: number
+}
+
+export interface JobAnswer extends Pick<JobState, 'jobId' | 'state' | 'dataId' | 'pipeline' | 'attempt'> {
+  readonly metrics: readonly Metric[]
+  readonly datasets: readonly Dataset[]
+  readonly verdict: string | null
+  readonly times: JobTimes
+  /** Why it is not further; only of an open job. */
+  readonly note?: string
+  readonly attemptsMax?: number
+  /** null while it is open. */
+  readonly result: JobResult | null
+}
+
+export interface JobsAnswer {
+  readonly jobs: readonly Pick<JobAnswer, 'jobId' | 'state' | 'dataId' | 'pipeline' | 'attempt' | 'times'>[]
+  /** How many there are; more than `jobs` holds where the list was cut. */
+  readonly open: number
+}
+
+export interface GroupAnswer extends Pick<GroupState, 'group' | 'revision'> {
+  /** As in GroupState; `finished` for one that is remembered by its result only. */
+  readonly state: GroupState['state'] | 'concluding' | 'finished'
+  readonly accepted?: number
+  readonly settled?: number
+  readonly succeeded?: number
+  readonly failed: readonly string[]
+  readonly members: readonly {
+    readonly identity: string
+    readonly jobId: string
+    readonly pipeline: string
+    readonly outcome: string | null
+  }[]
+  readonly result: GroupResult | null
+}
