@@ -1,10 +1,13 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Acknowledgement } from '../../machines/domain/announcements.ts'
 import type { Bus, Retained } from '../bus/port.ts'
 import { subjects } from '../contract/subjects.ts'
 import type { Numbered } from '../engine/engine.ts'
 
 /**
  * From announcements to the wire: acknowledgements to who asked, events into the retained stream (live, and for late joiners), telemetry live only. An
- * event's id is its number in the journal, so the same one is never seen under another id.
+ * event's id is its number in the journal, so the same one is never seen under another id. Who has an acknowledgement finds the events that
+ * came before it on the same command in the stream (salobj base_csc.py: the state is written, then the command is acknowledged).
  */
 export interface FeedOptions {
   readonly bus: Bus
@@ -14,16 +17,25 @@ export interface FeedOptions {
   readonly instance: string
 }
 
+// A stream that stores nothing for so long is in trouble of its own; who asked must not wait for it as well.
+const STORED_MS = 2_000
+
 export function createFeed({ bus, telemetry, retained, instance }: FeedOptions): (said: Numbered) => void {
   const to = subjects(instance)
+  let entryOfLastEvent = ''
+  const answer = ({ caller, body }: Acknowledgement) => {
+    if (caller.reply !== null) bus.publish(caller.reply, JSON.stringify(body), { 'Ocps-Identity': instance })
+  }
   return ({ id, at, announcement }) => {
     switch (announcement.type) {
-      case 'ack': {
-        const { caller, body } = announcement
-        if (caller.reply !== null) bus.publish(caller.reply, JSON.stringify(body), { 'Ocps-Identity': instance })
-        return
-      }
+      case 'ack':
+        if (id === '' || entryOf(id) !== entryOfLastEvent) return answer(announcement)
+        // The bus may be closed by then: who asked has lost its answer with the process, as with any other crash.
+        return void stored(retained)
+          .then(() => answer(announcement))
+          .catch(() => {})
       case 'event':
+        entryOfLastEvent = entryOf(id)
         return retained.publish({
           subject: to.event(announcement.topic, announcement.key),
           body: JSON.stringify({ at, ...announcement.body }),
@@ -35,6 +47,19 @@ export function createFeed({ bus, telemetry, retained, instance }: FeedOptions):
       }
     }
   }
+}
+
+async function stored(retained: Retained): Promise<void> {
+  const bounded = new AbortController()
+  await Promise.race([
+    retained.flushed().catch(() => {}),
+    delay(STORED_MS, undefined, { signal: bounded.signal }).catch(() => {}),
+  ])
+  bounded.abort()
+}
+
+function entryOf(id: string): string {
+  return id.slice(0, id.indexOf('.'))
 }
 
 /** The journal number in the id of a retained event; null where there is none. */
