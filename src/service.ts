@@ -56,6 +56,7 @@ export interface Service {
 
 // A lease of this length is found free at most three seconds after its holder died; a pause of the holder's process is shorter.
 const LEASE_MS = 3_000
+const INITIAL_STATES: readonly SummaryState[] = ['OFFLINE', 'STANDBY', 'DISABLED', 'ENABLED']
 // Jobs and groups of a week can be asked for; older ones are in the archive.
 const EVENTS_KEPT_MS = 7 * 24 * 3_600_000
 
@@ -65,6 +66,11 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const { instance } = options
   if (!INSTANCE_PATTERN.test(instance))
     throw new UserError(`the instance name ${JSON.stringify(instance)} must be 1 to 32 letters, digits, _ or -`)
+  // From a command line anything may come; FAULT is a state nobody can ask for (salobj base_csc.py).
+  if (!INITIAL_STATES.includes(options.initialState))
+    throw new UserError(
+      `the initial state ${JSON.stringify(options.initialState)} must be one of ${INITIAL_STATES.join(', ')}`,
+    )
   const dataDir = resolve(options.dataDir)
   const undo: (() => Promise<void>)[] = []
   try {
