@@ -85,6 +85,7 @@ interface Member {
 }
 
 type Close = Extract<GatherMessage, { type: 'group.close' }>
+type Abandon = Extract<GatherMessage, { type: 'group.abandon' }>
 type Accepted = Extract<GatherMessage, { type: 'member.accepted' }>
 type ActorEnded = Extract<EngineMessage, { type: 'actor.ended' }>
 
@@ -107,6 +108,8 @@ const close = [
   { type: 'takeClosing' as const, params: whole<Close> },
   { type: 'acknowledge' as const, params: whole<Close> },
 ]
+// Giving up is a closure, too: it has its own revision, and names who had not settled.
+const giveUp = ['conclude' as const, { type: 'resultOfAbandon' as const, params: whole<Abandon> }]
 const refuseClose = { type: 'refuseClose' as const, params: whole<Close> }
 
 export const gather = setup({
@@ -117,8 +120,10 @@ export const gather = setup({
     linger: ({ context }) => context.configuration.groups.lingerMs,
   },
   guards: {
-    isLastExpected: ({ context }, member: Accepted) =>
-      context.expected !== null && exposures(context, member.dataId.obsid).size >= context.expected,
+    isLastExpected: ({ context }, member: Accepted) => {
+      const expected = member.rules?.expected ?? context.expected
+      return expected !== null && exposures(context, member.dataId.obsid).size >= expected
+    },
     isSettled: ({ context }) => context.unsettled === 0,
     isGatherable: ({ context }) => context.pipeline !== null && refusalToGather(context) === null,
     isPresentable: ({ context }) => context.pipeline === null && refusalToGather(context) === null,
@@ -137,7 +142,7 @@ export const gather = setup({
     takeClosing: assign(({ context }, closing: Close) => ({
       answerTo: closing.answerTo,
       configuration: closing.configuration,
-      pipeline: closing.pipeline ?? context.pipeline,
+      pipeline: closing.pipeline ?? stillKnown(context.pipeline, closing.configuration),
       policy: closing.policy ?? context.policy,
       patienceMs: closing.patienceMs ?? context.patienceMs,
       options: closing.options ?? context.options,
@@ -227,7 +232,7 @@ export const gather = setup({
         ],
         'actor.ended': { actions: [settleMember, state('open')] },
         'group.close': { target: 'closing', actions: close },
-        'group.abandon': { target: 'abandoned', actions: { type: 'resultOfAbandon', params: whole } },
+        'group.abandon': { target: 'abandoned', actions: giveUp },
       },
     },
     closing: {
@@ -238,7 +243,7 @@ export const gather = setup({
         'member.accepted': { actions: [...take, state('closing')] },
         'actor.ended': { actions: [settleMember, state('closing')] },
         'group.close': { actions: refuseClose },
-        'group.abandon': { target: 'abandoned', actions: { type: 'resultOfAbandon', params: whole } },
+        'group.abandon': { target: 'abandoned', actions: giveUp },
       },
     },
     concluding: {
@@ -302,6 +307,11 @@ function rulesOf(
     patienceMs: rules?.patienceMs ?? groups.patienceMs,
     pipeline: rules?.pipeline ?? groups.pipeline,
   }
+}
+
+/** The pipeline a group was to be combined with, unless the configuration has changed since and has it no more. */
+function stillKnown(pipeline: string | null, { pipelines, groups }: Configuration): string | null {
+  return pipeline === null || Object.hasOwn(pipelines, pipeline) ? pipeline : groups.pipeline
 }
 
 function keyOf(dataId: DataId, pipeline: string): string {
