@@ -1,0 +1,210 @@
+/**
+ * The demo: one instance of OCPS with its own NATS server, a simulated telescope and an observing script, each a process of its own as at
+ * a real site, and a display that knows no more than what is on the wire. Ends by itself, with everything it started; Ctrl-C and failures
+ * included. What stays is a directory of images.
+ */
+import { once } from 'node:events'
+import { cp, mkdir, mkdtemp, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { stringify } from 'yaml'
+import { connectNats } from '../bus/nats.ts'
+import { findServer } from '../bus/server-binary.ts'
+import { connectOcps } from '../client/index.ts'
+import { packageRoot, type Service, startService } from '../service.ts'
+import { framesIn } from '../sim/frames.ts'
+import { UserError } from '../userError.ts'
+import { gatherImages, readTruth } from './images.ts'
+import { emptyModel, hear, isComplete, type Model } from './model.ts'
+import { openOutput } from './output.ts'
+import { type Program, startProgram } from './processes.ts'
+import { report, summaryOf } from './report.ts'
+import { fromScript, fromWire, type Heard } from './wire.ts'
+
+export interface DemoOptions {
+  readonly instance: string
+  /** How many; null: five, or as many as there are real frames. */
+  readonly exposures: number | null
+  /** A directory of real frames to "take" instead of simulated ones; null for none. */
+  readonly data: string | null
+  /** Where files go and stay; null: a new directory among the system's temporary ones. */
+  readonly keep: string | null
+  /** NDJSON on stdout instead of a page. */
+  readonly json: boolean
+}
+
+const EXPOSURES = 5
+/** A night's worth would not fit on the page. */
+const EXPOSURES_MAX = 50
+/** Simulated seconds per real second: an exposure of 15 s takes three quarters of one. */
+const PACE = 20
+const EXPOSURE_TIME_S = 15
+/** Milliseconds; ctrl_oods takes 0.1 s to 0.5 s. */
+const INGEST_MS = 150
+/** The same sky every time, so that two runs can be compared. */
+const SKY_SEED = 20_261_122
+/** Events follow the script's last word within milliseconds; they come by another connection. */
+const LAST_EVENTS_MS = 3_000
+/** Five exposures take about ten seconds; a machine that needs this long is not going to show anything. */
+const DEMO_MS = 120_000
+
+/** Stopping takes OCPS a second or two; a pipeline that does not listen is killed after its grace time of five. */
+const STOP_MS = 8_000
+const POLL_MS = 20
+
+/** Runs it. Resolves with the exit code: 0 all is well, 1 something failed, 130 stopped by a signal. Throws UserError for wrong options. */
+export async function runDemo(options: DemoOptions): Promise<number> {
+  const frames = options.data === null ? null : await framesIn(options.data)
+  const exposures = options.exposures ?? frames?.length ?? EXPOSURES
+  if (!Number.isInteger(exposures) || exposures < 1 || exposures > EXPOSURES_MAX)
+    throw new UserError(`--exposures must be a whole number from 1 to ${EXPOSURES_MAX}`)
+  const began = Date.now()
+  const plan = { exposures, exposureTime: EXPOSURE_TIME_S, pace: PACE }
+  let model = emptyModel({ instance: options.instance, began, plan })
+  const directory = options.keep === null ? await mkdtemp(join(tmpdir(), 'ocps-demo-')) : resolve(options.keep)
+  const undo: (() => Promise<void>)[] = []
+  const stopping = new AbortController()
+  const signals = onSignal(() => stopping.abort())
+  const output = openOutput({ json: options.json, began })
+  output.start(() => model)
+  const running = observe()
+  // Awaited below in any case.
+  running.catch(() => {})
+  try {
+    const stopped = once(stopping.signal, 'abort').then(() => 130)
+    return await Promise.race([running, stopped])
+  } finally {
+    stopping.abort()
+    output.close(null)
+    await takeApart(undo)
+    // A start that was under way comes to its end first, and is then undone as well.
+    await Promise.race([running.catch(() => {}), pause(STOP_MS)])
+    await takeApart(undo)
+    signals.forget()
+  }
+
+  async function observe(): Promise<number> {
+    const { instance } = options
+    const raw = join(directory, 'raw')
+    const service = await startInstance(await writeConfiguration(directory, raw))
+    const bus = await connectNats({ url: service.natsUrl, name: 'demo.display' })
+    undo.push(() => bus.close())
+    for (const subject of [`ocps.${instance}.evt.>`, `ocps.${instance}.tel.>`, 'camera.*.evt.>', 'oods.*.evt.>'])
+      bus.subscribe(subject, message => take(fromWire(message.subject, parsed(message.body))))
+
+    const telescope = startChild('../sim/telescope.js', [
+      ...['--url', service.natsUrl, '--name', instance, '--raw', raw, '--seed', String(SKY_SEED)],
+      ...['--pace', String(PACE), '--ingest', String(INGEST_MS)],
+      ...(options.data === null ? [] : ['--data', resolve(options.data)]),
+    ])
+    await telescope.firstLine
+    const script = startChild(
+      '../sim/observingScript.js',
+      [
+        ...['--url', service.natsUrl, '--instance', instance, '--override', OVERRIDE, '--json'],
+        ...['--exposures', String(exposures), '--exposure-time', String(EXPOSURE_TIME_S)],
+      ],
+      line => take(fromScript(line)),
+    )
+    const code = await Promise.race([script.ended, pause(DEMO_MS).then(() => 'no end')])
+    const lastWords = script.lastWords() || telescope.lastWords()
+    if (code !== 0 && model.groupResult === null)
+      throw new UserError(`the observing script ended with ${code}${lastWords === '' ? '' : `: ${lastWords}`}`)
+    await until(() => isComplete(model), LAST_EVENTS_MS)
+
+    const places = await gatherImages(model, { directory, workDir: service.workDir })
+    const truth = await readTruth(model, obsid => join(raw, `${obsid}.fits`))
+    const summary = summaryOf(model, places, truth, Date.now())
+    output.close({ summary, lines: frame => report(model, summary, frame) })
+    return summary.ok && code === 0 ? 0 : 1
+  }
+
+  async function startInstance(configDir: string): Promise<Service> {
+    // Found here, so that one that has to be unpacked is unpacked once and not for every demo.
+    process.env['NATS_SERVER_BIN'] = (await findServer()).path
+    const service = await startService({
+      ...{ instance: options.instance, natsUrl: null, configDir, site: '', dataDir: directory },
+      ...{ initialState: 'STANDBY', configurationOverride: '', simulate: true, logTo: null },
+    })
+    undo.push(() => service.stop())
+    undo.push(() => abortAll(service))
+    return service
+  }
+
+  /** Nothing a pipeline started may outlive the demo: in STANDBY every open job is stopped, and says so. */
+  async function abortAll({ natsUrl, instance }: Service): Promise<void> {
+    if (isComplete(model)) return
+    const ocps = await connectOcps({ url: natsUrl, instance, identity: 'demo' })
+    await ocps.bringTo('STANDBY', { timeoutMs: STOP_MS })
+    let open = 1
+    const asking = setInterval(() => void ocps.jobs().then(jobs => (open = jobs.open)), POLL_MS)
+    await until(() => open === 0, STOP_MS)
+    clearInterval(asking)
+    await ocps.close()
+  }
+
+  function startChild(path: string, args: readonly string[], onLine?: (line: string) => void): Program {
+    if (stopping.signal.aborted) throw new Error('stopped')
+    const started = startProgram({ script: new URL(path, import.meta.url), args, ...(onLine ? { onLine } : {}) })
+    undo.push(() => started.stop())
+    return started
+  }
+
+  function take(heard: Heard | null): void {
+    if (heard === null) return
+    const told = model.story.length
+    model = hear(model, heard, Date.now())
+    output.heard(heard, model.story.slice(told))
+  }
+}
+
+const OVERRIDE = 'demo.yaml'
+
+/** The package's configuration and an override that says where this telescope's files are. Returns the directory. */
+async function writeConfiguration(directory: string, raw: string): Promise<string> {
+  const config = join(directory, 'config')
+  await mkdir(raw, { recursive: true })
+  await cp(join(packageRoot, 'config'), config, { recursive: true })
+  await writeFile(join(config, OVERRIDE), stringify({ dataPath: join(raw, '{obsid}.fits') }))
+  return config
+}
+
+async function takeApart(undo: (() => Promise<void>)[]): Promise<void> {
+  for (const one of undo.splice(0).reverse()) await one().catch(() => {})
+}
+
+/** The first signal asks for an orderly end, the second ends at once. */
+function onSignal(stop: () => void): { forget(): void } {
+  let asked = false
+  const heard = (): void => {
+    if (asked) process.exit(130)
+    asked = true
+    stop()
+  }
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+  for (const signal of signals) process.on(signal, heard)
+  return {
+    forget() {
+      for (const signal of signals) process.off(signal, heard)
+    },
+  }
+}
+
+async function until(condition: () => boolean, patienceMs: number): Promise<void> {
+  const deadline = performance.now() + patienceMs
+  while (!condition() && performance.now() < deadline) await delay(POLL_MS)
+}
+
+/** Does not keep the process alive. */
+function pause(milliseconds: number): Promise<void> {
+  return delay(milliseconds, undefined, { ref: false })
+}
+
+function parsed(body: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder().decode(body))
+  } catch {
+    return null
+  }
+}

@@ -1,0 +1,214 @@
+// What the demo shows, as plain data: everything heard so far, folded into one picture. Pure; who listens is demo.ts, how it looks is
+// render.ts.
+
+import type { GroupResultHeard, GroupStateHeard, Heard, JobResultHeard, MetricHeard } from './wire.ts'
+import { sentence } from '../sim/steps.ts'
+
+export interface Model {
+  readonly instance: string
+  /** Milliseconds since 1970 UTC, as all times here. */
+  readonly began: number
+  readonly summaryState: string
+  readonly plan: { readonly exposures: number; readonly exposureTime: number; readonly pace: number }
+  readonly group: string | null
+  /** In the order they were begun. */
+  readonly exposures: readonly Exposure[]
+  readonly groupState: GroupStateHeard | null
+  /** The job that combines the group, from its first sign of life. */
+  readonly stack: Job | null
+  readonly groupResult: GroupResultHeard | null
+  readonly story: readonly Line[]
+}
+
+export interface Exposure {
+  readonly obsid: string
+  readonly exposureTime: number
+  readonly begun: number
+  readonly image: 'exposing' | 'read out' | 'in OODS'
+  /** When the OODS said so. */
+  readonly ingested: number | null
+  readonly job: Job | null
+}
+
+export interface Job {
+  readonly jobId: string
+  readonly pipeline: string
+  readonly state: string
+  /** 0…1 */
+  readonly fraction: number
+  readonly note: string
+  readonly metrics: Readonly<Record<string, MetricHeard>>
+  readonly result: JobResultHeard | null
+}
+
+/** One line of the story. */
+export interface Line {
+  readonly at: number
+  readonly who: 'script' | 'camera' | 'OODS' | 'OCPS'
+  readonly text: string
+}
+
+export function emptyModel(start: Pick<Model, 'instance' | 'began' | 'plan'>): Model {
+  return {
+    ...start,
+    summaryState: 'STARTING',
+    group: null,
+    exposures: [],
+    groupState: null,
+    stack: null,
+    groupResult: null,
+    story: [],
+  }
+}
+
+export function hear(model: Model, heard: Heard, at: number): Model {
+  const next = taken(model, heard, at)
+  const line = lineOf(next, heard, at)
+  return line === null ? next : { ...next, story: [...next.story, line] }
+}
+
+/** Everything a table would show is here. */
+export function isComplete({ groupResult, exposures, plan }: Model): boolean {
+  return (
+    groupResult !== null &&
+    exposures.length >= plan.exposures &&
+    exposures.every(({ job }) => job?.result !== undefined && job.result !== null)
+  )
+}
+
+export function numberOf(metrics: Readonly<Record<string, MetricHeard>>, name: string): number | null {
+  const value = metrics[name]?.value
+  return typeof value === 'number' ? value : null
+}
+
+export function byName(metrics: readonly MetricHeard[]): Record<string, MetricHeard> {
+  return Object.fromEntries(metrics.map(metric => [metric.metric, metric]))
+}
+
+function taken(model: Model, heard: Heard, at: number): Model {
+  switch (heard.type) {
+    case 'summaryState':
+      return { ...model, summaryState: heard.name }
+    case 'startIntegration': {
+      const { obsid, exposureTime } = heard
+      const exposure: Exposure = { obsid, exposureTime, begun: at, image: 'exposing', ingested: null, job: null }
+      return { ...model, exposures: [...model.exposures, exposure] }
+    }
+    case 'endReadout':
+      return ofExposure(model, heard.obsid, exposure => ({ ...exposure, image: 'read out' }))
+    case 'imageInOODS':
+      if (!heard.ok) return model
+      return ofExposure(model, heard.obsid, exposure => ({
+        ...exposure,
+        image: 'in OODS',
+        ingested: exposure.ingested ?? at,
+      }))
+    case 'jobState': {
+      const { jobId, state, pipeline, dataId } = heard.job
+      const job = (before: Job | null): Job => ({ ...(before ?? emptyJob(jobId, pipeline)), state })
+      return dataId.obsid === null
+        ? { ...model, stack: job(model.stack) }
+        : ofExposure(model, dataId.obsid, exposure => ({ ...exposure, job: job(exposure.job) }))
+    }
+    case 'progress':
+      return ofJob(model, heard.jobId, job => ({
+        ...job,
+        fraction: heard.fraction ?? job.fraction,
+        note: heard.note,
+      }))
+    case 'metric':
+      return ofJob(model, heard.jobId, job => ({
+        ...job,
+        metrics: { ...job.metrics, [heard.metric.metric]: heard.metric },
+      }))
+    case 'jobResult': {
+      const { result } = heard
+      return ofJob(model, result.jobId, job => ({ ...job, state: 'settled', metrics: byName(result.metrics), result }))
+    }
+    case 'groupState':
+      return { ...model, groupState: heard.group }
+    case 'groupResult':
+      return { ...model, groupResult: heard.result }
+    case 'step':
+      return heard.step.step === 'group'
+        ? {
+            ...model,
+            group: heard.step.group,
+            plan: { ...model.plan, exposures: heard.step.exposures, exposureTime: heard.step.exposureTime },
+          }
+        : model
+  }
+}
+
+function emptyJob(jobId: string, pipeline: string): Job {
+  return { jobId, pipeline, state: 'queued', fraction: 0, note: '', metrics: {}, result: null }
+}
+
+function ofExposure(model: Model, obsid: string, change: (exposure: Exposure) => Exposure): Model {
+  return {
+    ...model,
+    exposures: model.exposures.map(exposure => (exposure.obsid === obsid ? change(exposure) : exposure)),
+  }
+}
+
+function ofJob(model: Model, jobId: string, change: (job: Job) => Job): Model {
+  if (model.stack?.jobId === jobId) return { ...model, stack: change(model.stack) }
+  return {
+    ...model,
+    exposures: model.exposures.map(exposure =>
+      exposure.job?.jobId === jobId ? { ...exposure, job: change(exposure.job) } : exposure,
+    ),
+  }
+}
+
+function lineOf(model: Model, heard: Heard, at: number): Line | null {
+  const line = (who: Line['who'], text: string): Line => ({ at, who, text })
+  switch (heard.type) {
+    case 'summaryState':
+      return line('OCPS', `is ${heard.name}`)
+    case 'startIntegration':
+      return line('camera', `opens the shutter: ${heard.obsid}, ${heard.exposureTime} s`)
+    case 'imageInOODS':
+      return line(
+        'OODS',
+        heard.ok ? `has ingested ${heard.obsid}` : `could not ingest an exposure: ${heard.description}`,
+      )
+    case 'jobResult': {
+      const { dataId, outcome, metrics, pipeline } = heard.result
+      const what = dataId.obsid ?? 'the group'
+      if (outcome.kind !== 'succeeded')
+        return line('OCPS', `${pipeline} of ${what} ${outcome.kind}: ${outcome.message}`)
+      return line('OCPS', `${pipeline} of ${what}: ${measured(byName(metrics))}`)
+    }
+    // The script tells of its own decisions; what it hears is told by who said it.
+    case 'step':
+      return ['enabled', 'group', 'accepted', 'closing', 'combined'].includes(heard.step.step)
+        ? line('script', sentence(heard.step))
+        : null
+    case 'jobState': {
+      const { state, dataId } = heard.job
+      return state === 'starting' && dataId.obsid === null
+        ? line('OCPS', `every exposure of the group is settled: combines ${model.exposures.length}`)
+        : null
+    }
+    case 'endReadout':
+    case 'progress':
+    case 'metric':
+    case 'groupState':
+    case 'groupResult':
+      return null
+  }
+}
+
+function measured(metrics: Readonly<Record<string, MetricHeard>>): string {
+  const depth = numberOf(metrics, 'stack.depthGain')
+  const stars = numberOf(metrics, 'stars.count')
+  const fwhm = numberOf(metrics, 'psf.fwhm')
+  const background = numberOf(metrics, 'background.level')
+  return [
+    ...(depth === null ? [] : [`${depth.toFixed(2)} mag deeper`]),
+    ...(fwhm === null ? [] : [`FWHM ${fwhm.toFixed(2)} pix`]),
+    ...(background === null ? [] : [`background ${background.toFixed(0)} adu`]),
+    ...(stars === null ? [] : [`${stars} stars`]),
+  ].join(', ')
+}

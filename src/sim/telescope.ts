@@ -1,0 +1,51 @@
+/**
+ * The simulated telescope as a process of its own: a camera and its OODS at the far end of NATS, as at a real site. Says `ready` on
+ * stdout once it hears; ends by SIGTERM, or when its stdin ends, so that it never outlives who started it.
+ */
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { connectNats } from '../bus/nats.ts'
+import { startCamera } from './camera.ts'
+import { framesIn, recordedFrames, simulatedFrames } from './frames.ts'
+import { startOods } from './oods.ts'
+
+const { values } = parseArgs({
+  options: {
+    url: { type: 'string' },
+    name: { type: 'string', default: 'LATISS' },
+    /** Where files go: <raw>/<obsid>.fits. */
+    raw: { type: 'string' },
+    /** Real frames instead of drawn ones. */
+    data: { type: 'string' },
+    seed: { type: 'string', default: '1' },
+    pace: { type: 'string', default: '1' },
+    ingest: { type: 'string', default: '500' },
+  },
+})
+const { url, name, raw, data } = values
+if (url === undefined || raw === undefined) throw new Error('telescope needs --url and --raw')
+
+const frames = data === undefined ? simulatedFrames(Number(values.seed)) : recordedFrames(await framesIn(data))
+const bus = await connectNats({ url, name: `telescope.${name}` })
+const camera = startCamera({
+  ...{ bus, name, telescope: 'AT', frames, pace: Number(values.pace) },
+  pathOf: obsid => join(raw, `${obsid}.fits`),
+})
+const oods = startOods({ bus, name, ingestMs: Number(values.ingest) })
+
+let ending = false
+const end = async (): Promise<void> => {
+  if (ending) return
+  ending = true
+  await Promise.all([camera.close(), oods.close()])
+  await bus.close()
+  process.exit(0)
+}
+// A terminal's Ctrl-C reaches us too; who started us decides what it means, and ends us by closing stdin.
+process.on('SIGINT', () => {})
+process.once('SIGTERM', () => void end())
+process.stdin.once('end', () => void end()).once('close', () => void end())
+process.stdin.resume()
+// The server must know our subscriptions before anybody asks: one round trip over the same connection, answered or not.
+await bus.request(`camera.${name}.cmd.hello`, '', { timeoutMs: 1_000 }).catch(() => {})
+process.stdout.write('ready\n')
