@@ -60,6 +60,8 @@ export function createInbox({
   let { n, at } = last
   let draining: Promise<void> | null = null
   let stopped = false
+  /** How many of those waiting go out alone, because one of them is too large and it is not known which. */
+  let oneByOne = 0
 
   return {
     command(command, caller) {
@@ -93,16 +95,18 @@ export function createInbox({
     // A turn of the microtask queue lets everything that arrived together go out together.
     await Promise.resolve()
     while (waiting.length > 0 && !stopped) {
-      const batch = waiting.slice(0, BATCH_MAX)
+      const batch = waiting.slice(0, oneByOne > 0 ? 1 : BATCH_MAX)
       const entries = batch.map((one, index) => stamp(one, n + 1 + index))
       try {
         await journal.append(entries)
       } catch (error) {
         if (!(error instanceof JournalError)) throw error
-        if (error.code !== 'FULL') return lose(error)
-        await standOff(batch, error)
+        if (error.code === 'FULL') await standOff(batch, error)
+        else if (error.code === 'TOO_LARGE') putAside(batch, error)
+        else return lose(error)
         continue
       }
+      oneByOne = Math.max(0, oneByOne - 1)
       waiting = waiting.slice(batch.length)
       commands -= batch.filter(one => one.kind === 'command').length
       const newest = entries.at(-1)
@@ -160,6 +164,19 @@ export function createInbox({
       })
     if (batch.some(one => one.kind !== 'command'))
       await new Promise<void>(resolve => void clock.wake(clock.now() + FULL_RETRY_MS, resolve))
+  }
+
+  function putAside(batch: readonly Waiting[], error: JournalError): void {
+    const [first] = batch
+    if (batch.length > 1 || first === undefined) {
+      oneByOne = batch.length
+      return
+    }
+    oneByOne = Math.max(0, oneByOne - 1)
+    waiting = waiting.slice(1)
+    if (first.kind === 'input') return log.error({ type: first.what.type }, `dropped what the journal cannot hold: ${error.message}`)
+    commands -= 1
+    refuse(first.caller, { code: 'TOO_LARGE', reason: `the command, with what it leads to, is more than one journal message holds: ${error.message}` })
   }
 
   function lose(error: JournalError): void {

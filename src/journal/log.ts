@@ -122,7 +122,7 @@ function checkFollows(entries: readonly Entry[], lastN: number): void {
   }
 }
 
-/** As few messages as fit. Throws BusError TOO_LARGE before anything is written. */
+/** As few messages as fit. Throws JournalError TOO_LARGE before anything is written. */
 function toMessages(entries: readonly Entry[], messageMax: number): Message[] {
   const messages: Message[] = []
   let lines: string[] = []
@@ -132,7 +132,7 @@ function toMessages(entries: readonly Entry[], messageMax: number): Message[] {
     const line = toLine(entry)
     const lineBytes = Buffer.byteLength(line) + 1
     if (lineBytes > messageMax) {
-      throw new BusError(
+      throw new JournalError(
         'TOO_LARGE',
         `Entry ${entry.n} has ${lineBytes} bytes and a journal message holds ${messageMax}; nothing was written.`,
       )

@@ -7,16 +7,19 @@ import type { Entry } from './entry.ts'
 export interface Journal {
   /**
    * Makes the entries durable, in order, together: all or none. Resolves once they are. Rejects with JournalError FULL (nothing was written;
-   * may be tried again) or FENCED (another orchestrator has taken over: this one must stop). One call at a time; the caller groups.
+   * may be tried again) FENCED (another
+   * orchestrator has taken over: this one must stop), or TOO_LARGE (one of the entries alone is more than a message holds; nothing was written). One call at a time; the caller groups.
    */
   append(entries: readonly Entry[]): Promise<void>
   /** All entries, oldest first. */
   read(): AsyncIterable<Entry>
 }
 
+export type JournalErrorCode = 'FULL' | 'FENCED' | 'TOO_LARGE' | 'BROKEN'
+
 export class JournalError extends Error {
-  readonly code: 'FULL' | 'FENCED' | 'BROKEN'
-  constructor(code: 'FULL' | 'FENCED' | 'BROKEN', message: string) {
+  readonly code: JournalErrorCode
+  constructor(code: JournalErrorCode, message: string) {
     super(message)
     this.name = 'JournalError'
     this.code = code
