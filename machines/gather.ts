@@ -318,7 +318,10 @@ function keyOf(dataId: DataId, pipeline: string): string {
   return `${memberIdentity(dataId)} ${pipeline}`
 }
 
-function withMember(context: GatherContext, { jobId, dataId, pipeline, rules }: Accepted): Partial<GatherContext> {
+function withMember(
+  context: GatherContext,
+  { jobId, dataId, pipeline, rules, configuration }: Accepted,
+): Partial<GatherContext> {
   const key = keyOf(dataId, pipeline)
   const before = context.members[key]
   const member: Member = { identity: memberIdentity(dataId), jobId, dataId, pipeline, output: null }
@@ -326,11 +329,13 @@ function withMember(context: GatherContext, { jobId, dataId, pipeline, rules }: 
     members: { ...context.members, [key]: member },
     // The newest job of an identity stands for it; the older one is not awaited any more.
     unsettled: context.unsettled + (before && before.output === null ? 0 : 1),
+    // Rules were admitted under the configuration of their own command; only it surely has the pipeline they name.
+    configuration,
+    pipeline: rules?.pipeline ?? stillKnown(context.pipeline, configuration),
     ...(rules && {
       expected: rules.expected ?? context.expected,
       policy: rules.policy ?? context.policy,
       patienceMs: rules.patienceMs ?? context.patienceMs,
-      pipeline: rules.pipeline ?? context.pipeline,
     }),
   }
 }

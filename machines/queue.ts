@@ -367,6 +367,7 @@ function admission(context: QueueContext, { command }: Submission): { emissions:
           dataId: job.dataId,
           pipeline: command.pipeline,
           rules: command.groupRules,
+          configuration,
         }),
       )
   }

@@ -123,6 +123,8 @@ export type GatherMessage =
       readonly dataId: DataId
       readonly pipeline: string
       readonly rules: GroupRules | null
+      /** Under which the member was admitted. */
+      readonly configuration: Configuration
     }
   | {
       readonly type: 'group.close'

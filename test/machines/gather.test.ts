@@ -40,6 +40,7 @@ const member = (
     dataId: dataIdOf(obsid, detector),
     pipeline: 'quicklook',
     rules: rules && { ...NO_RULES, ...rules },
+    configuration: aConfiguration(),
   }) as const
 const good = (jobId: string, rest: Partial<JobOutput> = {}) => ended(jobId, outcome('succeeded'), rest)
 const bad = (jobId: string) => ended(jobId, outcome('failed'))
@@ -327,12 +328,20 @@ describe('gather: late members', () => {
     expect(resultsOf(again)).toMatchObject([{ revision: 2, outcome: 'complete' }])
   })
 
+  test('a late member admitted under another configuration may name a pipeline only that one has', () => {
+    const { stack, ...others } = aConfiguration().pipelines
+    if (!stack) throw new Error('the tests have a pipeline stack')
+    const configuration = aConfiguration({ pipelines: { ...others, stack, deep: { ...stack, name: 'deep' } } })
+    const late = { ...member('c', 'E3', null, { pipeline: 'deep' }), configuration }
+    expect(jobsOf(gathered.when(late, good('c')))).toMatchObject([{ pipeline: { name: 'deep' } }])
+  })
+
   test('where late members are ignored they wait for a closing command', () => {
     const ignoring = { ...aConfiguration().groups, late: 'ignore' } as const
     const configuration = aConfiguration({ groups: ignoring })
     for (const end of [good, bad]) {
       const done = two.when(end('a'), end('b'), close({ configuration }))
-      const late = done.when(member('c', 'E3'), good('c'))
+      const late = done.when({ ...member('c', 'E3'), configuration }, good('c'))
       expect(late).toMatchObject({ state: done.state, emissions: expect.not.arrayContaining([{ type: 'event' }]) })
       expect(resultsOf(late)).toEqual([])
       expect(resultsOf(late.when(close({ configuration })))).toMatchObject([{ revision: 2 }])
