@@ -39,6 +39,8 @@ export interface CscContext {
   readonly errorCode: number
   readonly errorReport: string
   readonly applied: ConfigurationApplied | null
+  /** What was said last of the configurations there are: an event that did not change is not said again (salobj write_topic.py). */
+  readonly available: ConfigurationsAvailable | null
 }
 
 export type CscEvent = Heard<(Command & { readonly known: Known }) | EngineMessage>
@@ -75,22 +77,27 @@ export const csc = setup({
     announcePresence: enqueueActions(
       ({ context, enqueue }, { started, state }: { started: Started; state: SummaryState }) => {
         for (const event of presence(context, started, state)) enqueue.emit(say(event))
+        enqueue.assign({ available: started.available })
       },
     ),
     announceState: emit((_, params: { state: SummaryState }) => say(stateEvent(params.state))),
-    announceAvailable: emit((_, params: { available: ConfigurationsAvailable }) =>
-      say({ topic: 'configurationsAvailable', key: null, body: params.available }),
-    ),
+    announceAvailable: enqueueActions(({ context, enqueue }, { available }: { available: ConfigurationsAvailable }) => {
+      if (isSame(available, context.available)) return
+      enqueue.assign({ available })
+      enqueue.emit(say({ topic: 'configurationsAvailable', key: null, body: available }))
+    }),
     announceError: emit(({ context }, params: { traceback: string }) => say(errorEvent(context, params.traceback))),
     recordError: assign((_, { errorCode, errorReport }: { errorCode: number; errorReport: string }) => ({
       errorCode,
       errorReport,
     })),
     acknowledge: emit((_, params: { caller: Caller }) => complete(params.caller)),
-    applyConfiguration: enqueueActions(({ enqueue }, { loaded }: { loaded: StartCommand['loaded'] }) => {
+    applyConfiguration: enqueueActions(({ context, enqueue }, { loaded }: { loaded: StartCommand['loaded'] }) => {
       if (!loaded.ok) return
-      enqueue.assign({ applied: loaded.applied })
-      enqueue.emit(say({ topic: 'configurationsAvailable', key: null, body: loaded.available }))
+      const { applied, available } = loaded
+      enqueue.assign({ applied, available })
+      if (!isSame(available, context.available))
+        enqueue.emit(say({ topic: 'configurationsAvailable', key: null, body: available }))
       enqueue.emit(say({ topic: 'configurationApplied', key: null, body: loaded.applied }))
       enqueue.emit(tell('queue', { type: 'queue.configure', configuration: loaded.configuration }))
     }),
@@ -117,7 +124,14 @@ export const csc = setup({
   },
 }).createMachine({
   id: 'csc',
-  context: ({ input }) => ({ instance: input.instance, logLevel: INFO, errorCode: 0, errorReport: '', applied: null }),
+  context: ({ input }) => ({
+    instance: input.instance,
+    logLevel: INFO,
+    errorCode: 0,
+    errorReport: '',
+    applied: null,
+    available: null,
+  }),
   initial: 'standby',
   on: {
     'command.setLogLevel': [
@@ -229,6 +243,15 @@ export const csc = setup({
 })
 
 type Started = Extract<EngineMessage, { type: 'engine.started' }>
+
+function isSame(one: ConfigurationsAvailable, other: ConfigurationsAvailable | null): boolean {
+  return (
+    one.overrides === other?.overrides &&
+    one.version === other.version &&
+    one.url === other.url &&
+    one.schemaVersion === other.schemaVersion
+  )
+}
 
 function say(event: Event): EventAnnouncement {
   return { type: 'event', ...event }
