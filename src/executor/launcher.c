@@ -603,7 +603,8 @@ int main(int argc, char **argv) {
     now = nowUs();
     for (struct job *next, *j = jobs; j; j = next) { next = j->next; if (j->stopping) advance(j, now); }
     if (polled[1].revents & POLLIN) { char sink[4096]; (void)!read(wake, sink, sizeof sink); reap(); }
-    if (polled[0].revents) hear();
+    /* Endings are told before anything is started: a start blocks for as long as exec takes. */
+    if (polled[0].revents) { flushOut(); hear(); }
   }
   flushOut();
   return 0;

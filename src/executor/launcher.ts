@@ -93,6 +93,7 @@ export function openLauncher({ command, ledgerDir, hear, died }: LauncherOptions
       closed = true
       child.stdin.destroy()
       child.stdout.destroy()
+      if (!greeted) child.kill('SIGKILL')
       if (greeted) died(reason)
       else reject(new Error(`The launcher ${program} did not start: ${reason}`))
     }

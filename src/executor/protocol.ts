@@ -50,7 +50,7 @@ export function stopRequest(jobId: string, attempt: number, graceMs: number): st
 }
 
 export function parseSaid(line: string): Said | null {
-  const [kind, a = '', b = '', ...rest] = line.split(' ')
+  const [kind = '', a = '', b = '', ...rest] = line.split(' ')
   const key = `${a} ${b}`
   switch (kind) {
     case 'H':

@@ -42,7 +42,11 @@ const SCRIPTS: Record<Scene, Script> = {
 for (const kind of ['c', 'fallback'] as const)
   keepsTheContract(kind === 'c' ? 'the launcher in C' : 'the launcher in Perl', (): World => {
     const at = place(kind)
-    return { open: at.open, order: (scene, changes) => order(PROGRAMS[scene], changes), leave: at.leave }
+    return {
+      open: ear => at.open(ear),
+      order: (scene, changes) => order(PROGRAMS[scene], changes),
+      leave: () => at.leave(),
+    }
   })
 
 keepsTheContract('a script instead of processes', (): World => {

@@ -98,7 +98,7 @@ export function keepsTheContract(name: string, enter: () => World): void {
     test('ends every one of 50 jobs exactly once', async () => {
       const ids = Array.from({ length: 50 }, (_, index) => `j${index}`)
       for (const jobId of ids) executor.start(world.order('succeeds', { jobId }))
-      await Promise.all(ids.map(heard.end))
+      await Promise.all(ids.map(jobId => heard.end(jobId)))
       const ends = heard.reports.filter(({ type }) => ENDS.includes(type)).map(({ jobId }) => jobId)
       expect(ends.toSorted()).toEqual(ids.toSorted())
     })
