@@ -191,7 +191,7 @@ describe('csc', () => {
 
   test('a configuration that is wrong is refused with its sentence, and the CSC stays in STANDBY', () => {
     const problem = '_init.yaml: slots: expected a number'
-    const refused = standby.when({ ...start, loaded: { ok: false, problem } } as Asking)
+    const refused = standby.when({ ...start, loaded: { ok: false, problem } })
     expect(refused.state).toBe('standby')
     expect(refused.emissions).toHaveLength(1)
     expect(acks(refused.emissions)).toMatchObject([{ code: 'CONFIGURATION_INVALID', result: `Failed: ${problem}` }])
