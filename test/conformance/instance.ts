@@ -43,7 +43,7 @@ export interface Child {
   readonly natsUrl: string
   readonly workDir: string
   /** Resolves when the process has ended. */
-  readonly gone: Promise<void>
+  readonly gone: Promise<unknown>
   /** What it said last. */
   lastWord(): Said
   kill(signal: NodeJS.Signals): Promise<void>
@@ -71,6 +71,7 @@ const pipelines: Readonly<Record<string, object>> = {
   hold: shell('echo "{\\"note\\":\\"running\\"}" >&3; while [ ! -e "$0" ]; do sleep 0.02; done', ['{override.gate}'], {
     overrides: { gate: text },
   }),
+  deaf: shell('trap "" TERM; while :; do sleep 0.05; done', [], { grace: 2 }),
   endless: shell('exec sleep 3600', [], { timeLimit: 3_600 }),
   brief: shell('exec sleep 3600', [], { timeLimit: 0.2 }),
   // Its last words are what was given it, byte for byte.
@@ -189,7 +190,7 @@ export async function startChild(options: ServiceOptions, env: NodeJS.ProcessEnv
       env,
     },
   )
-  const gone = once(child, 'exit').then(() => {})
+  const gone = once(child, 'exit')
   const said: Said[] = []
   let complaints = ''
   child.stderr?.on('data', (chunk: Buffer) => (complaints += chunk.toString()))
@@ -198,7 +199,7 @@ export async function startChild(options: ServiceOptions, env: NodeJS.ProcessEnv
   const [first] = said
   if (first?.['ready'] !== true) {
     await gone
-    throw new Error(String(first?.['refused'] ?? complaints))
+    throw new Error(first === undefined ? complaints : JSON.stringify(first['refused']))
   }
   return {
     process: child,
