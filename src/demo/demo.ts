@@ -37,8 +37,8 @@ export interface DemoOptions {
 const EXPOSURES = 5
 /** A night's worth would not fit on the page. */
 const EXPOSURES_MAX = 50
-/** Simulated seconds per real second: an exposure of 15 s takes three quarters of one. */
-const PACE = 20
+/** Simulated seconds per real second: an exposure of 15 s takes about six tenths of one. */
+const PACE = 24
 const EXPOSURE_TIME_S = 15
 /** Milliseconds; ctrl_oods takes 0.1 s to 0.5 s. */
 const INGEST_MS = 150
@@ -109,8 +109,12 @@ export async function runDemo(options: DemoOptions): Promise<number> {
     )
     const code = await Promise.race([script.ended, pause(DEMO_MS).then(() => 'no end')])
     const lastWords = script.lastWords() || telescope.lastWords()
-    if (code !== 0 && model.groupResult === null)
-      throw new UserError(`the observing script ended with ${code}${lastWords === '' ? '' : `: ${lastWords}`}`)
+    if (code !== 0 && model.groupResult === null && !stopping.signal.aborted) {
+      output.close(null)
+      process.stderr.write(`the observing script ended with ${code}${lastWords === '' ? '' : `: ${lastWords}`}\n`)
+      return 1
+    }
+    if (stopping.signal.aborted) return 130
     await until(() => isComplete(model), LAST_EVENTS_MS)
 
     const places = await gatherImages(model, { directory, workDir: service.workDir })

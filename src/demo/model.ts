@@ -57,7 +57,7 @@ export function emptyModel(start: Pick<Model, 'instance' | 'began' | 'plan'>): M
     groupState: null,
     stack: null,
     groupResult: null,
-    story: [],
+    story: [{ at: start.began, who: 'OCPS', text: 'starts, with a NATS server of its own and a simulated telescope' }],
   }
 }
 

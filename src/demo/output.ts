@@ -49,7 +49,7 @@ function plainLines(began: number): Output {
   const frame = (): Frame => ({ now: Date.now(), width: PLAIN_WIDTH, paint: plain })
   let open = true
   return {
-    start() {},
+    start: model => model().story.forEach(line => say(told(line, began, frame()))),
     heard(_, lines) {
       if (open) for (const line of lines) say(told(line, began, frame()))
     },

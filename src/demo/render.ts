@@ -142,8 +142,12 @@ function story(lines: readonly Line[], { began }: Model, frame: Frame): string[]
   })
 }
 
+/** Narrower than this, sentences name an exposure by its number alone: the table above has the whole name. */
+const WHOLE_NAMES_FROM = 100
+
 /** One line of the story: when, who, what. */
 export function told({ at, who, text }: Line, began: number, { width, paint }: Frame): string {
   const when = right(seconds(at - began), 7)
-  return `${paint.dim(when)}  ${paint.name(left(who, 6))}  ${cut(text, Math.max(0, width - 17))}`
+  const named = width < WHOLE_NAMES_FROM ? text.replaceAll(/\b[A-Z]+_O_\d{8}_0*(\d+)/gu, '#$1') : text
+  return `${paint.dim(when)}  ${paint.name(left(who, 6))}  ${cut(named, Math.max(0, width - 17))}`
 }

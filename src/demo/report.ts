@@ -110,7 +110,7 @@ function table({ exposures, stack }: Summary, { paint }: Frame): string[] {
   const simulated = exposures.some(({ simulatedFwhm }) => simulatedFwhm !== null)
   const cells = (fwhm: string, drawn: string, background: string, noise: string, stars: string, after: string) =>
     `${right(fwhm, 8)} ${simulated ? right(drawn, 9) : ''} ${right(background, 10)} ${right(noise, 9)} ${right(stars, 6)} ${right(after, 8)}`
-  const header = ` ${left('exposure', 20)} ${cells('FWHM', 'drawn as', 'background', 'noise', 'stars', 'after')}`
+  const header = ` ${left('exposure', 20)} ${cells('FWHM', 'simulated', 'background', 'noise', 'stars', 'after')}`
   const rows = exposures.map(
     ({ obsid, outcome, fwhm, simulatedFwhm, background, noise, stars, secondsAfterIngest }) => {
       if (outcome !== 'succeeded') return ` ${paint.name(left(obsid, 20))} ${paint.bad(`  ${outcome ?? 'no result'}`)}`
@@ -151,9 +151,7 @@ function meaning(model: Model, { stack, exposures }: Summary): string[] {
     `Stack of ${framesUsed}: ${depthGain.toFixed(2)} mag deeper than one exposure, ${stack.stars ?? 0} stars instead of ${stars ?? 0}.`,
     ...(waits.length === 0
       ? []
-      : [
-          `Each exposure was measured within ${seconds(Math.max(...waits) * 1000)} of being ingested, while the next was taken.`,
-        ]),
+      : [`Every exposure was measured within ${seconds(Math.max(...waits) * 1000)} of being ingested.`]),
   ]
 }
 
@@ -164,8 +162,15 @@ function whereabouts({ directory, exposures, stack }: Summary, { paint }: Frame)
   return [
     ` ${label('images in')} ${paint.name(directory)}`,
     ...(stack.preview === null ? [] : [` ${label('stack')} ${below(stack.preview)}   ${below(stack.image ?? '')}`]),
-    ...previews.map((path, index) => ` ${label(index === 0 ? 'previews' : '')} ${path}`),
+    ...shortened(previews).map((path, index) => ` ${label(index === 0 ? 'previews' : '')} ${path}`),
   ]
+}
+
+const PREVIEWS_SHOWN = 8
+
+function shortened(paths: readonly string[]): readonly string[] {
+  if (paths.length <= PREVIEWS_SHOWN) return paths
+  return [...paths.slice(0, PREVIEWS_SHOWN - 2), `… (${paths.length} in all)`, paths.at(-1) ?? '']
 }
 
 function median(values: readonly number[]): number | null {

@@ -23,10 +23,12 @@ export interface Shot extends TakeImage {
 export type FrameSource = (shot: Shot) => Promise<Uint8Array>
 
 /** pixels; a frame is drawn, measured and stacked in well under a second each. */
-const WIDTH = 1024
-const HEIGHT = 800
+const WIDTH = 960
+const HEIGHT = 720
 /** Seeing as sampled, pixels FWHM: a quiet night, a little different from minute to minute. */
 const SEEING = { median: 2.9, scatter: 0.18, min: 2.3, max: 4.2 }
+/** adu per second and pixel: moonlight, so that single exposures do not show all there is. */
+const SKY = 150
 /** How far the telescope is moved between exposures at most, pixels either way. */
 const DITHER = 16
 
@@ -39,12 +41,12 @@ export function simulatedFrames(seed: number): FrameSource {
 export function simulatedExposure(seed: number, shot: Shot): Exposure {
   const random = createRandom(seed, `exposure ${shot.seqNum}`)
   const fwhm = Math.min(SEEING.max, Math.max(SEEING.min, SEEING.median + SEEING.scatter * random.normal()))
-  const skyLevel = 12 * shot.exposureTime * (1 + 0.05 * random.normal())
+  const skyLevel = SKY * shot.exposureTime * (1 + 0.05 * random.normal())
   const shift = (): number => (shot.seqNum === 1 ? 0 : (2 * random.uniform() - 1) * DITHER)
   return {
     seed,
     exposureSeed: seed * 1000 + shot.seqNum,
-    ...{ width: WIDTH, height: HEIGHT, starCount: 900, exposureTime: shot.exposureTime },
+    ...{ width: WIDTH, height: HEIGHT, starCount: 1400, exposureTime: shot.exposureTime },
     ...{ fwhm, skyLevel, pedestal: 300, readNoise: 7, gain: 1.2, saturation: 60_000, cosmicRays: 12 },
     dither: { dx: shift(), dy: shift() },
     header: {
