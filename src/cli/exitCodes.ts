@@ -1,0 +1,59 @@
+import { CommanderError } from 'commander'
+import { BusError } from '../bus/port.ts'
+import { OcpsError, type OcpsErrorCode } from '../client/errors.ts'
+import { UserError } from '../userError.ts'
+
+/** What a script can tell from how `ocps` ended. One list, shown in the help; the sentence is for people, on standard error. */
+export const EXIT = {
+  DONE: 0,
+  FAILED: 1,
+  USAGE: 2,
+  REFUSED: 3,
+  NO_ANSWER: 4,
+  TIMED_OUT: 5,
+  INTERRUPTED: 130,
+} as const
+
+export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
+
+export const EXIT_CODES_HELP = `Exit codes:
+  0  done
+  1  the command failed, or with --wait a job or group did not succeed
+  2  a mistake in what was asked: usage, configuration, an id nobody knows
+  3  refused by the instance
+  4  no server, or no instance of this name, answers
+  5  timed out waiting`
+
+const OF_KIND: Readonly<Record<OcpsErrorCode, ExitCode>> = {
+  UNREACHABLE: EXIT.NO_ANSWER,
+  NOACK: EXIT.NO_ANSWER,
+  TIMEOUT: EXIT.TIMED_OUT,
+  CLOSED: EXIT.FAILED,
+  BAD_REQUEST: EXIT.USAGE,
+  UNKNOWN: EXIT.USAGE,
+  INGEST_FAILED: EXIT.FAILED,
+  REFUSED: EXIT.REFUSED,
+  BAD_ANSWER: EXIT.FAILED,
+}
+
+/** How to end after an error: the exit code, and the sentence or null where it has been said already. */
+export function endingOf(error: unknown): {
+  readonly exitCode: number
+  readonly code: string
+  readonly sentence: string | null
+} {
+  if (error instanceof CommanderError)
+    return { exitCode: error.exitCode === 0 ? EXIT.DONE : EXIT.USAGE, code: 'USAGE', sentence: null }
+  if (error instanceof OcpsError) return { exitCode: OF_KIND[error.kind], code: error.code, sentence: error.message }
+  if (error instanceof UserError) return { exitCode: EXIT.USAGE, code: 'USAGE', sentence: error.message }
+  if (error instanceof BusError)
+    return {
+      exitCode: error.code === 'UNREACHABLE' ? EXIT.NO_ANSWER : EXIT.FAILED,
+      code: error.code,
+      sentence: error.message,
+    }
+  const message = error instanceof Error ? error.message : String(error)
+  const stack = process.env['OCPS_DEBUG'] && error instanceof Error ? `\n${error.stack}` : ''
+  const hint = stack === '' ? '; set OCPS_DEBUG=1 and repeat to see where' : stack
+  return { exitCode: EXIT.FAILED, code: 'UNEXPECTED', sentence: `unexpected: ${message.split('\n')[0]}${hint}` }
+}

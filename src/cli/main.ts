@@ -1,0 +1,43 @@
+#!/usr/bin/env node
+import { Command } from 'commander'
+import { EXIT_CODES_HELP, endingOf } from './exitCodes.ts'
+import { addJob } from './job.ts'
+import { complain, createOutput, endQuietlyWithThePipe } from './output.ts'
+import { addProcess } from './process.ts'
+import { addServe } from './serve.ts'
+import { examples } from './session.ts'
+import { addStatus } from './status.ts'
+
+/**
+ * `ocps`: one verb per file, in the order they are used at a telescope. Every error ends here: as one sentence on standard error, with an
+ * exit code a script can tell apart, and with --json as one document {error} on standard output, too.
+ */
+const program = new Command('ocps')
+  .description('OCPS, the OCS Controlled Pipeline System: process this data with that pipeline, now.')
+  .option('-i, --instance <name>', 'the instance (or OCPS_INSTANCE)', process.env['OCPS_INSTANCE'] || 'LATISS')
+  .option('--url <url>', 'the NATS server (or NATS_URL); default the one of an "ocps serve" started here or above')
+  .option('--json', 'print JSON: one document, or one per line, and nothing else')
+  .option('--identity <name>', 'who asks, without spaces; default user@host')
+  .configureHelp({ showGlobalOptions: true })
+  .addHelpText(
+    'after',
+    `${examples(`
+      ocps serve --state enabled
+      ocps process AT_O_20261122_000017 --pipeline quicklook --wait
+      ocps status`)}\n\n${EXIT_CODES_HELP}`,
+  )
+  .exitOverride()
+
+for (const add of [addServe, addProcess, addStatus, addJob]) add(program)
+
+endQuietlyWithThePipe()
+try {
+  await program.parseAsync()
+} catch (error) {
+  const { exitCode, code, sentence } = endingOf(error)
+  if (sentence !== null) {
+    complain(sentence)
+    if (process.argv.includes('--json')) createOutput(true).say('', { error: { code, message: sentence } })
+  }
+  process.exitCode = exitCode
+}

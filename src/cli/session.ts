@@ -1,0 +1,68 @@
+import type { Command } from 'commander'
+import { connectOcps, defaultIdentity } from '../client/index.ts'
+import type { Ocps } from '../client/ocps.ts'
+import { EXIT, type ExitCode } from './exitCodes.ts'
+import { createOutput, type Output } from './output.ts'
+
+/**
+ * What every verb needs: the options all verbs share, and for most a connected client that is closed again whatever happens. Ctrl-C closes
+ * it, once; a second one ends the process at once.
+ */
+export interface SharedOptions {
+  readonly instance: string
+  readonly url?: string
+  readonly identity?: string
+  readonly json?: boolean
+}
+
+export interface Session<O> {
+  readonly ocps: Ocps
+  readonly out: Output
+  readonly options: O & SharedOptions
+  /** Whether Ctrl-C was pressed. */
+  interrupted(): boolean
+}
+
+type Run<A extends readonly unknown[], O> = (session: Session<O>, ...args: A) => Promise<ExitCode | void>
+
+/** The action of a verb that talks to an instance. `A` are its arguments and `O` its options, as declared beside it. */
+export function withOcps<A extends readonly unknown[], O = object>(run: Run<A, O>) {
+  return async (...given: unknown[]): Promise<void> => {
+    const command = given.at(-1) as Command
+    const options = command.optsWithGlobals<O & SharedOptions>()
+    const out = createOutput(options.json === true)
+    const { instance, url, identity = defaultIdentity() } = options
+    const ocps = await connectOcps({ instance, identity, ...(url === undefined ? {} : { url }) })
+    let interrupted = false
+    const interrupt = () => {
+      if (interrupted) process.exit(EXIT.INTERRUPTED)
+      interrupted = true
+      void ocps.close()
+    }
+    process.on('SIGINT', interrupt)
+    process.on('SIGTERM', interrupt)
+    try {
+      const code = await run(
+        { ocps, out, options, interrupted: () => interrupted },
+        ...(command.processedArgs as unknown as A),
+      )
+      process.exitCode = code ?? EXIT.DONE
+    } catch (error) {
+      if (!interrupted) throw error
+      process.exitCode = EXIT.INTERRUPTED
+    } finally {
+      await ocps.close()
+      process.off('SIGINT', interrupt)
+      process.off('SIGTERM', interrupt)
+    }
+  }
+}
+
+/** The examples at the end of a help text, one per line. */
+export function examples(lines: string): string {
+  return `\nExamples:\n${lines
+    .trim()
+    .split('\n')
+    .map(line => `  ${line.trim()}`)
+    .join('\n')}`
+}
