@@ -1,12 +1,22 @@
 #!/usr/bin/env node
 import { Command } from 'commander'
+import { addCloseGroup } from './closeGroup.ts'
+import { addConfig } from './config.ts'
+import { addControl } from './control.ts'
+import { addDemo } from './demo.ts'
 import { EXIT_CODES_HELP, endingOf } from './exitCodes.ts'
+import { addGroup } from './group.ts'
 import { addJob } from './job.ts'
+import { addJobs } from './jobs.ts'
+import { addLifecycle } from './lifecycle.ts'
 import { complain, createOutput, endQuietlyWithThePipe } from './output.ts'
+import { packageVersion } from './package.ts'
 import { addProcess } from './process.ts'
 import { addServe } from './serve.ts'
+import { addServer } from './server.ts'
 import { examples } from './session.ts'
 import { addStatus } from './status.ts'
+import { addWatch } from './watch.ts'
 
 /**
  * `ocps`: one verb per file, in the order they are used at a telescope. Every error ends here: as one sentence on standard error, with an
@@ -18,6 +28,7 @@ const program = new Command('ocps')
   .option('--url <url>', 'the NATS server (or NATS_URL); default the one of an "ocps serve" started here or above')
   .option('--json', 'print JSON: one document, or one per line, and nothing else')
   .option('--identity <name>', 'who asks, without spaces; default user@host')
+  .version(packageVersion(), '-V, --version', 'print the version')
   .configureHelp({ showGlobalOptions: true })
   .addHelpText(
     'after',
@@ -28,7 +39,22 @@ const program = new Command('ocps')
   )
   .exitOverride()
 
-for (const add of [addServe, addProcess, addStatus, addJob]) add(program)
+for (const add of [
+  addServe,
+  addLifecycle,
+  addProcess,
+  addCloseGroup,
+  addControl,
+  addStatus,
+  addJobs,
+  addJob,
+  addGroup,
+  addWatch,
+  addConfig,
+  addServer,
+  addDemo,
+])
+  add(program)
 
 endQuietlyWithThePipe()
 try {

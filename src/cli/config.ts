@@ -1,0 +1,77 @@
+import type { Command } from 'commander'
+import { stringify } from 'yaml'
+import { z } from 'zod'
+import { commandSchemas, type CommandName } from '../contract/commands.ts'
+import { configurationSchema, pipelineSchema } from '../contract/configuration.ts'
+import { UserError } from '../userError.ts'
+import { createOutput } from './output.ts'
+import { examples, type SharedOptions } from './session.ts'
+
+/** `ocps config`: what `start` would apply, found out without an instance; and the schemas of files and commands, for editors. */
+interface CheckOptions extends SharedOptions {
+  readonly config?: string
+  readonly site: string
+}
+
+export function addConfig(program: Command): void {
+  const config = program
+    .command('config')
+    .summary('check configuration files; print their schemas')
+    .description('Check configuration files before they are started; print their schemas.')
+  config
+    .command('check')
+    .summary('print what start would apply, or what is wrong')
+    .description('Print what start would apply, or the one sentence that says what is wrong. Needs no instance.')
+    .argument('[override]', 'the override named in start', '')
+    .option('-c, --config <dir>', 'configuration; default as in serve')
+    .option('--site <name>', 'the layer _<site>.yaml is read, too', process.env['LSST_SITE'] ?? '')
+    .addHelpText(
+      'after',
+      examples(`
+        ocps config check
+        ocps config check night.yaml --config /etc/ocps --site summit`),
+    )
+    .action(async (override: string, _options: unknown, command: Command) =>
+      check(override, command.optsWithGlobals<CheckOptions>()),
+    )
+  config
+    .command('schema')
+    .summary('print a JSON Schema')
+    .description(`Print a JSON Schema, for editors and other languages: ${schemaNames().join(', ')}.`)
+    .argument('[name]', 'which', 'configuration')
+    .addHelpText(
+      'after',
+      examples(`
+        ocps config schema > configuration.schema.json
+        ocps config schema pipeline
+        ocps config schema processData`),
+    )
+    .action((name: string) => {
+      process.stdout.write(`${JSON.stringify(z.toJSONSchema(schemaOf(name), { io: 'input' }), null, 2)}\n`)
+    })
+}
+
+async function check(override: string, { config, site, instance, json }: CheckOptions): Promise<void> {
+  const [{ createConfigurationSource }, { checkTemplate }, { configurationDirectory }] = await Promise.all([
+    import('../config/load.ts'),
+    import('../executor/commandLine.ts'),
+    import('./configurationDirectory.ts'),
+  ])
+  const dir = configurationDirectory(config)
+  const loaded = createConfigurationSource({ dir, site, instance, checkTemplate }).load(override)
+  if (!loaded.ok) throw new UserError(loaded.problem)
+  const { configuration, applied } = loaded
+  const text = `# ${applied.configurations} in ${dir}, ${applied.version}; times in milliseconds\n${stringify(configuration).trimEnd()}`
+  createOutput(json === true).say(text, { dir, applied, configuration })
+}
+
+function schemaNames(): string[] {
+  return ['configuration', 'pipeline', ...Object.keys(commandSchemas)]
+}
+
+function schemaOf(name: string): z.ZodType {
+  if (name === 'configuration') return configurationSchema
+  if (name === 'pipeline') return pipelineSchema
+  if (Object.hasOwn(commandSchemas, name)) return commandSchemas[name as CommandName]
+  throw new UserError(`there is no schema ${JSON.stringify(name)}; there are ${schemaNames().join(', ')}`)
+}

@@ -1,0 +1,13 @@
+import type { SharedOptions } from './session.ts'
+
+/** The options of `ocps serve`, shared by its declaration and what it does. */
+export interface ServeOptions extends SharedOptions {
+  readonly config?: string
+  readonly site: string
+  readonly data: string
+  readonly state: string
+  readonly override: string
+  readonly simulate?: boolean
+}
+
+export const STATES = ['standby', 'disabled', 'enabled', 'offline'] as const
