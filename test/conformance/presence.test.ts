@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { startService } from '../../src/service.ts'
+import { connectOcps } from '../../src/client/index.ts'
+import { startService, type ServiceOptions } from '../../src/service.ts'
 import { eventually, rejection } from '../bus/eventually.ts'
-import { makePlace, optionsFor, startChild, startInstance, type Running } from './instance.ts'
+import { makePlace, optionsFor, startChild, startInstance, type Place, type Running } from './instance.ts'
 import { connectWire, must, type Wire } from './wire.ts'
 
 /*
@@ -13,10 +14,19 @@ let host: Running
 beforeAll(async () => {
   host = await startInstance({ instance: 'ONE' })
 })
-afterAll(() => host.stop())
+afterAll(async () => {
+  await host.stop()
+  for (const place of places) place.remove()
+})
 
-const beside = (instance: string, changes: object = {}) =>
-  optionsFor(makePlace(), { instance, natsUrl: host.service.natsUrl, ...changes })
+const places: Place[] = []
+
+function beside(instance: string, changes: object = {}): ServiceOptions {
+  const place = makePlace()
+  places.push(place)
+  return optionsFor(place, { instance, natsUrl: host.service.natsUrl, ...changes })
+}
+
 const dataId = (seqNum: number) => ({ obsid: `AT_O_20261122_${String(seqNum).padStart(6, '0')}` })
 
 // A beat is due every second; so much later it may come on a loaded machine.
@@ -92,6 +102,9 @@ describe('presence', () => {
     const failure = await rejection(host.wire.connection.request('ocps.NOBODY.cmd.enable', '{}', { timeout: 2_000 }))
     expect(String(failure)).toMatch(/no responders/i)
     expect(performance.now() - began).toBeLessThan(2_000)
+    const ocps = await connectOcps({ instance: 'NOBODY', url: host.service.natsUrl })
+    expect(await rejection(ocps.command('enable', {}, { timeoutMs: 2_000 }))).toMatchObject({ code: 'NOACK' })
+    await ocps.close()
   })
 
   it('53 S: a command sent before the instance began is not executed', async () => {
