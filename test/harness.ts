@@ -326,7 +326,8 @@ export async function createNight(options: NightOptions = {}): Promise<Night> {
   let adopted: AdoptOrder[] = []
   let lost: Error[] = []
   let offline = false
-  let serial = 0
+  // Over an earlier journal the ids of its commands are taken.
+  let serial = journal.lines.length
   let engine = await begins(options.lastSaid ?? null)
 
   const night: Night = {

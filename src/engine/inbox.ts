@@ -86,35 +86,38 @@ export function createInbox({
   function take(one: Waiting): void {
     if (stopped) return
     waiting.push(one)
-    draining ??= drain().finally(() => {
-      draining = null
-    })
+    draining ??= drain()
   }
 
   async function drain(): Promise<void> {
     // A turn of the microtask queue lets everything that arrived together go out together.
     await Promise.resolve()
-    while (waiting.length > 0 && !stopped) {
-      const batch = waiting.slice(0, oneByOne > 0 ? 1 : BATCH_MAX)
-      const entries = batch.map((one, index) => stamp(one, n + 1 + index))
-      try {
-        await journal.append(entries)
-      } catch (error) {
-        if (!(error instanceof JournalError)) throw error
-        if (error.code === 'FULL') await standOff(batch, error)
-        else if (error.code === 'TOO_LARGE') putAside(batch, error)
-        else return lose(error)
-        continue
+    try {
+      while (waiting.length > 0 && !stopped) {
+        const batch = waiting.slice(0, oneByOne > 0 ? 1 : BATCH_MAX)
+        const entries = batch.map((one, index) => stamp(one, n + 1 + index))
+        try {
+          await journal.append(entries)
+        } catch (error) {
+          if (!(error instanceof JournalError)) throw error
+          if (error.code === 'FULL') await standOff(batch, error)
+          else if (error.code === 'TOO_LARGE') putAside(batch, error)
+          else return lose(error)
+          continue
+        }
+        oneByOne = Math.max(0, oneByOne - 1)
+        waiting = waiting.slice(batch.length)
+        commands -= batch.filter(one => one.kind === 'command').length
+        const newest = entries.at(-1)
+        if (newest) ({ n, at } = newest)
+        for (const entry of entries) {
+          if (stopped) return
+          deliver(entry)
+        }
       }
-      oneByOne = Math.max(0, oneByOne - 1)
-      waiting = waiting.slice(batch.length)
-      commands -= batch.filter(one => one.kind === 'command').length
-      const newest = entries.at(-1)
-      if (newest) ({ n, at } = newest)
-      for (const entry of entries) {
-        if (stopped) return
-        deliver(entry)
-      }
+    } finally {
+      // In the same turn as the last look at what waits: one turn later something would lie there with nobody coming for it.
+      draining = null
     }
   }
 

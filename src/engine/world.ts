@@ -120,8 +120,10 @@ export function createWorld({ instance, observer }: { instance: string; observer
     switch (what.type) {
       case 'clock.due': {
         const actor = actors.get(what.address)
-        // Cancelled while its firing was being written down.
-        if (!actor?.timers.delete(what.timer)) return
+        const due = actor?.timers.get(what.timer)
+        // Cancelled, or armed anew for later, while its firing was being written down.
+        if (actor === undefined || due === undefined || due > entry.at) return
+        actor.timers.delete(what.timer)
         hear(actor, { type: what.timer, at: entry.at })
         return
       }

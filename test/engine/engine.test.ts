@@ -1,0 +1,425 @@
+import { describe, expect, test } from 'vitest'
+import { ACK } from '../../machines/domain/announcements.ts'
+import type { MachineKind } from '../../machines/index.ts'
+import { decodeCommand } from '../../src/contract/decode.ts'
+import { createSteppedClock } from '../../src/engine/clock.ts'
+import type { Numbered } from '../../src/engine/engine.ts'
+import { createWorld, isAfter, type World } from '../../src/engine/world.ts'
+import type { Entry } from '../../src/journal/entry.ts'
+import { createMemoryJournal } from '../../src/journal/memory.ts'
+import { aCaller, aConfiguration, aPipeline, breaking, createNight, NIGHTFALL, type Night } from '../harness.ts'
+
+const asked = (obsid = 'AT_O_20261122_000017', rest: object = {}) => ({
+  dataId: { obsid },
+  pipeline: 'quicklook',
+  ...rest,
+})
+
+/** Lets everything run that needs no clock and no answer from the journal. */
+const turn = () => new Promise<void>(resolve => void setImmediate(resolve))
+
+async function enabled(options: Parameters<typeof createNight>[0] = {}): Promise<Night> {
+  const night = await createNight(options)
+  await night.enable()
+  return night
+}
+
+describe('engine: a message id is executed once', () => {
+  test('the same message twice makes one job and is answered alike', async () => {
+    const night = await enabled()
+    const first = await night.command('processData', asked(), { id: 'p' })
+    const second = await night.command('processData', asked(), { id: 'p' })
+    expect(second).toEqual(first)
+    expect(night.acks('p')).toHaveLength(2)
+    expect(night.orders().filter(({ type }) => type === 'executor.start')).toHaveLength(1)
+  })
+
+  test('the same id with another body is refused, and nothing else happens', async () => {
+    const night = await enabled()
+    await night.command('processData', asked('E1'), { id: 'p' })
+    const entries = night.journal.lines.length
+    expect(await night.command('processData', asked('E2'), { id: 'p' })).toMatchObject({
+      ack: ACK.FAILED,
+      code: 'ID_REUSED',
+    })
+    expect(night.journal.lines).toHaveLength(entries)
+  })
+
+  test('a copy that comes while the first is being written down is answered with it', async () => {
+    const night = await enabled()
+    night.journal.hold()
+    night.send('processData', asked(), { id: 'p', reply: 'first' })
+    await turn()
+    night.send('processData', asked(), { id: 'p', reply: 'second' })
+    await turn()
+    expect(night.acks('p')).toEqual([])
+    night.journal.release()
+    await night.settled()
+    const replies = night.said.flatMap(({ announcement: one }) =>
+      one.type === 'ack' && one.caller.id === 'p' ? [[one.caller.reply, one.body.ack]] : [],
+    )
+    expect(replies).toEqual([
+      ['first', ACK.COMPLETE],
+      ['second', ACK.COMPLETE],
+    ])
+    expect(night.entries().filter(({ what }) => what.type === 'command.processData')).toHaveLength(1)
+  })
+
+  test.each([
+    ['processData', asked()],
+    ['start', {}],
+    ['closeGroup', { group: 'G' }],
+    ['abortJob', { jobId: 'x' }],
+    ['setLogLevel', { level: 10 }],
+  ])('after a restart the same %s is known, and answered as before', async (name, body) => {
+    const night = await enabled()
+    const first = await night.command(name, body, { id: 'p' })
+    await night.restart()
+    const entries = night.journal.lines.length
+    expect(await night.command(name, body, { id: 'p' })).toEqual(first)
+    expect(night.journal.lines).toHaveLength(entries)
+    expect(await night.command('resume', {}, { id: 'p' })).toMatchObject({ code: 'ID_REUSED' })
+  })
+})
+
+describe('engine: written down first', () => {
+  test('nothing is acknowledged, said or ordered before the journal has it', async () => {
+    const night = await enabled()
+    const said = night.said.length
+    night.journal.hold()
+    night.send('processData', asked(), { id: 'p' })
+    await turn()
+    expect(night.said).toHaveLength(said)
+    expect(night.orders()).toEqual([])
+    night.journal.release()
+    await night.settled()
+    expect(night.acks('p')).toMatchObject([{ ack: ACK.COMPLETE }])
+    expect(night.orders()).toHaveLength(1)
+  })
+
+  test('a process that dies before the journal answers has accepted nothing', async () => {
+    const night = await enabled()
+    night.journal.hold()
+    night.send('processData', asked(), { id: 'p' })
+    await turn()
+    const survived = createMemoryJournal(night.entries())
+    night.engine().stop()
+    const again = await createNight({ journal: survived, clock: night.clock })
+    expect(night.acks('p')).toEqual([])
+    expect(again.orders()).toEqual([])
+    expect(await again.command('processData', asked(), { id: 'p' })).toMatchObject({ ack: ACK.COMPLETE })
+  })
+
+  test('what arrives together is written together, numbered without holes, never back in time', async () => {
+    const night = await enabled()
+    for (let i = 0; i < 500; i++) night.send('setLogLevel', { level: i % 100 })
+    await night.settled()
+    const entries = night.entries()
+    expect(entries.map(({ n }) => n)).toEqual(entries.map((_, i) => i + 1))
+    expect(entries.every(({ at }, i) => at >= (entries[i - 1]?.at ?? 0))).toBe(true)
+  })
+
+  test('a journal without space refuses commands, keeps reports, and takes both when it has space again', async () => {
+    const night = await enabled()
+    const jobId = (await night.command('processData', asked()))?.jobIds[0] ?? ''
+    night.journal.failNext('FULL')
+    night.send('processData', asked('E2'), { id: 'p' })
+    night.engine().input({ type: 'executor.started', jobId, attempt: 1, pid: 1 }, 'report')
+    await turn()
+    expect(night.acks('p')).toMatchObject([{ ack: ACK.FAILED, code: 'JOURNAL_FULL' }])
+    expect(night.state(`job.${jobId}`)).toBe('active.starting')
+    night.clock.advance(1_000)
+    await night.settled()
+    expect(night.state(`job.${jobId}`)).toBe('active.running')
+    expect(await night.command('processData', asked('E2'), { id: 'p' })).toMatchObject({ ack: ACK.COMPLETE })
+  })
+
+  test('an orchestrator that was fenced off stops: nothing more is written, said or ordered', async () => {
+    const night = await enabled()
+    const said = night.said.length
+    night.journal.failNext('FENCED')
+    night.send('processData', asked())
+    await night.settled()
+    expect(night.lost()).toMatchObject([{ code: 'FENCED' }])
+    night.send('processData', asked('E2'))
+    await night.settled()
+    expect(night.said).toHaveLength(said)
+    expect(night.orders()).toEqual([])
+  })
+
+  test('more than 10 000 commands waiting are refused OVERLOADED, and the others are not lost', async () => {
+    const night = await enabled()
+    const decoded = decodeCommand('pause', new Uint8Array(), 'LATISS')
+    if (!decoded.ok) throw new Error(decoded.refusal.reason)
+    night.journal.hold()
+    for (let i = 0; i <= 10_000; i++) night.engine().command(decoded.command, aCaller(`c${i}`))
+    expect(night.acks('c10000')).toMatchObject([{ ack: ACK.FAILED, code: 'OVERLOADED' }])
+    night.journal.release()
+    await night.settled()
+    expect(night.acks('c9999')).toMatchObject([{ ack: ACK.COMPLETE }])
+    night.engine().command(decoded.command, aCaller('c10000'))
+    await night.settled()
+    expect(night.acks('c10000').at(-1)).toMatchObject({ ack: ACK.COMPLETE })
+  })
+
+  test('a report that arrives just as the last delivery ends is not left lying', async () => {
+    const night = await enabled({
+      onOrder: (order, report) => {
+        if (order.type !== 'executor.start') return
+        queueMicrotask(() => report({ type: 'executor.started', jobId: order.jobId, attempt: 1, pid: 1 }))
+      },
+    })
+    const jobId = (await night.command('processData', asked()))?.jobIds[0] ?? ''
+    await turn()
+    expect(night.state(`job.${jobId}`)).toBe('active.running')
+  })
+
+  test('the process is asked to end when the CSC goes OFFLINE', async () => {
+    const night = await createNight()
+    expect(night.wentOffline()).toBe(false)
+    await night.command('exitControl')
+    expect(night.wentOffline()).toBe(true)
+  })
+})
+
+describe('engine: time', () => {
+  const readiness = (waitFor: number) => ({ readiness: { waitFor } })
+
+  test('timers fire in the order they are due, each at its moment, and their firing is journaled', async () => {
+    const night = await enabled()
+    for (const [obsid, wait] of [
+      ['E1', 30],
+      ['E2', 10],
+      ['E3', 20],
+    ] as const)
+      await night.command('processData', asked(obsid, readiness(wait)))
+    await night.advance(60_000)
+    expect(dues(night)).toEqual([10_000, 20_000, 30_000])
+    expect(night.events('jobResult').map(({ dataId }) => dataId.obsid)).toEqual(['E2', 'E3', 'E1'])
+  })
+
+  test('timers that came due while the process was down fire in due order when it is back, once', async () => {
+    const night = await enabled()
+    for (const [obsid, wait] of [
+      ['E1', 30],
+      ['E2', 10],
+      ['E3', 500],
+    ] as const)
+      await night.command('processData', asked(obsid, readiness(wait)))
+    night.engine().stop()
+    night.clock.advance(60_000)
+    await night.restart()
+    await night.advance(0)
+    expect(night.events('jobResult').map(({ dataId }) => dataId.obsid)).toEqual(['E2', 'E1'])
+    expect(dues(night)).toEqual([60_000, 60_000])
+    await night.restart()
+    await night.advance(0)
+    expect(dues(night)).toHaveLength(2)
+    await night.advance(500_000)
+    expect(dues(night)).toEqual([60_000, 60_000, 500_000])
+  })
+
+  test('a timer armed anew while the firing of its former self was being written down keeps its own time', async () => {
+    const night = await enabled()
+    const member = (obsid: string) => asked(obsid, { group: 'G' })
+    const jobId = (await night.command('processData', member('E1')))?.jobIds[0] ?? ''
+    await night.started(jobId)
+    await night.command('closeGroup', { group: 'G', patience: 5 })
+    night.journal.hold()
+    const exited = { exitCode: 0, signal: null, usage: null as never, stderrTail: '' }
+    night.engine().input({ type: 'executor.exited', jobId, attempt: 1, ...exited }, 'report')
+    night.send('processData', member('E2'))
+    night.clock.advance(5_000)
+    night.journal.release()
+    await night.settled()
+    // The first closure ended with E1; E2 came late, and the group waits for it the whole patience.
+    expect(night.events('groupResult')).toMatchObject([{ revision: 1, missing: [] }])
+    expect(night.state('gather.G')).toBe('closing')
+    await night.advance(5_000)
+    expect(night.events('groupResult')).toMatchObject([{ revision: 1 }, { revision: 2, missing: ['E2'] }])
+  })
+})
+
+describe('engine: the journal is everything', () => {
+  test('a replay of the journal gives the same announcements, byte for byte', async () => {
+    const { night } = await busyNight()
+    const world = createWorld({ instance: 'LATISS' })
+    const again = night.entries().flatMap(entry => announced(world, entry))
+    expect(again.join('\n')).toBe(journaled(night.said).map(line).join('\n'))
+  })
+
+  test('a journal cut after any entry gives back the same world, and every accepted job settles exactly once', async () => {
+    const { night, originals } = await busyNight()
+    const first = journaled(night.said)
+    for (let cut = 1; cut <= originals.length; cut++) {
+      const at = `after entry ${cut}, ${originals[cut - 1]?.what.type}`
+      const clock = createSteppedClock(originals[cut - 1]?.at ?? NIGHTFALL)
+      const again = await createNight({ ...SETUP, journal: createMemoryJournal(originals.slice(0, cut)), clock })
+      // The entries as they were delivered live, then what the new process added; not what the journal made of them.
+      const world = createWorld({ instance: 'LATISS' })
+      for (const entry of [...originals.slice(0, cut), ...again.entries().slice(cut)]) world.apply(entry)
+      expect(dump(again.engine().world), at).toEqual(dump(world))
+
+      await finish(again)
+      const before = first.filter(({ id }) => !isAfter(id, `${cut}.999999`))
+      const said = new Map([...before, ...journaled(again.said)].map(one => [one.id, one]))
+      const accepted = [...said.values()].flatMap(({ announcement: one }) =>
+        one.type === 'ack' ? one.body.jobIds : [],
+      )
+      const settled = [...said.values()].flatMap(({ announcement: one }) =>
+        one.type === 'event' && one.topic === 'jobResult' ? [one.key] : [],
+      )
+      expect(new Set(settled).size, at).toBe(settled.length)
+      for (const jobId of accepted) expect(settled, at).toContain(jobId)
+      expect([...again.engine().world.actors('job')], at).toEqual([])
+    }
+  })
+
+  test('events that may not have been heard are said again with the same id, and no others', async () => {
+    const { night } = await busyNight()
+    const events = journaled(night.said).filter(({ announcement }) => announcement.type === 'event')
+    for (const heard of [0, 1, Math.floor(events.length / 2), events.length - 1]) {
+      const lastSaid = events[heard]?.id ?? null
+      const again = await createNight({ ...SETUP, lastSaid, journal: createMemoryJournal(night.entries()) })
+      const repeated = again.said.slice(0, events.length - heard - 1)
+      expect(repeated.map(line)).toEqual(events.slice(heard + 1).map(line))
+      expect(
+        again.said.slice(repeated.length).every(({ id }) => isAfter(id, `${night.journal.lines.length}.999999`)),
+      ).toBe(true)
+    }
+    const all = await createNight({ ...SETUP, lastSaid: null, journal: createMemoryJournal(night.entries()) })
+    expect(all.said.slice(0, events.length).map(line)).toEqual(events.map(line))
+  })
+
+  test('after a restart running jobs are adopted with what was heard of them, and stopping ones told again to stop', async () => {
+    const night = await enabled()
+    const [a = '', b = ''] =
+      (await night.command('processData', { ...asked(), dataId: { obsid: 'E1', detector: [1, 2] } }))?.jobIds ?? []
+    await night.started(a)
+    await night.metric(a, 'psf', 1.2)
+    await night.command('abortJob', { jobId: b })
+    await night.restart()
+    expect(night.adopted()).toMatchObject([
+      { type: 'executor.adopt', start: { jobId: a, attempt: 1 }, reportsHeard: 1, started: true },
+      { start: { jobId: b } },
+    ])
+    expect(night.orders()).toMatchObject([{ type: 'executor.stop', jobId: b }])
+  })
+
+  test('data that were waited for are looked for again after a restart', async () => {
+    const night = await enabled()
+    const jobId = (await night.command('processData', asked('E1', { readiness: 'skip' })))?.jobIds[0] ?? ''
+    await night.restart()
+    expect(night.orders()).toMatchObject([{ type: 'data.look', jobId }])
+  })
+})
+
+// ── a night with some of everything ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+const retries = { attemptsMax: 2, backoffMs: 1_000, on: [7, 'lost'] as const }
+const SETUP = {
+  configuration: aConfiguration({
+    pipelines: { ...aConfiguration().pipelines, quicklook: aPipeline('quicklook', { retries }) },
+  }),
+}
+
+async function busyNight(): Promise<{ night: Night; originals: Entry[] }> {
+  const journal = createMemoryJournal()
+  const originals: Entry[] = []
+  const night = await createNight({
+    ...SETUP,
+    journal: {
+      ...journal,
+      append: entries => {
+        originals.push(...entries)
+        return journal.append(entries)
+      },
+    },
+  })
+  const job = async (obsid: string, rest: object = {}) =>
+    (await night.command('processData', asked(obsid, rest)))?.jobIds[0] ?? ''
+  await night.command('processData', asked())
+  await night.enable()
+  const group = { id: 'G#1', expected: 2, pipeline: 'stack' }
+  const a = await job('E1', { group })
+  const b = await job('E2', { group, after: [a] })
+  const c = await job('E3', { readiness: { waitFor: 20 }, priority: 3 })
+  await night.started(a)
+  await night.metric(a, 'psf', 1.2, 'arcsec')
+  await night.exited(a, { exitCode: 7 })
+  await night.advance(1_000)
+  await night.succeeds(a)
+  await night.started(b)
+  await night.report({ type: 'data.present', jobId: c })
+  await night.started(c)
+  await night.command('abortJob', { jobId: c })
+  await night.command('abortJob', { jobId: 'nobody' })
+  await night.exited(c, { signal: 'SIGTERM' })
+  await night.succeeds(b)
+  await night.succeeds(`${a}-g1`)
+  await night.command('pause')
+  const d = await job('E4', { group })
+  await job('E5', { readiness: { waitFor: 5 } })
+  await night.advance(6_000)
+  await night.command('resume')
+  await night.started(d)
+  await night.advance(61_000)
+  await night.exited(d, { signal: 'SIGKILL' })
+  const e = await job('E6')
+  await night.started(e)
+  await night.report(breaking(e))
+  await night.command('standby')
+  await night.enable()
+  const f = await job('E7', { group: 'G2' })
+  await job('E8', { after: [f] })
+  await night.started(f)
+  await night.command('closeGroup', { group: 'G2', policy: 'fail' })
+  await night.command('disable')
+  await night.command('enable')
+  return { night, originals }
+}
+
+/** Everything that is open comes to its end: what an earlier process left running is lost, all else succeeds. */
+async function finish(night: Night): Promise<void> {
+  for (const { start } of night.adopted())
+    await night.report({ type: 'executor.lost', jobId: start.jobId, attempt: start.attempt, reason: 'gone' })
+  for (const command of ['standby', 'start', 'enable', 'resume'] as const) await night.command(command)
+  const done = new Set<string>()
+  // Each round ends what was ordered in the one before; a retry, a prerequisite and a gather are three, ten are plenty.
+  for (let round = 0; round < 10; round++) {
+    for (const order of [...night.orders()]) {
+      const key = 'attempt' in order ? `${order.jobId} ${order.attempt}` : ''
+      if (order.type !== 'executor.start' || done.has(key)) continue
+      done.add(key)
+      await night.exited(order.jobId)
+    }
+    await night.advance(400_000)
+  }
+}
+
+function dump(world: World): unknown {
+  const kinds: readonly MachineKind[] = ['csc', 'queue', 'job', 'gather', 'reply']
+  return kinds.flatMap(kind =>
+    [...world.actors(kind)].map(({ address, snapshot: { value, context }, timers }) =>
+      JSON.stringify({ address, value, context, timers: [...timers] }),
+    ),
+  )
+}
+
+/** Not the refusals at the door and the repeated answers, which no entry stands behind. */
+function journaled(said: readonly Numbered[]): Numbered[] {
+  return said.filter(({ id }) => id !== '')
+}
+
+function line({ id, at, announcement }: Numbered): string {
+  return JSON.stringify({ id, at, announcement })
+}
+
+function announced(world: World, entry: Entry): string[] {
+  return world.apply(entry).flatMap(effect => (effect.do === 'announce' ? [line(effect)] : []))
+}
+
+/** When timers fired, milliseconds after nightfall. */
+function dues(night: Night): number[] {
+  return night.entries().flatMap(({ door, at }) => (door === 'clock' ? [at - NIGHTFALL] : []))
+}
