@@ -16,7 +16,7 @@ export function decodeCommand(name: string, body: Uint8Array, instance: string):
       `there is no command ${quoted(name)}; there are ${Object.keys(commandSchemas).join(', ')}`,
     )
   const json = parse(body)
-  if (!json.ok) return refuse('MALFORMED', `${name}: the message is not JSON: ${json.reason}`)
+  if (!json.ok) return refuse('MALFORMED', `${name}: ${json.reason}`)
   const checked = commandSchemas[name].safeParse(json.value)
   if (!checked.success) return refuse('MALFORMED', `${name}: ${sentences(checked.error)}`)
   return { ok: true, command: completeCommand(name, json.value, instance) }
@@ -77,8 +77,18 @@ const utf8 = new TextDecoder('utf-8', { fatal: true })
 function parse(body: Uint8Array): { ok: true; value: unknown } | { ok: false; reason: string } {
   try {
     const text = utf8.decode(body).trim()
-    return { ok: true, value: text === '' ? {} : JSON.parse(text) }
+    return { ok: true, value: text === '' ? {} : JSON.parse(text, withoutPrototype) }
   } catch (error) {
-    return { ok: false, reason: error instanceof Error ? error.message.slice(0, 200) : 'unreadable' }
+    if (error instanceof PrototypeNamed) return { ok: false, reason: error.message }
+    const why = error instanceof Error ? error.message.slice(0, 200) : 'unreadable'
+    return { ok: false, reason: `the message is not JSON: ${why}` }
   }
+}
+
+class PrototypeNamed extends Error {}
+
+/** The one key zod passes over in silence, where every other unknown one is refused by name. */
+function withoutPrototype(key: string, value: unknown): unknown {
+  if (key === '__proto__') throw new PrototypeNamed('__proto__: unknown field')
+  return value
 }
