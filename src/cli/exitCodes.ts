@@ -36,24 +36,30 @@ const OF_KIND: Readonly<Record<OcpsErrorCode, ExitCode>> = {
   BAD_ANSWER: EXIT.FAILED,
 }
 
-/** How to end after an error: the exit code, and the sentence or null where it has been said already. */
-export function endingOf(error: unknown): {
+export interface Ending {
   readonly exitCode: number
   readonly code: string
-  readonly sentence: string | null
-} {
-  if (error instanceof CommanderError)
-    return { exitCode: error.exitCode === 0 ? EXIT.DONE : EXIT.USAGE, code: 'USAGE', sentence: null }
-  if (error instanceof OcpsError) return { exitCode: OF_KIND[error.kind], code: error.code, sentence: error.message }
-  if (error instanceof UserError) return { exitCode: EXIT.USAGE, code: 'USAGE', sentence: error.message }
+  readonly sentence: string
+  /** commander says its own. */
+  readonly said: boolean
+}
+
+/** How to end after an error. */
+export function endingOf(error: unknown): Ending {
+  if (error instanceof CommanderError) {
+    const exitCode = error.exitCode === 0 ? EXIT.DONE : EXIT.USAGE
+    return { exitCode, code: 'USAGE', sentence: error.message.replace(/^error: /, ''), said: true }
+  }
+  if (error instanceof OcpsError) return ending(OF_KIND[error.kind], error.code, error.message)
+  if (error instanceof UserError) return ending(EXIT.USAGE, 'USAGE', error.message)
   if (error instanceof BusError)
-    return {
-      exitCode: error.code === 'UNREACHABLE' ? EXIT.NO_ANSWER : EXIT.FAILED,
-      code: error.code,
-      sentence: error.message,
-    }
+    return ending(error.code === 'UNREACHABLE' ? EXIT.NO_ANSWER : EXIT.FAILED, error.code, error.message)
   const message = error instanceof Error ? error.message : String(error)
-  const stack = process.env['OCPS_DEBUG'] && error instanceof Error ? `\n${error.stack}` : ''
-  const hint = stack === '' ? '; set OCPS_DEBUG=1 and repeat to see where' : stack
-  return { exitCode: EXIT.FAILED, code: 'UNEXPECTED', sentence: `unexpected: ${message.split('\n')[0]}${hint}` }
+  const debugging = (process.env['OCPS_DEBUG'] ?? '') !== ''
+  const detail = debugging && error instanceof Error ? `\n${error.stack}` : '; set OCPS_DEBUG=1 and repeat to see where'
+  return ending(EXIT.FAILED, 'UNEXPECTED', `unexpected: ${message.split('\n')[0]}${detail}`)
+}
+
+function ending(exitCode: ExitCode, code: string, sentence: string): Ending {
+  return { exitCode, code, sentence, said: false }
 }

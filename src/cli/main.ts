@@ -60,10 +60,9 @@ endQuietlyWithThePipe()
 try {
   await program.parseAsync()
 } catch (error) {
-  const { exitCode, code, sentence } = endingOf(error)
-  if (sentence !== null) {
-    complain(sentence)
-    if (process.argv.includes('--json')) createOutput(true).say('', { error: { code, message: sentence } })
-  }
+  const { exitCode, code, sentence, said } = endingOf(error)
+  if (!said) complain(sentence)
+  if (exitCode !== 0 && process.argv.includes('--json'))
+    createOutput(true).say('', { error: { code, message: sentence } })
   process.exitCode = exitCode
 }

@@ -1,5 +1,5 @@
 import type { SummaryState } from '../../machines/domain/summaryState.ts'
-import { connectOcps } from '../client/index.ts'
+import { connectOcps, type Ocps } from '../client/index.ts'
 import { removeUrlFile, urlFile, writeUrlFile } from '../client/urlFile.ts'
 import { createConfigurationSource } from '../config/load.ts'
 import { checkTemplate } from '../executor/commandLine.ts'
@@ -7,7 +7,8 @@ import { type Service, startService } from '../service.ts'
 import { UserError } from '../userError.ts'
 import { configurationDirectory } from './configurationDirectory.ts'
 import { EXIT } from './exitCodes.ts'
-import { createOutput } from './output.ts'
+import { createOutput, type Output } from './output.ts'
+import { eventLine } from './watch.ts'
 import { STATES, type ServeOptions } from './serveOptions.ts'
 
 /**
@@ -43,60 +44,64 @@ export async function serve(options: ServeOptions): Promise<void> {
     logTo: logs ? 2 : null,
   })
   service = running
-  if (wanted !== 'OFFLINE') {
-    writeUrlFile(path, { url: running.natsUrl, pid: process.pid })
-    const present = await presentState(running)
-    const problem = present === wanted ? null : problemOf({ configDir, site, instance, override })
-    out.say(
-      banner({
-        service: running,
-        present,
-        wanted,
-        problem,
-        configDir,
-        ownServer: options.url === undefined && !process.env['NATS_URL'],
-        instance,
-      }),
-      {
-        instance,
-        natsUrl: running.natsUrl,
-        promise: running.promise,
-        workDir: running.workDir,
-        configDir,
-        state: present,
-        problem,
-        pid: process.pid,
-      },
-    )
-  }
+  const ownServer = options.url === undefined && (process.env['NATS_URL'] ?? '') === ''
+  const ocps = wanted === 'OFFLINE' ? null : await present().catch(giveUp)
+  if (ocps && !logs) void showEvents(ocps, out)
   const how = await running.ended
+  await ocps?.close()
   removeUrlFile(path)
   process.off('SIGINT', stop)
   process.off('SIGTERM', stop)
-  const text = { offline: 'went OFFLINE', stopped: 'stopped', lost: 'lost its name to another process' }[how]
-  process.stderr.write(logs ? '' : `OCPS ${instance} ${text}; its jobs go on and are taken up at the next start\n`)
+  const ended = { offline: 'went OFFLINE', stopped: 'stopped', lost: 'lost its name to another process' }[how]
+  if (!logs) process.stderr.write(`OCPS ${instance} ${ended}\n`)
   process.exitCode = how === 'lost' ? EXIT.FAILED : EXIT.DONE
+
+  /** Says that it runs, as anybody would see it from outside. */
+  async function present(): Promise<Ocps> {
+    writeUrlFile(path, { url: running.natsUrl, pid: process.pid })
+    const client = await connectOcps({ instance, url: running.natsUrl })
+    const state = await client.state()
+    const problem = state === wanted ? null : problemOf({ configDir, site, instance, override })
+    const { natsUrl, promise, workDir } = running
+    out.say(banner({ service: running, state, wanted, problem, configDir, ownServer }), {
+      instance,
+      natsUrl,
+      promise,
+      workDir,
+      configDir,
+      state,
+      problem,
+      pid: process.pid,
+    })
+    return client
+  }
+
+  async function giveUp(error: unknown): Promise<never> {
+    await running.stop()
+    removeUrlFile(path)
+    throw error
+  }
 }
 
 interface Ready {
-  readonly instance: string
   readonly service: Service
-  readonly present: string
+  readonly state: string
   readonly wanted: string
   readonly problem: string | null
   readonly configDir: string
   readonly ownServer: boolean
 }
 
-function banner({ instance, service, present, wanted, problem, configDir, ownServer }: Ready): string {
-  const go = problem === null && present === wanted ? '' : `\n  wanted        ${wanted}: ${problem ?? 'see the log'}`
+function banner({ service, state, wanted, problem, configDir, ownServer }: Ready): string {
+  const { instance } = service
+  const go = problem === null && state === wanted ? '' : `\n  wanted        ${wanted}: ${problem ?? 'see the log'}`
   const next =
-    present === 'ENABLED'
+    state === 'ENABLED'
       ? `ocps process AT_O_20261122_000017 --pipeline quicklook --wait`
-      : present === 'STANDBY'
+      : state === 'STANDBY'
         ? 'ocps start && ocps enable'
         : 'ocps status'
-  return `OCPS ${instance} is ${present}${go}
+  return `OCPS ${instance} is ${state}${go}
   server        ${service.natsUrl}${ownServer ? ' (our own; ends with us)' : ''}
   durability    ${service.promise}
   configuration ${configDir}
@@ -116,13 +121,9 @@ function stateOf(text: string): Exclude<SummaryState, 'FAULT'> {
   return states[state]
 }
 
-async function presentState({ instance, natsUrl }: Service): Promise<string> {
-  const ocps = await connectOcps({ instance, url: natsUrl })
-  try {
-    return await ocps.state()
-  } finally {
-    await ocps.close()
-  }
+/** On a terminal the log is what happens, one line each; the log lines of the process are among the events. */
+async function showEvents(ocps: Ocps, out: Output): Promise<void> {
+  for await (const event of ocps.events()) if (event.topic !== 'heartbeat') out.say(eventLine(event, out.paint), event)
 }
 
 /** Why the configuration was refused; null if it is none of that. */

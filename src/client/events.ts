@@ -20,6 +20,7 @@ export function listenToEvents(
   instance: string,
   topic: string | null,
   key: string | null,
+  onStop: () => void,
 ): Stream<OcpsEvent> & { stop(): void } {
   const to = subjects(instance)
   const root = to.events.slice(0, -1)
@@ -42,5 +43,6 @@ export function listenToEvents(
   function stop(): void {
     for (const subscription of subscriptions.splice(0)) subscription.stop().catch(() => {})
     stream.end()
+    onStop()
   }
 }

@@ -81,7 +81,7 @@ export function createImages(bus: Bus): Images {
     close() {
       for (const { fail } of waiting)
         fail(new OcpsError('CLOSED', 'this client was closed while it waited for an image'))
-      void subscription.stop()
+      subscription.stop().catch(() => {})
     },
   }
 }

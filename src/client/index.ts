@@ -26,11 +26,7 @@ export interface ConnectOptions {
 }
 
 /** Throws OcpsError UNREACHABLE, saying what to do. Whether an instance answers is found out by the first question. */
-export async function connectOcps({
-  instance,
-  url = urlOf(instance),
-  identity = defaultIdentity(),
-}: ConnectOptions): Promise<Ocps> {
+export async function connectOcps({ instance, url, identity = defaultIdentity() }: ConnectOptions): Promise<Ocps> {
   if (!INSTANCE_PATTERN.test(instance))
     throw new OcpsError(
       'BAD_REQUEST',
@@ -38,11 +34,13 @@ export async function connectOcps({
     )
   if (!/^[\x21-\x7E]{1,128}$/.test(identity))
     throw new OcpsError('BAD_REQUEST', 'the identity must be 1 to 128 printable ASCII characters without spaces')
+  const server = url === undefined ? serverOf(instance) : { url, hint: '' }
   try {
-    const bus = await connectNats({ url, name: `ocps-client.${identity}` })
+    const bus = await connectNats({ url: server.url, name: `ocps-client.${identity}` })
     return createOcps({ bus, instance, identity })
   } catch (error) {
-    throw fromBus(error)
+    const known = fromBus(error)
+    throw known instanceof OcpsError ? new OcpsError(known.kind, known.message + server.hint) : known
   }
 }
 
@@ -52,11 +50,15 @@ export function defaultIdentity(): string {
   return name.slice(0, 128)
 }
 
-function urlOf(instance: string): string {
+function serverOf(instance: string): { readonly url: string; readonly hint: string } {
   const named = process.env['NATS_URL']
-  if (named !== undefined && named !== '') return named
+  if (named !== undefined && named !== '') return { url: named, hint: '' }
   const note = findUrlNote(instance)
-  if (note) return note.url
+  if (note)
+    return {
+      url: note.url,
+      hint: ` This address is from ${note.path}, left by process ${note.pid}; is that still running?`,
+    }
   throw new OcpsError(
     'UNREACHABLE',
     `no server is known for ${instance}: set NATS_URL, name the server, or start one here with "ocps serve --instance ${instance}"`,

@@ -81,6 +81,7 @@ export function createOcps({ bus, instance, identity }: { bus: Bus; instance: st
   const images = createImages(bus)
   const streams = new Set<{ stop(): void }>()
   const awaiting = new Set<(error: OcpsError) => void>()
+  let closing: Promise<void> | null = null
   const following: Following = {
     hearing: createHearing(bus, instance),
     rechecks,
@@ -113,19 +114,21 @@ export function createOcps({ bus, instance, identity }: { bus: Bus; instance: st
     jobs: () => ask('jobs', {}),
     group: group => ask('group', { group }),
     events(topic, key) {
-      const stream = listenToEvents(bus, instance, topic ?? null, key ?? null)
+      const stream = listenToEvents(bus, instance, topic ?? null, key ?? null, () => streams.delete(stream))
       streams.add(stream)
       return stream
     },
     waitForImage: (obsid, options) => images.waitFor(obsid, options),
-    async close() {
-      const closed = new OcpsError('CLOSED', 'this client was closed before the end; the jobs go on')
-      for (const reject of awaiting) reject(closed)
-      for (const stream of streams) stream.stop()
-      rechecks.close()
-      images.close()
-      await bus.close()
-    },
+    close: () => (closing ??= close()),
+  }
+
+  async function close(): Promise<void> {
+    const closed = new OcpsError('CLOSED', 'this client was closed before the end; the jobs go on')
+    for (const reject of awaiting) reject(closed)
+    for (const stream of streams) stream.stop()
+    rechecks.close()
+    images.close()
+    await bus.close()
   }
 
   async function state(): Promise<SummaryState> {

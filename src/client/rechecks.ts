@@ -31,9 +31,14 @@ export function createRechecks(bus: Bus): Rechecks {
   let timer: NodeJS.Timeout | undefined
   let away = false
   let asking = false
+  /** The server came back while questions were on their way; some of them are lost. */
+  let askAgain = false
   let closed = false
   bus.onStatus(status => {
-    if (status === 'connected' && away) again(0)
+    if (status === 'connected' && away) {
+      askAgain = asking
+      again(0)
+    }
     away = status === 'disconnected'
   })
   return {
@@ -62,6 +67,7 @@ export function createRechecks(bus: Bus): Rechecks {
     timer = undefined
     if (asking) return
     asking = true
+    askAgain = false
     let answered = true
     // After closing there are no checks left, and each question below is skipped.
     const all = [...checks]
@@ -73,7 +79,7 @@ export function createRechecks(bus: Bus): Rechecks {
       }
     }
     asking = false
-    again(answered ? REGULAR_MS : URGENT_MS)
+    again(answered && !askAgain ? REGULAR_MS : URGENT_MS)
   }
 
   /** Whether there was an answer. */
