@@ -405,6 +405,7 @@ function gatherJobInput(context: GatherContext): JobInput {
     jobId: `${stem}-g${revision}`,
     commandId: '',
     dataId: { instrument: configuration.instrument, obsid: null, group, detector: null },
+    dataPath: configuration.dataPath,
     pipeline,
     overrides: options.overrides,
     configFile: options.configFile,

@@ -43,6 +43,7 @@ export interface JobInput {
   readonly jobId: string
   readonly commandId: string
   readonly dataId: DataId
+  readonly dataPath: string
   readonly pipeline: Pipeline
   readonly overrides: ProcessDataCommand['overrides']
   readonly configFile: string | null
@@ -511,12 +512,25 @@ export function startOrder({
   instance,
   pipeline,
   dataId,
+  dataPath,
   overrides,
   configFile,
   version,
   members,
 }: JobContext): StartOrder {
-  return { type: 'executor.start', jobId, attempt, instance, pipeline, dataId, overrides, configFile, version, members }
+  return {
+    type: 'executor.start',
+    jobId,
+    attempt,
+    instance,
+    pipeline,
+    dataId,
+    dataPath,
+    overrides,
+    configFile,
+    version,
+    members,
+  }
 }
 
 function fallsShort({ awaited }: JobContext, address: Address, end: End): boolean {

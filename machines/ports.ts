@@ -26,6 +26,8 @@ export interface StartOrder {
   readonly instance: string
   readonly pipeline: Pipeline
   readonly dataId: DataId
+  /** Where raw files are, e.g. `/data/{instrument}/{dayObs}/{obsid}.fits`; '' where pipelines find their own. */
+  readonly dataPath: string
   readonly overrides: Readonly<Record<string, OverrideValue>>
   readonly configFile: string | null
   /** Software version asked for, '' for the site's default. */

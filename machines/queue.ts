@@ -408,7 +408,7 @@ function closing(configuration: Configuration, command: Submission['command'], a
   ]
 }
 
-function jobInputs(instance: string, { pipelines }: Configuration, command: ProcessDataCommand): JobInput[] {
+function jobInputs(instance: string, { pipelines, dataPath }: Configuration, command: ProcessDataCommand): JobInput[] {
   const pipeline: Pipeline | undefined = pipelines[command.pipeline]
   invariant(pipeline, 'a job of an unknown pipeline')
   const detectors = command.detectors.length === 0 ? [null] : command.detectors
@@ -418,6 +418,7 @@ function jobInputs(instance: string, { pipelines }: Configuration, command: Proc
     jobId: detector === null ? command.jobId : `${command.jobId}-${detector}`,
     commandId: command.caller.id,
     dataId: { ...command.dataId, detector },
+    dataPath,
     pipeline,
     overrides: command.overrides,
     configFile: command.configFile,

@@ -138,7 +138,6 @@ async function assemble(options: ServiceOptions, dataDir: string, undo: (() => P
         instance,
         workDir,
         cacheDir,
-        dataPath: '',
         pipelinesDir: fileURLToPath(new URL('pipelines', import.meta.url)),
         report,
         log,

@@ -20,10 +20,10 @@ export function ledgerDirectory(workDir: string): string {
  * The text of `members.json`, '' for a job that gathers nothing: `{group, members: [{obsid, detector, pipeline, jobId, outcome, input,
  * workDir, datasets: {name: path}, metrics: {name: {value, unit}}}]}`. Paths are absolute; input is null where it cannot be known.
  */
-export function membersText(order: StartOrder, workDir: string, dataPath: string): string {
+export function membersText(order: StartOrder, workDir: string): string {
   if (order.members === null) return ''
   const members = order.members.map(({ dataId, pipeline, jobId, outcome, datasets, metrics }) => {
-    const input = inputPath(dataId, dataPath)
+    const input = inputPath(dataId, order.dataPath)
     const directory = jobDirectory(workDir, jobId)
     return {
       obsid: dataId.obsid,

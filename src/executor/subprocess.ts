@@ -33,8 +33,6 @@ export interface SubprocessOptions {
   readonly workDir: string
   /** The compiled launcher is kept here. */
   readonly cacheDir: string
-  /** Where exposures are, e.g. `/data/{instrument}/{dayObs}/{obsid}.fits`; see checkTemplate. */
-  readonly dataPath: string
   readonly pipelinesDir: string
   readonly report: ReportSink
   readonly log: Log
@@ -154,7 +152,7 @@ export async function createSubprocessExecutor(options: SubprocessOptions): Prom
 
   const prepare = (order: StartOrder, reportsHeard: number): Job | { readonly problem: string } => {
     const directory = jobDirectory(workDir, order.jobId)
-    const around = { dataPath: options.dataPath, pipelinesDir, directory }
+    const around = { dataPath: order.dataPath, pipelinesDir, directory }
     const argv = commandLine(order, around)
     const env = environment(order, around, base)
     if ('problem' in argv) return argv
@@ -167,7 +165,7 @@ export async function createSubprocessExecutor(options: SubprocessOptions): Prom
       pipeline: order.pipeline.name,
       program: argv.ok[0] ?? '',
       directory,
-      request: runRequest({ ...request, members: membersText(order, workDir, options.dataPath) }),
+      request: runRequest({ ...request, members: membersText(order, workDir) }),
       reports: reportsFile(directory, reportsHeard, line => report({ ...line, ...id })),
       started: false,
       stopGraceMs: null,

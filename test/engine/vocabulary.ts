@@ -244,6 +244,7 @@ const aJob: Omit<JobInput, 'kind'> = {
   instance: 'LATISS',
   jobId: 'j1',
   commandId: 'm1',
+  dataPath: '',
   dataId: { instrument: 'LATISS', obsid: 'E1', group: null, detector: null },
   pipeline: aPipeline('quicklook', {
     retries: { attemptsMax: 3, backoffMs: 100, on: [1, 'signal', 'lost', 'timedOut'] },
@@ -255,6 +256,7 @@ const aJob: Omit<JobInput, 'kind'> = {
   after: [],
   readiness: { policy: 'runNow' },
   timeLimitMs: 1_000,
+  dataPath: '',
   members: null,
 }
 

@@ -147,7 +147,7 @@ describe.each(['c', 'fallback'] as const)('a subprocess (launcher: %s)', kind =>
           pipeline: 'quicklook',
           jobId: 'j0',
           outcome: 'succeeded',
-          input: join(at.root, 'data/LATISS/20261122/AT_O_20261122_000016.fits'),
+          input: '/data/LATISS/20261122/AT_O_20261122_000016.fits',
           workDir: join(at.workDir, 'j0'),
           datasets: { preview: join(at.workDir, 'j0/p.png') },
           metrics: { 'psf.fwhm': { value: 1.2, unit: 'arcsec' } },
