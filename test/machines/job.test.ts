@@ -24,7 +24,6 @@ const input = {
   after: [],
   readiness: { policy: 'runNow' },
   timeLimitMs: 60_000,
-  dataPath: '/data/{obsid}.fits',
   members: null,
 } satisfies Omit<JobInput, 'kind'>
 
