@@ -256,7 +256,6 @@ const aJob: Omit<JobInput, 'kind'> = {
   after: [],
   readiness: { policy: 'runNow' },
   timeLimitMs: 1_000,
-  dataPath: '',
   members: null,
 }
 
