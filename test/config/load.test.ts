@@ -1,0 +1,288 @@
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, describe, expect, test } from 'vitest'
+import type { Configuration } from '../../machines/domain/configuration.ts'
+import { createConfigurationSource } from '../../src/config/load.ts'
+import { checkTemplate } from '../../src/executor/commandLine.ts'
+
+const SHIPPED = fileURLToPath(new URL('../../config', import.meta.url))
+const root = mkdtempSync(join(tmpdir(), 'ocps-config-'))
+afterAll(() => rmSync(root, { recursive: true, force: true }))
+
+const INIT = `mode: async
+slots: 2
+queueDepth: 100
+order: fifo
+ackTimeout: 60
+groups: { policy: partial, patience: 300, late: regather, linger: 3600, pipeline: null }
+dataPath: ""
+`
+const PIPELINE = `description: a test
+scope: exposure
+command: [/bin/true, "{obsid}"]
+timeLimit: 60
+`
+const FULL = `description: a test
+scope: detector
+command: [/bin/true, "{override.snr}"]
+env: { A: "1" }
+timeLimit: 1.5
+grace: 2
+slots: 3
+outputMax: 1000
+retries: { attempts: 3, backoff: 0.5, on: [7, signal] }
+overrides: { snr: { type: number, default: 5, minimum: 1, maximum: 50 }, mode: { type: string } }
+configFiles: [fast.yaml]
+`
+
+let serial = 0
+
+/** A configuration folder of its own, and how to read it. The files given replace or join `_init.yaml` and one pipeline. */
+function folder(files: Readonly<Record<string, string>> = {}, site = 'summit') {
+  const dir = join(root, `c${++serial}`)
+  for (const [name, text] of Object.entries({ '_init.yaml': INIT, 'pipelines/quicklook.yaml': PIPELINE, ...files })) {
+    mkdirSync(dirname(join(dir, name)), { recursive: true })
+    writeFileSync(join(dir, name), text)
+  }
+  return createConfigurationSource({ dir, site, instance: 'LATISS', checkTemplate })
+}
+
+function configurationOf(source: ReturnType<typeof folder>, override = ''): Configuration {
+  const read = source.load(override)
+  if (!read.ok) throw new Error(read.problem)
+  return read.configuration
+}
+
+function problemOf(source: ReturnType<typeof folder>, override = ''): string {
+  const read = source.load(override)
+  if (read.ok) throw new Error('the configuration was accepted')
+  return read.problem
+}
+
+const withInit = (from: string, to: string) => folder({ '_init.yaml': INIT.replace(from, to) })
+const withPipeline = (from: string, to: string) => folder({ 'pipelines/quicklook.yaml': FULL.replace(from, to) })
+
+describe('configuration: layers', () => {
+  test('one file is enough, and its seconds are milliseconds inside', () => {
+    expect(configurationOf(folder())).toMatchObject({
+      instrument: 'LATISS',
+      mode: 'async',
+      slots: 2,
+      queueDepthMax: 100,
+      ackTimeoutMs: 60_000,
+      groups: { policy: 'partial', patienceMs: 300_000, lingerMs: 3_600_000, pipeline: null },
+    })
+  })
+
+  test('the site goes over the first layer, the override over both; what they do not name stays', () => {
+    const source = folder({
+      '_summit.yaml': 'slots: 4\nqueueDepth: 7\ngroups: { patience: 10 }\n',
+      '_base.yaml': 'slots: 99\n',
+      'night.yaml': 'slots: 8\ngroups: { policy: skip }\ninstrument: LSSTComCam\n',
+    })
+    expect(configurationOf(source)).toMatchObject({ slots: 4, queueDepthMax: 7, instrument: 'LATISS' })
+    expect(configurationOf(source, 'night.yaml')).toMatchObject({
+      slots: 8,
+      queueDepthMax: 7,
+      instrument: 'LSSTComCam',
+      groups: { policy: 'skip', patienceMs: 10_000, late: 'regather' },
+    })
+  })
+
+  test('what was read is said, in order, with the version of the content', () => {
+    const files = { '_summit.yaml': 'slots: 4\n', 'night.yaml': 'slots: 8\n' }
+    const read = folder(files).load('night.yaml')
+    expect(read).toMatchObject({
+      ok: true,
+      applied: { configurations: '_init.yaml,_summit.yaml,night.yaml', schemaVersion: 'v1', otherInfo: '' },
+    })
+    const same = folder(files)
+    expect(read.ok && read.applied.version).toBe(same.available().version)
+    expect(same.available().version).not.toBe(folder({ ...files, 'night.yaml': 'slots: 9\n' }).available().version)
+  })
+
+  test('a site without a layer of its own, or no site, is the first layer alone', () => {
+    for (const site of ['', 'elsewhere'])
+      expect(folder({}, site).load('')).toMatchObject({ applied: { configurations: '_init.yaml' } })
+  })
+
+  test('an empty layer and a metadata block change nothing', () => {
+    expect(configurationOf(folder({ '_summit.yaml': '# nothing yet\n' })).slots).toBe(2)
+    expect(configurationOf(folder({ '_summit.yaml': 'metadata: { name: ocps }\nslots: 3\n' })).slots).toBe(3)
+  })
+
+  test('the overrides there are, are named in order; layers and pipelines are none', () => {
+    const source = folder({ 'b.yaml': '', 'a.yaml': '', 'c.yml': '', 'notes.txt': '', '_summit.yaml': '' })
+    expect(source.available().overrides).toBe('a.yaml,b.yaml')
+    expect(source.available().url).toMatch(/^file:\/\//)
+  })
+
+  test('a file added later is available without a restart', () => {
+    const source = folder()
+    const before = source.available()
+    expect(before.overrides).toBe('')
+    writeFileSync(join(fileURLToPath(before.url), 'late.yaml'), 'slots: 1\n')
+    expect(source.available().overrides).toBe('late.yaml')
+    expect(configurationOf(source, 'late.yaml').slots).toBe(1)
+  })
+})
+
+describe('configuration: a mistake is one sentence naming file, key and what was expected', () => {
+  test.each([
+    ['an override that is not there', folder({ 'night.yaml': '' }), 'day.yaml', ['day.yaml', 'night.yaml']],
+    ['a layer named as an override', folder(), '_init.yaml', ['_init.yaml', 'cannot be named in start']],
+    ['a path as an override', folder(), '../x.yaml', ['../x.yaml']],
+    ['YAML that is none', folder({ 'night.yaml': 'slots: [1\n' }), 'night.yaml', ['night.yaml is not YAML', 'line']],
+    ['a key twice', folder({ 'night.yaml': 'slots: 1\nslots: 2\n' }), 'night.yaml', ['night.yaml is not YAML']],
+    ['a list at the top', folder({ 'night.yaml': '- slots\n' }), 'night.yaml', ['night.yaml', 'keys and values']],
+    ['a key nobody knows', folder({ 'night.yaml': 'slotz: 1\n' }), 'night.yaml', ['night.yaml', 'slotz', 'unknown']],
+    [
+      'a key nobody knows deep inside',
+      folder({ 'night.yaml': 'groups: { size: 1 }\n' }),
+      'night.yaml',
+      ['night.yaml', 'groups.size'],
+    ],
+    ['a wrong type', folder({ 'night.yaml': 'slots: many\n' }), 'night.yaml', ['night.yaml', 'slots', 'number']],
+    ['a wrong word', folder({ 'night.yaml': 'order: lifo\n' }), 'night.yaml', ['night.yaml', 'order', 'newestFirst']],
+    ['no slots', folder({ 'night.yaml': 'slots: 0\n' }), 'night.yaml', ['night.yaml', 'slots']],
+    [
+      'a value where a map stood',
+      folder({ 'night.yaml': 'groups: 5\n' }),
+      'night.yaml',
+      ['night.yaml', 'groups', 'a map is expected'],
+    ],
+    [
+      'a map where a value stood',
+      folder({ 'night.yaml': 'slots: { a: 1 }\n' }),
+      'night.yaml',
+      ['night.yaml', 'slots', 'a value is expected'],
+    ],
+    ['a value set to nothing', folder({ 'night.yaml': 'slots:\n' }), 'night.yaml', ['night.yaml', 'slots', 'number']],
+    ['a missing key', withInit('slots: 2\n', ''), '', ['_init.yaml', 'slots']],
+    [
+      'a relative path of the data',
+      withInit('dataPath: ""', 'dataPath: data/x'),
+      '',
+      ['_init.yaml', 'dataPath', 'absolute'],
+    ],
+    [
+      'a placeholder nobody knows',
+      withInit('dataPath: ""', 'dataPath: "/d/{visit}"'),
+      '',
+      ['_init.yaml', 'dataPath', '{visit}'],
+    ],
+    [
+      'a group pipeline that is not there',
+      withInit('pipeline: null', 'pipeline: stack'),
+      '',
+      ['_init.yaml', 'groups.pipeline', 'stack'],
+    ],
+    [
+      'a group pipeline of another scope',
+      withInit('pipeline: null', 'pipeline: quicklook'),
+      '',
+      ['groups.pipeline', 'scope group'],
+    ],
+    [
+      'a group pipeline named like what every object has',
+      withInit('pipeline: null', 'pipeline: constructor'),
+      '',
+      ['groups.pipeline'],
+    ],
+    [
+      'no folder at all',
+      createConfigurationSource({ dir: join(root, 'nowhere'), site: '', instance: 'X', checkTemplate }),
+      '',
+      ['_init.yaml'],
+    ],
+  ] as const)('%s', (_, source, override, named) => {
+    const problem = problemOf(source, override)
+    for (const word of named) expect(problem).toContain(word)
+    expect(problem).not.toContain('\n')
+  })
+
+  test.each([
+    ['a missing command', withPipeline('command: [/bin/true, "{override.snr}"]\n', ''), 'command'],
+    ['an empty command', withPipeline('[/bin/true, "{override.snr}"]', '[]'), 'command'],
+    ['a command that is one string', withPipeline('[/bin/true, "{override.snr}"]', '/bin/true x'), 'command'],
+    ['a placeholder nobody knows', withPipeline('{override.snr}', '{override.depth}'), '{override.depth}'],
+    ['a scope nobody knows', withPipeline('scope: detector', 'scope: visit'), 'scope'],
+    ['a time limit of 0', withPipeline('timeLimit: 1.5', 'timeLimit: 0'), 'timeLimit'],
+    ['a key nobody knows', withPipeline('slots: 3', 'slotz: 3'), 'slotz'],
+    ['a retry class nobody knows', withPipeline('signal]', 'sometimes]'), 'retries.on'],
+    ['a retry of exit code 0', withPipeline('[7,', '[0,'), 'retries.on'],
+    ['a default of another type', withPipeline('default: 5', 'default: five'), 'overrides.snr.default'],
+    ['an environment name with a dash', withPipeline('A: "1"', 'A-B: "1"'), 'env'],
+    ['a path as a configuration file', withPipeline('fast.yaml', '../fast.yaml'), 'configFiles'],
+    ['a file that is a list', withPipeline(FULL, '- a\n'), 'keys and values'],
+  ] as const)('in a pipeline: %s', (_, source, named) => {
+    const problem = problemOf(source)
+    expect(problem).toContain('quicklook.yaml')
+    expect(problem).toContain(named)
+    expect(problem).not.toContain('\n')
+  })
+
+  test('a pipeline file with a name that is none', () => {
+    expect(problemOf(folder({ 'pipelines/a b.yaml': PIPELINE }))).toContain("pipelines/a b.yaml: the file's name")
+  })
+})
+
+describe('configuration: pipelines', () => {
+  test('what a pipeline leaves out is completed', () => {
+    expect(configurationOf(folder()).pipelines).toEqual({
+      quicklook: {
+        name: 'quicklook',
+        description: 'a test',
+        scope: 'exposure',
+        command: ['/bin/true', '{obsid}'],
+        env: {},
+        timeLimitMs: 60_000,
+        graceMs: 5_000,
+        slots: 1,
+        outputMaxBytes: 10 * 2 ** 20,
+        retries: { attemptsMax: 1, backoffMs: 1_000, on: [] },
+        overrides: {},
+        configFiles: [],
+      },
+    })
+  })
+
+  test('everything a pipeline may say', () => {
+    expect(configurationOf(folder({ 'pipelines/quicklook.yaml': FULL })).pipelines['quicklook']).toMatchObject({
+      scope: 'detector',
+      env: { A: '1' },
+      timeLimitMs: 1_500,
+      graceMs: 2_000,
+      slots: 3,
+      outputMaxBytes: 1_000,
+      retries: { attemptsMax: 3, backoffMs: 500, on: [7, 'signal'] },
+      overrides: {
+        snr: { type: 'number', default: 5, minimum: 1, maximum: 50 },
+        mode: { type: 'string', default: null, minimum: null, maximum: null },
+      },
+      configFiles: ['fast.yaml'],
+    })
+  })
+
+  test('a folder without pipelines is accepted: there is nothing to process with', () => {
+    const source = folder()
+    rmSync(join(fileURLToPath(source.available().url), 'pipelines'), { recursive: true })
+    expect(configurationOf(source).pipelines).toEqual({})
+  })
+
+  test('what is shipped loads, with its pipelines', () => {
+    const source = createConfigurationSource({ dir: SHIPPED, site: '', instance: 'LATISS', checkTemplate })
+    const { pipelines, groups } = configurationOf(source)
+    expect(Object.keys(pipelines)).toEqual(expect.arrayContaining(['quicklook', 'stack']))
+    expect(groups.policy).toBe('partial')
+  })
+
+  test('a copy of what is shipped has the same version wherever it lies', () => {
+    const copy = join(root, 'copy')
+    cpSync(SHIPPED, copy, { recursive: true })
+    const at = (dir: string) => createConfigurationSource({ dir, site: '', instance: 'X', checkTemplate }).available()
+    expect(at(copy).version).toBe(at(SHIPPED).version)
+  })
+})
