@@ -387,7 +387,8 @@ async function finish(night: Night): Promise<void> {
   const done = new Set<string>()
   // Each round ends what was ordered in the one before; a retry, a prerequisite and a gather are three, ten are plenty.
   for (let round = 0; round < 10; round++) {
-    for (const order of [...night.orders()]) {
+    // A copy: what ends here may order more.
+    for (const order of Array.from(night.orders())) {
       const key = 'attempt' in order ? `${order.jobId} ${order.attempt}` : ''
       if (order.type !== 'executor.start' || done.has(key)) continue
       done.add(key)

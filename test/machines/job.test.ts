@@ -15,7 +15,6 @@ const input = {
   jobId: 'j1',
   commandId: 'm1',
   dataId: { instrument: 'LATISS', obsid: 'AT_O_20261122_000017', group: null, detector: null },
-  dataPath: '',
   pipeline: aPipeline('quicklook'),
   overrides: {},
   configFile: null,
@@ -24,6 +23,7 @@ const input = {
   after: [],
   readiness: { policy: 'runNow' },
   timeLimitMs: 60_000,
+  dataPath: '/data/{obsid}.fits',
   members: null,
 } satisfies Omit<JobInput, 'kind'>
 
