@@ -119,3 +119,28 @@ async function first<T>(items: AsyncIterable<T>): Promise<T> {
   for await (const item of items) return item
   throw new Error('the stream ended before anything came')
 }
+
+test('in synchronous mode a job is accepted at once and its result and metrics come as in asynchronous mode', async () => {
+  const real = await startRealService({ mode: 'sync' })
+  const ocps = await connectOcps({ instance: 'TEST', url: real.service.natsUrl })
+  try {
+    const job = await ocps.processData({ dataId: { obsid: 'AT_O_20261122_000017' }, pipeline: 'wait', group: 'G' })
+    await expect(
+      ocps.processData({ dataId: { obsid: 'AT_O_20261122_000018' }, pipeline: 'look' }),
+    ).rejects.toMatchObject({ code: 'BUSY' })
+    expect(job.acknowledged.ack).toBe(301)
+    await writeFile(join(real.root, 'go'), '')
+    expect((await job.result).outcome.kind).toBe('succeeded')
+    expect((await collect(job.metrics)).map(({ metric }) => metric)).toEqual(['early', 'late'])
+    const group = await ocps.closeGroup('G', { pipeline: 'combine' })
+    expect(await group.result).toMatchObject({ outcome: 'complete' })
+    const unknown = await ocps
+      .closeGroup('H', { pipeline: 'combine' })
+      .then(({ result }) => result)
+      .catch((error: unknown) => error)
+    expect(unknown).toMatchObject({ code: 'UNKNOWN_GROUP' })
+  } finally {
+    await ocps.close()
+    await real.stop()
+  }
+})
