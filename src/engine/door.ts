@@ -5,6 +5,7 @@ import { encodeToken } from '../../machines/domain/dataId.ts'
 import type { Refusal } from '../../machines/domain/refusals.ts'
 import type { Bus, Incoming, Retained, Subscription } from '../bus/port.ts'
 import { decodeCommand } from '../contract/decode.ts'
+import { fitting } from '../contract/fit.ts'
 import { lastToken, subjects } from '../contract/subjects.ts'
 import type { Log } from '../log.ts'
 import type { Engine, Numbered } from './engine.ts'
@@ -67,27 +68,32 @@ export function openDoor({ bus, retained, instance, engine, say, now, log, facts
     say({ id: '', at: now(), announcement: refused(caller, refusal) })
   }
 
-  /** An answer goes to an inbox. A reply subject under `ocps.` would make us speak in our own name where the sender may not. */
+  /**
+   * An answer goes to an inbox. A reply subject under `ocps.` would make us speak in our own name where the sender may not; one with a wildcard, an empty
+   * token or no end is one the server passes on (it does not check) and nobody can be answered on.
+   */
   function replyOf({ reply }: Incoming): string | null {
-    return reply === null || /^(ocps|camera|oods|\$)/.test(reply) ? null : reply
+    if (reply === null || /^(ocps|camera|oods|\$)/.test(reply)) return null
+    return reply.length <= SUBJECT_MAX && REPLY.test(reply) ? reply : null
   }
 
   function hearQuery(message: Incoming): void {
     const reply = replyOf(message)
     if (reply === null) return
-    answer(lastToken(message.subject), new TextDecoder().decode(message.body)).then(
-      body => bus.publish(reply, JSON.stringify(body)),
-      (error: unknown) => {
+    void answer(lastToken(message.subject), new TextDecoder().decode(message.body))
+      .then(body => bus.publish(reply, fitting(body, bus.server.maxPayload)))
+      .catch((error: unknown) => {
         log.error(
-          { query: message.subject },
+          { query: message.subject.slice(0, 128) },
           `a query failed: ${error instanceof Error ? error.message : String(error)}`,
         )
         bus.publish(reply, JSON.stringify({ error: 'the query failed inside OCPS; its log says why' }))
-      },
-    )
+      })
+      // The bus is closed: nobody can be answered any more.
+      .catch(() => {})
   }
 
-  async function answer(query: string, text: string): Promise<unknown> {
+  async function answer(query: string, text: string): Promise<object> {
     const { world } = engine
     const asked = fieldsOf(text)
     switch (query) {
@@ -113,8 +119,9 @@ export function openDoor({ bus, retained, instance, engine, say, now, log, facts
   }
 
   /** What was said last of something that is over. */
-  async function last(subject: string, topic: 'jobResult' | 'groupResult'): Promise<unknown> {
-    if (subject.length > SUBJECT_MAX) return null
+  async function last(subject: string, topic: 'jobResult' | 'groupResult'): Promise<object | null> {
+    // Too long for a subject, or the empty id: nothing was ever said of it.
+    if (subject.length > SUBJECT_MAX || subject.endsWith('.')) return null
     const kept = await retained.last(subject)
     if (kept === null) return null
     const result: unknown = JSON.parse(kept)
@@ -124,6 +131,8 @@ export function openDoor({ bus, retained, instance, engine, say, now, log, facts
   }
 }
 
+// Printable ASCII in tokens, without * and >.
+const REPLY = /^[\x21-\x29\x2B-\x2D\x2F-\x3D\x3F-\x7E]+(\.[\x21-\x29\x2B-\x2D\x2F-\x3D\x3F-\x7E]+)*$/
 // NATS ends a connection over a control line of 4 096 bytes.
 const SUBJECT_MAX = 1_024
 

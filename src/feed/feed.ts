@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Acknowledgement } from '../../machines/domain/announcements.ts'
 import type { Bus, Retained } from '../bus/port.ts'
+import { fitting } from '../contract/fit.ts'
 import { subjects } from '../contract/subjects.ts'
 import type { Numbered } from '../engine/engine.ts'
 
@@ -24,21 +25,28 @@ export function createFeed({ bus, telemetry, retained, instance }: FeedOptions):
   const to = subjects(instance)
   let entryOfLastEvent = ''
   const answer = ({ caller, body }: Acknowledgement) => {
-    if (caller.reply !== null) bus.publish(caller.reply, JSON.stringify(body), { 'Ocps-Identity': instance })
+    if (caller.reply === null) return
+    try {
+      bus.publish(caller.reply, JSON.stringify(body), { 'Ocps-Identity': instance })
+    } catch {
+      // A reply subject nobody can be reached on, or a bus that is closed: the answer is lost to its asker, and nobody else may suffer for it.
+    }
+  }
+  const answerStored = async (announcement: Acknowledgement) => {
+    await stored(retained)
+    answer(announcement)
   }
   return ({ id, at, announcement }) => {
     switch (announcement.type) {
       case 'ack':
         if (id === '' || entryOf(id) !== entryOfLastEvent) return answer(announcement)
         // The bus may be closed by then: who asked has lost its answer with the process, as with any other crash.
-        return void stored(retained)
-          .then(() => answer(announcement))
-          .catch(() => {})
+        return void answerStored(announcement)
       case 'event':
         entryOfLastEvent = entryOf(id)
         return retained.publish({
           subject: to.event(announcement.topic, announcement.key),
-          body: JSON.stringify({ at, ...announcement.body }),
+          body: fitting({ at, ...announcement.body }, bus.server.maxPayload),
           id: `${instance}:${id}`,
         })
       case 'telemetry': {
