@@ -16,7 +16,7 @@ import { packageRoot, type Service, startService } from '../service.ts'
 import { framesIn } from '../sim/frames.ts'
 import { UserError } from '../userError.ts'
 import { gatherImages, readTruth } from './images.ts'
-import { emptyModel, hear, isComplete, type Model } from './model.ts'
+import { emptyModel, hear, isComplete } from './model.ts'
 import { openOutput } from './output.ts'
 import { type Program, startProgram } from './processes.ts'
 import { report, summaryOf } from './report.ts'
@@ -93,20 +93,25 @@ export async function runDemo(options: DemoOptions): Promise<number> {
     for (const subject of [`ocps.${instance}.evt.>`, `ocps.${instance}.tel.>`, 'camera.*.evt.>', 'oods.*.evt.>'])
       bus.subscribe(subject, message => take(fromWire(message.subject, parsed(message.body))))
 
-    const telescope = startChild('../sim/telescope.js', [
-      ...['--url', service.natsUrl, '--name', instance, '--raw', raw, '--seed', String(SKY_SEED)],
-      ...['--pace', String(PACE), '--ingest', String(INGEST_MS)],
-      ...(options.data === null ? [] : ['--data', resolve(options.data)]),
-    ])
+    const telescope = startChild('../sim/telescope.js', {
+      url: service.natsUrl,
+      name: instance,
+      raw,
+      seed: String(SKY_SEED),
+      pace: String(PACE),
+      ingest: String(INGEST_MS),
+      ...(options.data === null ? {} : { data: resolve(options.data) }),
+    })
     await telescope.firstLine
-    const script = startChild(
-      '../sim/observingScript.js',
-      [
-        ...['--url', service.natsUrl, '--instance', instance, '--override', OVERRIDE, '--json'],
-        ...['--exposures', String(exposures), '--exposure-time', String(EXPOSURE_TIME_S)],
-      ],
-      line => take(fromScript(line)),
-    )
+    const asked = {
+      url: service.natsUrl,
+      instance,
+      override: OVERRIDE,
+      exposures: String(exposures),
+      'exposure-time': String(EXPOSURE_TIME_S),
+      json: '',
+    }
+    const script = startChild('../sim/observingScript.js', asked, line => take(fromScript(line)))
     const code = await Promise.race([script.ended, pause(DEMO_MS).then(() => 'no end')])
     const lastWords = script.lastWords() || telescope.lastWords()
     if (code !== 0 && model.groupResult === null && !stopping.signal.aborted) {
@@ -128,8 +133,15 @@ export async function runDemo(options: DemoOptions): Promise<number> {
     // Found here, so that one that has to be unpacked is unpacked once and not for every demo.
     process.env['NATS_SERVER_BIN'] = (await findServer()).path
     const service = await startService({
-      ...{ instance: options.instance, natsUrl: null, configDir, site: '', dataDir: directory },
-      ...{ initialState: 'STANDBY', configurationOverride: '', simulate: true, logTo: null },
+      instance: options.instance,
+      natsUrl: null,
+      configDir,
+      site: '',
+      dataDir: directory,
+      initialState: 'STANDBY',
+      configurationOverride: '',
+      simulate: true,
+      logTo: null,
     })
     undo.push(() => service.stop())
     undo.push(() => abortAll(service))
@@ -141,16 +153,18 @@ export async function runDemo(options: DemoOptions): Promise<number> {
     if (isComplete(model)) return
     const ocps = await connectOcps({ url: natsUrl, instance, identity: 'demo' })
     await ocps.bringTo('STANDBY', { timeoutMs: STOP_MS })
-    let open = 1
-    const asking = setInterval(() => void ocps.jobs().then(jobs => (open = jobs.open)), POLL_MS)
-    await until(() => open === 0, STOP_MS)
-    clearInterval(asking)
+    const deadline = performance.now() + STOP_MS
+    while ((await ocps.jobs()).open > 0 && performance.now() < deadline) await delay(POLL_MS)
     await ocps.close()
   }
 
-  function startChild(path: string, args: readonly string[], onLine?: (line: string) => void): Program {
-    if (stopping.signal.aborted) throw new Error('stopped')
-    const started = startProgram({ script: new URL(path, import.meta.url), args, ...(onLine ? { onLine } : {}) })
+  function startChild(
+    path: string,
+    args: Readonly<Record<string, string>>,
+    onLine: ((line: string) => void) | null = null,
+  ): Program {
+    if (stopping.signal.aborted) throw new Error('stopped before everything had started')
+    const started = startProgram({ script: new URL(path, import.meta.url), args, onLine })
     undo.push(() => started.stop())
     return started
   }

@@ -5,6 +5,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
 
 export interface Program {
   /** The first line it says; rejects with its own last words if it ends before. */
@@ -19,20 +20,25 @@ export interface Program {
 
 export interface ProgramOptions {
   readonly script: URL
-  readonly args: readonly string[]
-  readonly onLine?: (line: string) => void
+  /** Options by name; '' for one that takes no value. */
+  readonly args: Readonly<Record<string, string>>
+  readonly onLine: ((line: string) => void) | null
 }
 
+/** Ends a program when we are gone, whatever ended us. */
+const LIFELINE = new URL('lifeline.js', import.meta.url)
 /** Our programs end within a frame's drawing; this is for a loaded machine. */
 const STOP_MS = 3_000
 const LAST_WORDS_MAX = 2_000
 
 export function startProgram({ script, args, onLine }: ProgramOptions): Program {
-  const child = spawn(process.execPath, [script.pathname, ...args], { stdio: ['pipe', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, ['--import', LIFELINE.href, fileURLToPath(script), ...argv(args)], {
+    stdio: ['pipe', 'pipe', 'pipe'],
+  })
   // The pipe of a child that has already gone must not take us with it.
   child.stdin.on('error', () => {})
   let words = ''
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (words = (words + text).slice(-LAST_WORDS_MAX)))
+  child.stderr.setEncoding('utf8').on('data', (text: string) => void (words = (words + text).slice(-LAST_WORDS_MAX)))
   const lines = createInterface({ input: child.stdout })
   const ended = endOf(child)
   const firstLine = new Promise<string>((resolve, reject) => {
@@ -54,6 +60,10 @@ export function startProgram({ script, args, onLine }: ProgramOptions): Program 
       clearTimeout(timer)
     },
   }
+}
+
+function argv(args: Readonly<Record<string, string>>): string[] {
+  return Object.entries(args).flatMap(([name, value]) => (value === '' ? [`--${name}`] : [`--${name}`, value]))
 }
 
 /** Closed, not exited: every line has been read by then. */

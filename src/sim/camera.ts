@@ -81,8 +81,12 @@ export function startCamera(options: CameraOptions): Camera {
     const begun = now()
     const shot: Shot = { ...request, ...nextName(begun), instrument: name, begun }
     const common = {
-      ...{ imageName: shot.obsid, imageSource: telescope, imageController: 'O' },
-      ...{ imageDate: String(shot.dayObs), imageNumber: shot.seqNum, timestampAcquisitionStart: taiSeconds(begun) },
+      imageName: shot.obsid,
+      imageSource: telescope,
+      imageController: 'O',
+      imageDate: String(shot.dayObs),
+      imageNumber: shot.seqNum,
+      timestampAcquisitionStart: taiSeconds(begun),
       additionalKeys: joinFields(['groupId', 'imageType']),
       additionalValues: joinFields([shot.groupId, shot.imageType ?? 'OBJECT']),
     }

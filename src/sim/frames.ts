@@ -25,6 +25,10 @@ export type FrameSource = (shot: Shot) => Promise<Uint8Array>
 /** pixels; a frame is drawn, measured and stacked in well under a second each. */
 const WIDTH = 960
 const HEIGHT = 720
+/** On the detector; the faintest are lost in a single exposure and found in the stack. */
+const STARS = 1400
+/** adu */
+const PEDESTAL = 300
 /** Seeing as sampled, pixels FWHM: a quiet night, a little different from minute to minute. */
 const SEEING = { median: 2.9, scatter: 0.18, min: 2.3, max: 4.2 }
 /** adu per second and pixel: moonlight, so that single exposures do not show all there is. */
@@ -46,8 +50,17 @@ export function simulatedExposure(seed: number, shot: Shot): Exposure {
   return {
     seed,
     exposureSeed: seed * 1000 + shot.seqNum,
-    ...{ width: WIDTH, height: HEIGHT, starCount: 1400, exposureTime: shot.exposureTime },
-    ...{ fwhm, skyLevel, pedestal: 300, readNoise: 7, gain: 1.2, saturation: 60_000, cosmicRays: 12 },
+    width: WIDTH,
+    height: HEIGHT,
+    starCount: STARS,
+    exposureTime: shot.exposureTime,
+    fwhm,
+    skyLevel,
+    pedestal: PEDESTAL,
+    readNoise: 7,
+    gain: 1.2,
+    saturation: 60_000,
+    cosmicRays: 12,
     dither: { dx: shift(), dy: shift() },
     header: {
       OBSID: shot.obsid,
@@ -58,7 +71,7 @@ export function simulatedExposure(seed: number, shot: Shot): Exposure {
       DAYOBS: String(shot.dayObs),
       SEQNUM: shot.seqNum,
       SIMFWHM: round(fwhm),
-      SIMSKY: round(300 + skyLevel),
+      SIMSKY: round(PEDESTAL + skyLevel),
     },
   }
 }

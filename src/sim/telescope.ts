@@ -1,6 +1,6 @@
 /**
  * The simulated telescope as a process of its own: a camera and its OODS at the far end of NATS, as at a real site. Says `ready` on
- * stdout once it hears; ends by SIGTERM, or when its stdin ends, so that it never outlives who started it.
+ * stdout once it hears; ends by SIGINT or SIGTERM.
  */
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -28,7 +28,11 @@ if (url === undefined || raw === undefined) throw new Error('telescope needs --u
 const frames = data === undefined ? simulatedFrames(Number(values.seed)) : recordedFrames(await framesIn(data))
 const bus = await connectNats({ url, name: `telescope.${name}` })
 const camera = startCamera({
-  ...{ bus, name, telescope: 'AT', frames, pace: Number(values.pace) },
+  bus,
+  name,
+  telescope: 'AT',
+  frames,
+  pace: Number(values.pace),
   pathOf: obsid => join(raw, `${obsid}.fits`),
 })
 const oods = startOods({ bus, name, ingestMs: Number(values.ingest) })
@@ -41,11 +45,7 @@ const end = async (): Promise<void> => {
   await bus.close()
   process.exit(0)
 }
-// A terminal's Ctrl-C reaches us too; who started us decides what it means, and ends us by closing stdin.
-process.on('SIGINT', () => {})
-process.once('SIGTERM', () => void end())
-process.stdin.once('end', () => void end()).once('close', () => void end())
-process.stdin.resume()
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void end())
 // The server must know our subscriptions before anybody asks: one round trip over the same connection, answered or not.
 await bus.request(`camera.${name}.cmd.hello`, '', { timeoutMs: 1_000 }).catch(() => {})
 process.stdout.write('ready\n')
