@@ -4,7 +4,7 @@
  * included. What stays is a directory of images.
  */
 import { once } from 'node:events'
-import { cp, mkdir, mkdtemp, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -13,7 +13,7 @@ import { connectNats } from '../bus/nats.ts'
 import { findServer } from '../bus/server-binary.ts'
 import { connectOcps } from '../client/index.ts'
 import { packageRoot, type Service, startService } from '../service.ts'
-import { framesIn } from '../sim/frames.ts'
+import { exposureTimeOf, framesIn } from '../sim/frames.ts'
 import { UserError } from '../userError.ts'
 import { gatherImages, readTruth } from './images.ts'
 import { emptyModel, hear, isComplete } from './model.ts'
@@ -60,12 +60,17 @@ export async function runDemo(options: DemoOptions): Promise<number> {
   if (!Number.isInteger(exposures) || exposures < 1 || exposures > EXPOSURES_MAX)
     throw new UserError(`--exposures must be a whole number from 1 to ${EXPOSURES_MAX}`)
   const began = Date.now()
-  const plan = { exposures, exposureTime: EXPOSURE_TIME_S, pace: PACE }
+  const exposureTime = (frames?.[0] === undefined ? undefined : exposureTimeOf(frames[0])) ?? EXPOSURE_TIME_S
+  const plan = { exposures, exposureTime, pace: PACE }
   let model = emptyModel({ instance: options.instance, began, plan })
   const directory = options.keep === null ? await mkdtemp(join(tmpdir(), 'ocps-demo-')) : resolve(options.keep)
   const undo: (() => Promise<void>)[] = []
   const stopping = new AbortController()
-  const signals = onSignal(() => stopping.abort())
+  let interrupted = false
+  const signals = onSignal(() => {
+    interrupted = true
+    stopping.abort()
+  })
   const output = openOutput({ json: options.json, began })
   output.start(() => model)
   const running = observe()
@@ -81,6 +86,7 @@ export async function runDemo(options: DemoOptions): Promise<number> {
     // A start that was under way comes to its end first, and is then undone as well.
     await Promise.race([running.catch(() => {}), pause(STOP_MS)])
     await takeApart(undo)
+    if (options.keep === null) await tidy(directory, interrupted)
     signals.forget()
   }
 
@@ -108,7 +114,7 @@ export async function runDemo(options: DemoOptions): Promise<number> {
       instance,
       override: OVERRIDE,
       exposures: String(exposures),
-      'exposure-time': String(EXPOSURE_TIME_S),
+      'exposure-time': String(exposureTime),
       json: '',
     }
     const script = startChild('../sim/observingScript.js', asked, line => take(fromScript(line)))
@@ -175,6 +181,13 @@ export async function runDemo(options: DemoOptions): Promise<number> {
     model = hear(model, heard, Date.now())
     output.heard(heard, model.story.slice(told))
   }
+}
+
+/** Of a directory nobody asked for only what somebody may want to look at stays: frames, images, and the jobs' own directories. */
+async function tidy(directory: string, everything: boolean): Promise<void> {
+  const paths = everything ? [directory] : ['nats', 'cache', 'config'].map(name => join(directory, name))
+  // A file more among the temporary ones is not worth a failure.
+  for (const path of paths) await rm(path, { recursive: true, force: true }).catch(() => {})
 }
 
 const OVERRIDE = 'demo.yaml'

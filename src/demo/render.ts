@@ -43,7 +43,7 @@ export function headline({ instance, summaryState, began }: Model, { now, width,
 function table(model: Model, frame: Frame): string[] {
   const { paint, width } = frame
   const columns = columnsOf(width)
-  const header = ` ${left('exposure', 20)}  ${left('image', 8)}  ${left('quicklook', columns.bar + 9)} ${right('FWHM', 8)} ${right('background', 10)} ${right('stars', 6)}`
+  const header = ` ${left('exposure', 20)}  ${left('image', 8)}  ${left('quicklook', columns.bar + 9)} ${right('FWHM', 9)} ${right('background', 10)} ${right('stars', 6)}`
   const waiting = Math.max(0, model.plan.exposures - model.exposures.length)
   return [
     paint.dim(columns.noise ? `${header} ${right('noise', 9)}` : header),
@@ -55,7 +55,7 @@ function table(model: Model, frame: Frame): string[] {
 function columnsOf(width: number): { bar: number; noise: boolean } {
   const spare = width - (WIDTH_MIN - 1)
   const noise = spare >= 10
-  return { bar: 10 + Math.min(16, spare - (noise ? 10 : 0)), noise }
+  return { bar: 9 + Math.min(17, spare - (noise ? 10 : 0)), noise }
 }
 
 function row(exposure: Exposure, model: Model, frame: Frame): string {
@@ -64,7 +64,7 @@ function row(exposure: Exposure, model: Model, frame: Frame): string {
   const { obsid, job } = exposure
   const metrics = job?.metrics ?? {}
   const numbers = [
-    right(quantity(numberOf(metrics, 'psf.fwhm'), 2, 'pix'), 8),
+    right(quantity(numberOf(metrics, 'psf.fwhm'), 2, 'pix'), 9),
     right(quantity(numberOf(metrics, 'background.level'), 0, 'adu'), 10),
     right(quantity(numberOf(metrics, 'stars.count'), 0, ''), 6),
     ...(columns.noise ? [right(quantity(numberOf(metrics, 'background.noise'), 1, 'adu'), 9)] : []),

@@ -109,7 +109,7 @@ export function report(model: Model, summary: Summary, frame: Frame): string[] {
 function table({ exposures, stack }: Summary, { paint }: Frame): string[] {
   const simulated = exposures.some(({ simulatedFwhm }) => simulatedFwhm !== null)
   const cells = (fwhm: string, drawn: string, background: string, noise: string, stars: string, after: string) =>
-    `${right(fwhm, 8)} ${simulated ? right(drawn, 9) : ''} ${right(background, 10)} ${right(noise, 9)} ${right(stars, 6)} ${right(after, 8)}`
+    `${right(fwhm, 9)} ${simulated ? right(drawn, 9) : ''} ${right(background, 10)} ${right(noise, 9)} ${right(stars, 6)} ${right(after, 8)}`
   const header = ` ${left('exposure', 20)} ${cells('FWHM', 'simulated', 'background', 'noise', 'stars', 'after')}`
   const rows = exposures.map(
     ({ obsid, outcome, fwhm, simulatedFwhm, background, noise, stars, secondsAfterIngest }) => {
@@ -148,7 +148,9 @@ function meaning(model: Model, { stack, exposures }: Summary): string[] {
   const stars = median(exposures.flatMap(exposure => exposure.stars ?? []))
   const waits = exposures.flatMap(exposure => exposure.secondsAfterIngest ?? [])
   return [
-    `Stack of ${framesUsed}: ${depthGain.toFixed(2)} mag deeper than one exposure, ${stack.stars ?? 0} stars instead of ${stars ?? 0}.`,
+    framesUsed === 1
+      ? 'Stack of 1: there was nothing to combine it with; take more with --exposures.'
+      : `Stack of ${framesUsed}: ${depthGain.toFixed(2)} mag deeper than one exposure, ${stack.stars ?? 0} stars instead of ${stars ?? 0}.`,
     ...(waits.length === 0
       ? []
       : [`Every exposure was measured within ${seconds(Math.max(...waits) * 1000)} of being ingested.`]),

@@ -3,6 +3,9 @@
 
 import { readdir, readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
+import { PipelineFailure } from '../pipelines/failure.ts'
+import { exposureTime } from '../pipelines/fits/image.ts'
+import { readImage } from '../pipelines/fits/read.ts'
 import { UserError } from '../userError.ts'
 import { createRandom } from './random.ts'
 import { type Exposure, renderExposure } from './sky.ts'
@@ -89,6 +92,17 @@ export async function framesIn(directory: string): Promise<string[]> {
   if (frames.length === 0)
     throw new UserError(`${directory} holds no frames; files named *.fits or *.fits.gz are expected`)
   return frames.map(name => resolve(join(directory, name)))
+}
+
+/** How long a real frame was exposed, by its header, seconds; undefined where it does not say, or is no frame at all. */
+export function exposureTimeOf(path: string): number | undefined {
+  try {
+    return exposureTime(readImage(path).header)
+  } catch (error) {
+    // What is wrong with it is found, and said, by the pipeline.
+    if (error instanceof PipelineFailure) return undefined
+    throw error
+  }
 }
 
 /** Real frames, one per exposure; after the last the first again. Their headers stay as they are. */

@@ -19,13 +19,13 @@ describe('the page', () => {
        Each exposure is measured while the next is taken; then all are combined.
 
        exposure              image     quicklook               FWHM background  stars
-       AT_O_20261122_000001  ingested  ██████████ done     2.99 pix   2635 adu    572
-       AT_O_20261122_000002  ingested  ██········ running  2.58 pix
+       AT_O_20261122_000001  ingested  █████████ done      2.99 pix   2635 adu    572
+       AT_O_20261122_000002  ingested  █▊······· running   2.58 pix
        AT_O_20261122_000003  reading
 
-       queue   1 running   0 waiting   1 done
-       group   ███▍······  1 of 3 measured, open   2026-11-22T22:59:42.721
-       stack   ··········  waits for the group
+       queue   1 running  0 waiting   1 done
+       group   ███······  1 of 3 measured, open   2026-11-22T22:59:42.721
+       stack   ·········  waits for the group
 
         0.6 s  OODS    has ingested #1
         0.8 s  script  asks for quicklook of #1: accepted in 4 ms
@@ -41,9 +41,9 @@ describe('the page', () => {
     const page = render(halfway(), { now: began + 3_000, width: 120, paint: plain })
     expect(`\n${page.slice(3, 6).join('\n')}\n`).toMatchInlineSnapshot(`
       "
-       exposure              image     quicklook                               FWHM background  stars     noise
-       AT_O_20261122_000001  ingested  ██████████████████████████ done     2.99 pix   2635 adu    572  45.6 adu
-       AT_O_20261122_000002  ingested  █████▎···················· running  2.58 pix
+       exposure              image     quicklook                                FWHM background  stars     noise
+       AT_O_20261122_000001  ingested  ██████████████████████████ done      2.99 pix   2635 adu    572  45.6 adu
+       AT_O_20261122_000002  ingested  █████▎···················· running   2.58 pix
       "
     `)
   })
@@ -99,10 +99,10 @@ describe('the final table', () => {
       "
        OCPS LATISS ENABLED                                                      7.2 s
 
-       exposure                 FWHM simulated background     noise  stars    after
-       AT_O_20261122_000001 2.99 pix  2.99 pix   2635 adu  45.6 adu    572   1.70 s
-       AT_O_20261122_000002 2.99 pix  2.58 pix   2635 adu  45.6 adu    572   1.30 s
-       stack of 2           2.85 pix                       31.2 adu   1085
+       exposure                  FWHM simulated background     noise  stars    after
+       AT_O_20261122_000001  2.99 pix  2.99 pix   2635 adu  45.6 adu    572   1.70 s
+       AT_O_20261122_000002  2.99 pix  2.58 pix   2635 adu  45.6 adu    572   1.30 s
+       stack of 2            2.85 pix                       31.2 adu   1085
 
        Stack of 2: 0.37 mag deeper than one exposure, 1085 stars instead of 572.
        Every exposure was measured within 1.7 s of being ingested.
