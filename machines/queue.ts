@@ -387,7 +387,13 @@ function closing(configuration: Configuration, command: Submission['command'], a
   const byData = command.type === 'command.processData'
   const group = byData ? (command.dataId.group ?? '') : command.group
   return [
-    ...(answerTo ? reply(configuration, command.caller, answerTo, []) : []),
+    // The group says at last how it ended; awaited only for the case that its machine breaks and it cannot.
+    ...(answerTo
+      ? [
+          ...reply(configuration, command.caller, answerTo, []),
+          tell(answerTo, { type: 'reply.await', address: gatherAddress(group) }),
+        ]
+      : []),
     tell(gatherAddress(group), {
       type: 'group.close',
       caller: command.caller,

@@ -94,7 +94,7 @@ function bodyOf(end: End, jobIds: readonly string[]): AckBody {
     output?.outcome.kind === 'aborted' ? ACK.ABORTED : output?.outcome.kind === 'timedOut' ? ACK.TIMEOUT : ACK.FAILED
   const result = output
     ? `Failed: job ${output.jobId}: ${output.outcome.message}`
-    : 'Failed: the job broke inside OCPS; see errorCode'
+    : 'Failed: it broke inside OCPS; see errorCode'
   return { ack, error: 1, result, code: output?.outcome.code ?? 'INTERNAL', jobIds, timeout: 0 }
 }
 

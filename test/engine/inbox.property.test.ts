@@ -105,7 +105,7 @@ function createPromises() {
       expect(missing).toEqual([...new Set(open.map(({ identity }) => identity))])
     },
 
-    ordered(order: Order) {
+    ordered: (order: Order) => {
       if (order.type !== 'executor.start') return
       const key = `${order.jobId} attempt ${order.attempt}`
       expect(starts, 'an attempt is started once').not.toContain(key)

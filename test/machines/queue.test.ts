@@ -350,6 +350,7 @@ describe('queue: synchronous mode', () => {
     expect(now.emissions).toMatchObject([
       { type: 'open', address: 'reply.m1' },
       { type: 'watch', address: 'reply.m1' },
+      { type: 'tell', to: 'reply.m1', message: { type: 'reply.await', address: 'gather.G' } },
       { type: 'tell', to: 'gather.G', message: { type: 'group.close', answerTo: 'reply.m1' } },
     ])
   })

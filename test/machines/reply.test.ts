@@ -71,6 +71,13 @@ describe('reply', () => {
     expect(awaiting('j1').when(end).emissions).toMatchObject([{ body: { ack: ACK.FAILED, code: 'INTERNAL' } }])
   })
 
+  test('a group whose machine broke before it could answer is answered FAILED with code INTERNAL', () => {
+    const end = { type: 'actor.ended', address: 'gather.G', end: { how: 'broken', context: {} } } as const
+    const answered = waiting([]).when({ type: 'reply.await', address: 'gather.G' }, end)
+    expect(answered).toMatchObject({ state: 'answered' })
+    expect(answered.emissions.at(-1)).toMatchObject({ body: { ack: ACK.FAILED, code: 'INTERNAL' } })
+  })
+
   test("a group's answer is passed on as it is", () => {
     const body = { ack: ACK.COMPLETE, error: 0, result: 'Done: x', code: null, jobIds: ['g1'], timeout: 0 } as const
     const answered = waiting([]).when({ type: 'reply.finish', body })
