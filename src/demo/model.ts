@@ -2,7 +2,7 @@
 // render.ts.
 
 import type { GroupResultHeard, GroupStateHeard, Heard, JobResultHeard, MetricHeard } from './wire.ts'
-import { sentence } from '../sim/steps.ts'
+import { sentence, type Step } from '../sim/steps.ts'
 
 export interface Model {
   readonly instance: string
@@ -130,13 +130,28 @@ function taken(model: Model, heard: Heard, at: number): Model {
     case 'groupResult':
       return { ...model, groupResult: heard.result }
     case 'step':
-      return heard.step.step === 'group'
-        ? {
-            ...model,
-            group: heard.step.group,
-            plan: { ...model.plan, exposures: heard.step.exposures, exposureTime: heard.step.exposureTime },
-          }
-        : model
+      return decided(model, heard.step)
+  }
+}
+
+/** What only the script knows. */
+function decided(model: Model, step: Step): Model {
+  switch (step.step) {
+    // An instance that is enabled already has nothing new to say.
+    case 'enabled':
+      return { ...model, summaryState: 'ENABLED' }
+    case 'group': {
+      const { group, exposures, exposureTime } = step
+      return { ...model, group, plan: { ...model.plan, exposures, exposureTime } }
+    }
+    case 'exposing':
+    case 'ingested':
+    case 'accepted':
+    case 'metric':
+    case 'result':
+    case 'closing':
+    case 'combined':
+      return model
   }
 }
 
