@@ -19,8 +19,6 @@ export interface Session<O> {
   readonly ocps: Ocps
   readonly out: Output
   readonly options: O & SharedOptions
-  /** Whether Ctrl-C was pressed. */
-  interrupted(): boolean
 }
 
 type Run<A extends readonly unknown[], O> = (session: Session<O>, ...args: A) => Promise<ExitCode | void>
@@ -42,10 +40,7 @@ export function withOcps<A extends readonly unknown[], O = object>(run: Run<A, O
     process.on('SIGINT', interrupt)
     process.on('SIGTERM', interrupt)
     try {
-      const code = await run(
-        { ocps, out, options, interrupted: () => interrupted },
-        ...(command.processedArgs as unknown as A),
-      )
+      const code = await run({ ocps, out, options }, ...(command.processedArgs as unknown as A))
       process.exitCode = code ?? EXIT.DONE
     } catch (error) {
       if (!interrupted) throw error

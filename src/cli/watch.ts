@@ -44,7 +44,10 @@ export function addWatch(program: Command): void {
 /** One line for a person: when, what, of whom. */
 export function eventLine({ topic, key, at, body }: OcpsEvent, paint: Paint): string {
   const text = (name: string) => (typeof body[name] === 'string' ? body[name] : JSON.stringify(body[name] ?? ''))
-  const head = `${paint('faint', clock(at))} ${topic}`
+  // A log message carries seconds of its own instead.
+  const { timestamp } = body
+  const when = at ?? (typeof timestamp === 'number' ? timestamp * 1_000 : null)
+  const head = `${paint('faint', clock(when))} ${topic}`
   const data = () => dataText(body['dataId'] as DataId)
   switch (topic) {
     case 'summaryState':
