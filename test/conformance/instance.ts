@@ -162,6 +162,8 @@ export async function startInstance(
   try {
     const service = await startService(options)
     const wire = await connectWire(service.natsUrl, options.instance)
+    const { summaryState } = await wire.query('state')
+    if (summaryState !== options.initialState) throw new Error(`the instance is in ${String(summaryState)}`)
     return {
       place,
       options,

@@ -1,0 +1,89 @@
+import { hostname } from 'node:os'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { startService } from '../../src/service.ts'
+import { UserError } from '../../src/userError.ts'
+import { rejection } from '../bus/eventually.ts'
+import { makePlace, optionsFor, startChild, startInstance, type Place, type Running } from '../conformance/instance.ts'
+import { connectWire } from '../conformance/wire.ts'
+
+/*
+ * One name, one instance: a second one refuses and says who holds the name (salobj's duplicate check), and takes over soon after the first has died.
+ */
+let host: Running
+const places: Place[] = []
+
+beforeAll(async () => {
+  host = await startInstance({ instance: 'HOST', initialState: 'STANDBY' })
+})
+afterAll(async () => {
+  await host.stop()
+  for (const place of places) place.remove()
+})
+
+function options(instance: string) {
+  const place = makePlace()
+  places.push(place)
+  return optionsFor(place, { instance, natsUrl: host.service.natsUrl })
+}
+
+describe('a second instance of one name', () => {
+  it('in this process or another one refuses to start and says which process on which host holds the name', async () => {
+    const began = performance.now()
+    const [inside, outside] = await Promise.all([
+      rejection(startService(options('HOST'))),
+      rejection(startChild(options('HOST'))),
+    ])
+    expect(inside).toBeInstanceOf(UserError)
+    for (const refusal of [inside, outside]) {
+      expect(String(refusal)).toContain('an instance named HOST is running already')
+      expect(String(refusal)).toContain(`process ${process.pid} on ${hostname()}`)
+    }
+    expect(performance.now() - began).toBeLessThan(10_000)
+    expect(await host.wire.query('state')).toMatchObject({ summaryState: 'STANDBY', pid: process.pid })
+  })
+
+  it('takes over within five seconds when the first one was killed, and goes on in its state', async () => {
+    const given = options('HEIR')
+    const first = await startChild(given)
+    await first.kill('SIGKILL')
+    const began = performance.now()
+    const second = await startService(given)
+    expect(performance.now() - began).toBeLessThan(5_000)
+    const wire = await connectWire(host.service.natsUrl, 'HEIR')
+    expect(await wire.query('state')).toMatchObject({ summaryState: 'ENABLED' })
+    await wire.close()
+    await second.stop()
+  })
+
+  it('starts at once when the first one was stopped', async () => {
+    const given = options('NEXT')
+    const first = await startChild(given)
+    await first.kill('SIGTERM')
+    expect(first.lastWord()).toEqual({ ended: 'stopped' })
+    const began = performance.now()
+    const second = await startService(given)
+    expect(performance.now() - began).toBeLessThan(2_500)
+    await second.stop()
+  })
+
+  it('on the same folder with a server of its own is refused too, and the first one goes on', async () => {
+    const place = makePlace()
+    places.push(place)
+    const own = optionsFor(place, { instance: 'OWN' })
+    const first = await startService(own)
+    expect(String(await rejection(startService(own)))).toMatch(/in use|running|holds/)
+    const wire = await connectWire(first.natsUrl, 'OWN')
+    expect(await wire.query('state')).toMatchObject({ summaryState: 'ENABLED' })
+    await wire.close()
+    await first.stop()
+  })
+
+  it.each(['', 'a b', 'a.b', '../x', 'x'.repeat(33), 'caf\u00e9', '>'])(
+    'the name %j is refused with a sentence',
+    async instance => {
+      const refusal = await rejection(startService({ ...options('HOST'), instance }))
+      expect(refusal).toBeInstanceOf(UserError)
+      expect(String(refusal)).toMatch(/1 to 32 letters/)
+    },
+  )
+})
