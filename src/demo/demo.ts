@@ -4,15 +4,14 @@
  * included. What stays is a directory of images.
  */
 import { once } from 'node:events'
-import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { stringify } from 'yaml'
 import { connectNats } from '../bus/nats.ts'
 import { findServer } from '../bus/server-binary.ts'
 import { connectOcps } from '../client/index.ts'
-import { packageRoot, type Service, startService } from '../service.ts'
+import { type Service, startService } from '../service.ts'
 import { exposureTimeOf, framesIn } from '../sim/frames.ts'
 import { UserError } from '../userError.ts'
 import { gatherImages, readTruth } from './images.ts'
@@ -20,6 +19,7 @@ import { emptyModel, hear, isComplete } from './model.ts'
 import { openOutput } from './output.ts'
 import { type Program, startProgram } from './processes.ts'
 import { report, summaryOf } from './report.ts'
+import { onSignal, OVERRIDE, tidy, writeConfiguration } from './surroundings.ts'
 import { fromScript, fromWire, type Heard } from './wire.ts'
 
 export interface DemoOptions {
@@ -183,43 +183,8 @@ export async function runDemo(options: DemoOptions): Promise<number> {
   }
 }
 
-/** Of a directory nobody asked for only what somebody may want to look at stays: frames, images, and the jobs' own directories. */
-async function tidy(directory: string, everything: boolean): Promise<void> {
-  const paths = everything ? [directory] : ['nats', 'cache', 'config'].map(name => join(directory, name))
-  // A file more among the temporary ones is not worth a failure.
-  for (const path of paths) await rm(path, { recursive: true, force: true }).catch(() => {})
-}
-
-const OVERRIDE = 'demo.yaml'
-
-/** The package's configuration and an override that says where this telescope's files are. Returns the directory. */
-async function writeConfiguration(directory: string, raw: string): Promise<string> {
-  const config = join(directory, 'config')
-  await mkdir(raw, { recursive: true })
-  await cp(join(packageRoot, 'config'), config, { recursive: true })
-  await writeFile(join(config, OVERRIDE), stringify({ dataPath: join(raw, '{obsid}.fits') }))
-  return config
-}
-
 async function takeApart(undo: (() => Promise<void>)[]): Promise<void> {
   for (const one of undo.splice(0).reverse()) await one().catch(() => {})
-}
-
-/** The first signal asks for an orderly end, the second ends at once. */
-function onSignal(stop: () => void): { forget(): void } {
-  let asked = false
-  const heard = (): void => {
-    if (asked) process.exit(130)
-    asked = true
-    stop()
-  }
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
-  for (const signal of signals) process.on(signal, heard)
-  return {
-    forget() {
-      for (const signal of signals) process.off(signal, heard)
-    },
-  }
 }
 
 async function until(condition: () => boolean, patienceMs: number): Promise<void> {

@@ -1,8 +1,16 @@
 // What the demo shows, as plain data: everything heard so far, folded into one picture. Pure; who listens is demo.ts, how it looks is
 // render.ts.
 
-import type { GroupResultHeard, GroupStateHeard, Heard, JobResultHeard, MetricHeard } from './wire.ts'
-import { sentence, type Step } from '../sim/steps.ts'
+import {
+  byName,
+  type GroupResultHeard,
+  type GroupStateHeard,
+  type Heard,
+  type JobResultHeard,
+  type MetricHeard,
+} from './wire.ts'
+import type { Step } from '../sim/steps.ts'
+import { lineOf } from './story.ts'
 
 export interface Model {
   readonly instance: string
@@ -74,15 +82,6 @@ export function isComplete({ groupResult, exposures, plan }: Model): boolean {
     exposures.length >= plan.exposures &&
     exposures.every(({ job }) => job?.result !== undefined && job.result !== null)
   )
-}
-
-export function numberOf(metrics: Readonly<Record<string, MetricHeard>>, name: string): number | null {
-  const value = metrics[name]?.value
-  return typeof value === 'number' ? value : null
-}
-
-export function byName(metrics: readonly MetricHeard[]): Record<string, MetricHeard> {
-  return Object.fromEntries(metrics.map(metric => [metric.metric, metric]))
 }
 
 function taken(model: Model, heard: Heard, at: number): Model {
@@ -174,56 +173,4 @@ function ofJob(model: Model, jobId: string, change: (job: Job) => Job): Model {
       exposure.job?.jobId === jobId ? { ...exposure, job: change(exposure.job) } : exposure,
     ),
   }
-}
-
-function lineOf(model: Model, heard: Heard, at: number): Line | null {
-  const line = (who: Line['who'], text: string): Line => ({ at, who, text })
-  switch (heard.type) {
-    case 'summaryState':
-      return line('OCPS', `is ${heard.name}`)
-    case 'startIntegration':
-      return line('camera', `opens the shutter: ${heard.obsid}, ${heard.exposureTime} s`)
-    case 'imageInOODS':
-      return line(
-        'OODS',
-        heard.ok ? `has ingested ${heard.obsid}` : `could not ingest an exposure: ${heard.description}`,
-      )
-    case 'jobResult': {
-      const { dataId, outcome, metrics, pipeline } = heard.result
-      const what = dataId.obsid ?? 'the group'
-      if (outcome.kind !== 'succeeded')
-        return line('OCPS', `${pipeline} of ${what} ${outcome.kind}: ${outcome.message}`)
-      return line('OCPS', `${pipeline} of ${what}: ${measured(byName(metrics))}`)
-    }
-    // The script tells of its own decisions; what it hears is told by who said it.
-    case 'step':
-      return ['enabled', 'group', 'accepted', 'closing', 'combined'].includes(heard.step.step)
-        ? line('script', sentence(heard.step))
-        : null
-    case 'jobState': {
-      const { state, dataId } = heard.job
-      return state === 'starting' && dataId.obsid === null
-        ? line('OCPS', `every exposure of the group is settled: combines ${model.exposures.length}`)
-        : null
-    }
-    case 'endReadout':
-    case 'progress':
-    case 'metric':
-    case 'groupState':
-    case 'groupResult':
-      return null
-  }
-}
-
-function measured(metrics: Readonly<Record<string, MetricHeard>>): string {
-  const depth = numberOf(metrics, 'stack.depthGain')
-  const stars = numberOf(metrics, 'stars.count')
-  const fwhm = numberOf(metrics, 'psf.fwhm')
-  const background = numberOf(metrics, 'background.level')
-  return [
-    ...(depth === null ? [] : [`${depth.toFixed(2)} mag deeper`]),
-    ...(fwhm === null ? [] : [`FWHM ${fwhm.toFixed(2)} pix`]),
-    ...(background === null ? [] : [`background ${background.toFixed(0)} adu`]),
-    ...(stars === null ? [] : [`${stars} stars`]),
-  ].join(', ')
 }

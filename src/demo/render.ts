@@ -1,8 +1,9 @@
 // The live page of the demo: a model and a moment in, lines out. Pure and width-aware (80 columns at least); putting it on a terminal
 // is screen.ts's.
 
-import { type Exposure, type Job, type Line, type Model, numberOf } from './model.ts'
+import type { Exposure, Job, Line, Model } from './model.ts'
 import { bar, cut, left, type Paint, quantity, right, seconds } from './text.ts'
+import { numberOf } from './wire.ts'
 
 export interface Frame {
   /** Milliseconds since 1970 UTC. */

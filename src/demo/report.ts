@@ -1,10 +1,10 @@
 // What is left when the demo is over: the final table, what it means and where the images are, as lines for a person or as one object
 // for a program. Pure; the images are put in their place by images.ts.
 
-import { headline } from './render.ts'
-import { byName, isComplete, type Model, numberOf } from './model.ts'
-import type { Frame } from './render.ts'
+import { isComplete, type Model } from './model.ts'
+import { type Frame, headline } from './render.ts'
 import { left, quantity, right, seconds } from './text.ts'
+import { byName, numberOf } from './wire.ts'
 
 /** Where the demo's files are: a directory, and paths below it. */
 export interface Places {

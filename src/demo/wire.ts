@@ -56,6 +56,15 @@ export type Heard =
   | { readonly type: 'imageInOODS'; readonly obsid: string; readonly ok: boolean; readonly description: string }
   | { readonly type: 'step'; readonly step: Step }
 
+export function numberOf(metrics: Readonly<Record<string, MetricHeard>>, name: string): number | null {
+  const value = metrics[name]?.value
+  return typeof value === 'number' ? value : null
+}
+
+export function byName(metrics: readonly MetricHeard[]): Record<string, MetricHeard> {
+  return Object.fromEntries(metrics.map(metric => [metric.metric, metric]))
+}
+
 /** Reads a message by its subject: `ocps.*`, `camera.*` or `oods.*`. */
 export function fromWire(subject: string, body: unknown): Heard | null {
   const [system, , kind, topic] = subject.split('.')
