@@ -146,7 +146,8 @@ async function assemble(options: ServiceOptions, dataDir: string, undo: (() => P
       return executor
     },
     dataSide: report => createIngestWatch({ bus, report, now: () => wallClock.now() }),
-    say: feed,
+    say: feed.say,
+    allSaid: feed.allStored,
     loadConfiguration: override => source.load(override),
     started: {
       type: 'engine.started',
@@ -171,7 +172,7 @@ async function assemble(options: ServiceOptions, dataDir: string, undo: (() => P
     retained,
     instance,
     engine,
-    say: feed,
+    say: feed.say,
     now: () => wallClock.now(),
     log,
     facts: () => ({ natsUrl, promise, workDir, versions, pid: process.pid, host: hostname() }),
@@ -185,7 +186,7 @@ async function assemble(options: ServiceOptions, dataDir: string, undo: (() => P
   return { instance, natsUrl, promise, workDir, ended, stop: () => end('stopped') }
 
   async function shutDown(how: 'offline' | 'stopped' | 'lost'): Promise<void> {
-    if (how !== 'lost') await Promise.race([retained.flushed(), delay(FLUSH_MS)])
+    if (how !== 'lost') await Promise.race([engine.finish().then(() => retained.flushed()), delay(FLUSH_MS)])
     await takeApart(undo)
     tellEnded(how)
   }

@@ -432,6 +432,7 @@ export async function createNight(options: NightOptions = {}): Promise<Night> {
         name === ''
           ? loaded(configuration)
           : (overrides[name] ?? { ok: false, problem: `there is no ${name} in /config; there are no overrides` }),
+      allSaid: () => true,
       onOffline: () => {
         offline = true
       },

@@ -1,4 +1,4 @@
-import type { MachineInput } from '../index.ts'
+import type { MachineInput, MachineKind } from '../index.ts'
 import type { DataOrder, StartOrder, StopOrder } from '../ports.ts'
 import type { AckBody, Announcement } from './announcements.ts'
 import type {
@@ -12,6 +12,7 @@ import type {
 } from './commands.ts'
 import type { Configuration } from './configuration.ts'
 import { encodeToken, type DataId } from './dataId.ts'
+import type { Outcome } from './outcome.ts'
 import type { ExecutorReport } from './reports.ts'
 
 /** Where an actor is: `csc`, `queue`, `job.<jobId>`, `gather.<token>`, `reply.<token>`; under `ocps.<instance>.` it is its NATS subject. */
@@ -96,6 +97,41 @@ export interface ClockDue {
   readonly timer: string
 }
 
+/**
+ * Nothing is open: whoever reads the journal may begin here. Holds what is left when nothing is going on, as plain data: the csc, the queue, groups that
+ * linger; the last jobs that others may still name; the last answers, so that a command sent again is known.
+ */
+export interface Quiescent {
+  readonly type: 'engine.quiescent'
+  /** The machines that wrote it; others begin at the start of the journal instead. */
+  readonly machines: string
+  readonly actors: readonly QuietActor[]
+  readonly ended: readonly (readonly [jobId: string, kind: Outcome['kind']])[]
+  readonly answers: readonly QuietAnswer[]
+}
+
+export interface QuietActor {
+  readonly address: Address
+  readonly kind: MachineKind
+  readonly value: unknown
+  readonly context: unknown
+  /** History states: id → ids of the states they stand for. */
+  readonly history: Readonly<Record<string, readonly string[]>>
+  readonly timers: readonly (readonly [timer: string, due: number])[]
+}
+
+export interface QuietAnswer {
+  readonly id: string
+  readonly fingerprint: string
+  readonly acks: readonly AckBody[]
+}
+
+/** What was said after earlier entries, in short: entry number and digest of its announcements. A replay that says anything else is found out. */
+export interface Said {
+  readonly type: 'engine.said'
+  readonly digests: readonly (readonly [n: number, digest: string])[]
+}
+
 /** What a journal entry can hold: everything that comes in by one of the doors. */
 export type Input =
   | Command
@@ -103,6 +139,8 @@ export type Input =
   | Extract<JobMessage, { type: 'data.present' | 'data.absent' }>
   | Exclude<EngineMessage, { type: 'actor.ended' }>
   | ClockDue
+  | Quiescent
+  | Said
 
 /** Something an actor hears: the message and the time of the journal entry it follows from, milliseconds since 1970 UTC. */
 export type Heard<M> = M & { readonly at: number }

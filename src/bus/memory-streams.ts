@@ -47,7 +47,7 @@ export interface MemoryStream {
 }
 
 export interface MemoryLog {
-  readonly entries: { body: string; id: string }[]
+  readonly entries: { body: string; id: string; isMark: boolean }[]
   readonly ids: Set<string>
 }
 
@@ -159,7 +159,7 @@ export function openMemoryLog(shared: Shared, connection: Connection, options: L
   })
 
   return {
-    append: async ({ body, id, after }) => {
+    append: async ({ body, id, after, isMark = false }) => {
       if (connection.isClosed()) throw closed()
       checkSize(
         options.subject,
@@ -170,19 +170,20 @@ export function openMemoryLog(shared: Shared, connection: Connection, options: L
         waiting.add(reject)
         shared.whenAppending(() => {
           if (!waiting.delete(reject) || connection.isClosed()) return
-          const refusal = store(body, id, after)
+          const refusal = store(body, id, after, isMark)
           if (refusal === null) resolve()
           else reject(refusal)
         })
       })
     },
-    async *read() {
-      yield* log.entries.slice()
+    async *read(from = 'start') {
+      const first = from === 'mark' ? Math.max(0, log.entries.findLastIndex(({ isMark }) => isMark)) : 0
+      for (const { body, id } of log.entries.slice(first)) yield { body, id }
     },
     lastId: async () => newest(),
   }
 
-  function store(body: string, id: string, after: string): BusError | null {
+  function store(body: string, id: string, after: string, isMark: boolean): BusError | null {
     if (log.ids.has(id)) return null
     if (shared.appends === 'FULL') return new BusError('FULL', `The log ${options.name} is full; nothing was written.`)
     if (after !== newest()) {
@@ -191,7 +192,7 @@ export function openMemoryLog(shared: Shared, connection: Connection, options: L
         `Another writer has taken over ${options.name}: it is at ${newest() || 'empty'}, expected ${after || 'empty'}.`,
       )
     }
-    log.entries.push({ body, id })
+    log.entries.push({ body, id, isMark })
     log.ids.add(id)
     return null
   }

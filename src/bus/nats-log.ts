@@ -11,6 +11,7 @@ import {
   ensureStream,
   isGone,
   lastOf,
+  newestOf,
   nanoseconds,
   readStream,
   type Streams,
@@ -29,9 +30,11 @@ const wrongLastSequence = 10071
 
 export async function openLog(link: Link, streams: Streams, options: LogOptions): Promise<Log> {
   checkSubject(options.subject)
+  // Marks have a subject of their own, so that the newest of them is found without reading the log.
+  const markSubject = `${options.subject}.mark`
   await ensureStream(link, streams, {
     name: options.name,
-    subjects: [options.subject],
+    subjects: [options.subject, markSubject],
     deny_delete: true,
     duplicate_window: nanoseconds(duplicateWindowMs),
   })
@@ -51,7 +54,7 @@ export async function openLog(link: Link, streams: Streams, options: LogOptions)
 
   return { append, read, lastId }
 
-  async function append({ body, id, after }: { body: string; id: string; after: string }): Promise<void> {
+  async function append({ body, id, after, isMark = false }: Parameters<Log['append']>[0]): Promise<void> {
     if (closed) throw closedError(link.url)
     const lines = headers()
     lines.set('Nats-Msg-Id', id)
@@ -63,7 +66,7 @@ export async function openLog(link: Link, streams: Streams, options: LogOptions)
     checkSize(options.subject, bytes, link.connection.info?.max_payload ?? Number.POSITIVE_INFINITY)
     await new Promise<void>((resolve, reject) => {
       window.push({
-        subject: options.subject,
+        subject: isMark ? markSubject : options.subject,
         body,
         id,
         after,
@@ -76,14 +79,18 @@ export async function openLog(link: Link, streams: Streams, options: LogOptions)
     })
   }
 
-  async function* read(): AsyncGenerator<{ body: string; id: string }> {
-    for await (const message of readStream(link, streams, options.name, { from: 1, headersOnly: false })) {
+  async function* read(from: 'start' | 'mark' = 'start'): AsyncGenerator<{ body: string; id: string }> {
+    const mark = from === 'mark' ? await lastOf(link, streams, options.name, { last_by_subj: markSubject }) : null
+    for await (const message of readStream(link, streams, options.name, {
+      from: mark?.sequence ?? 1,
+      headersOnly: false,
+    })) {
       yield { body: Buffer.from(message.data).toString(), id: message.headers?.get('Nats-Msg-Id') ?? '' }
     }
   }
 
   async function lastId(): Promise<string> {
-    return (await lastOf(link, streams, options.name, options.subject))?.id ?? ''
+    return (await newestOf(link, streams, options.name))?.id ?? ''
   }
 
   async function handleRefusal(item: Append, refusal: Refusal): Promise<void> {

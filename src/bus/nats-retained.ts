@@ -103,7 +103,7 @@ export async function openRetained(link: Link, streams: Streams, options: Retain
 
     last: async subject => {
       checkSubject(subject)
-      const message = await lastOf(link, streams, options.name, subject)
+      const message = await lastOf(link, streams, options.name, { last_by_subj: subject })
       return message === null ? null : Buffer.from(message.body).toString()
     },
 

@@ -100,10 +100,25 @@ export interface Kept {
   readonly id: string | null
 }
 
-/** The last message of a subject, or null. */
-export async function lastOf(link: Link, streams: Streams, stream: string, subject: string): Promise<Kept | null> {
+/** The newest message of a stream, or null. */
+export async function newestOf(link: Link, streams: Streams, stream: string): Promise<Kept | null> {
   try {
-    const message = await streams.manager.direct.getMessage(stream, { last_by_subj: subject })
+    const { state } = await streams.manager.streams.info(stream)
+    return state.messages === 0 ? null : await lastOf(link, streams, stream, { seq: state.last_seq })
+  } catch (error) {
+    throw explain(error, link, `stream ${stream}`)
+  }
+}
+
+/** One message, or null: the last of a subject, or the one with a sequence number. */
+export async function lastOf(
+  link: Link,
+  streams: Streams,
+  stream: string,
+  which: { last_by_subj: string } | { seq: number },
+): Promise<Kept | null> {
+  try {
+    const message = await streams.manager.direct.getMessage(stream, which)
     if (message === null) return null
     return { sequence: message.seq, body: message.data, id: message.header.get('Nats-Msg-Id') || null }
   } catch (error) {

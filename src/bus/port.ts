@@ -99,9 +99,9 @@ export interface Log {
    * another writer appended in between, rejects with BusError FENCED. Retries by itself while the server is away; rejects with BusError FULL
    * when the server refuses for want of space.
    */
-  append(message: { body: string; id: string; after: string }): Promise<void>
-  /** Everything stored, oldest first, up to what was there at the call. */
-  read(): AsyncIterable<{ body: string; id: string }>
+  append(message: { body: string; id: string; after: string; isMark?: boolean }): Promise<void>
+  /** What is stored, oldest first, up to what was there at the call: everything, or from the newest message that was appended as a mark. */
+  read(from?: 'start' | 'mark'): AsyncIterable<{ body: string; id: string }>
   /** The id of the newest message, or '' for an empty log. */
   lastId(): Promise<string>
 }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { AckBody, Acknowledgement } from '../../machines/domain/announcements.ts'
+import type { QuietAnswer } from '../../machines/domain/messages.ts'
 import type { Decoded } from '../contract/commands.ts'
 
 /**
@@ -17,12 +18,19 @@ export interface Answers {
   recall(id: string, fingerprint: string): void
   /** An acknowledgement goes out; returns where copies of it go. */
   note(ack: Acknowledgement): readonly string[]
+  /** The last answers, for a quiescent entry. */
+  quiet(): readonly QuietAnswer[]
+  /** Begins with what a quiescent entry holds. */
+  settleInto(answers: readonly QuietAnswer[]): void
   /** A command was refused before it was written down: nothing is remembered of it, so that it may be sent again. Returns where copies of the refusal go. */
   forget(id: string): readonly string[]
 }
 
 // A client retries within seconds; a night's commands all fit (DESIGN §1: 190 000 jobs come as 1 000 lists of detectors, or singly).
 const REMEMBERED_MAX = 250_000
+
+// A command is sent again within seconds of a restart; the quiescent entry that holds these is one message on the wire.
+const QUIET_MAX = 500
 
 interface Answered {
   readonly fingerprint: string
@@ -58,6 +66,11 @@ export function createAnswers(): Answers {
       const copies = [...before.copies].filter(copy => copy !== caller.reply)
       if (body.ack !== IN_PROGRESS) before.copies.clear()
       return copies
+    },
+    quiet: () => [...known].slice(-QUIET_MAX).map(([id, { fingerprint, acks }]) => ({ id, fingerprint, acks })),
+    settleInto(answers) {
+      for (const { id, fingerprint, acks } of answers)
+        if (!known.has(id)) known.set(id, { fingerprint, acks: [...acks], copies: new Set() })
     },
     forget(id) {
       const copies = [...(known.get(id)?.copies ?? [])]

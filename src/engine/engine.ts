@@ -2,7 +2,8 @@ import { SUMMARY_STATE } from '../../machines/domain/summaryState.ts'
 import type { Announcement } from '../../machines/domain/announcements.ts'
 import { refused, type Acknowledgement } from '../../machines/domain/announcements.ts'
 import type { Caller, Command, LoadedConfiguration } from '../../machines/domain/commands.ts'
-import type { Input, Order } from '../../machines/domain/messages.ts'
+import type { Input, Order, Quiescent, Said } from '../../machines/domain/messages.ts'
+import { MACHINES_VERSION } from '../../machines/index.ts'
 import { startOrder, type JobContext } from '../../machines/job.ts'
 import type { DataSide, Executor } from '../../machines/ports.ts'
 import type { Decoded } from '../contract/commands.ts'
@@ -12,6 +13,7 @@ import type { Log } from '../log.ts'
 import { createAnswers, fingerprintOf } from './answers.ts'
 import type { Clock } from './clock.ts'
 import { createInbox } from './inbox.ts'
+import { digestOf } from './digest.ts'
 import { createWorld, isAfter, type Effect, type Observer, type World } from './world.ts'
 
 /**
@@ -25,6 +27,8 @@ export interface Engine {
   input(what: Exclude<Input, Command>, door: 'report' | 'engine'): void
   /** Resolves when everything taken in so far has been delivered. */
   settled(): Promise<void>
+  /** Writes down what is left to write. */
+  finish(): Promise<void>
   stop(): void
 }
 
@@ -51,17 +55,30 @@ export interface EngineOptions {
   readonly started: Extract<Input, { type: 'engine.started' }>
   /** The id of the last announcement that is known to have been said; null: none. */
   readonly lastSaid: string | null
+  /** Whether everything said so far is stored where late joiners find it. */
+  readonly allSaid: () => boolean
   /** The CSC went OFFLINE: the process is asked to end. */
   readonly onOffline: () => void
   readonly onLost: (error: JournalError | Error) => void
   readonly observer?: Observer
 }
 
+// One line of the journal for so many others; a difference in a replay is still placed to the entry.
+const SAID_MAX = 500
+// Folding takes some 20 µs an entry: an instance that was quiet lately starts at once, one that is busy writes none of these.
+const QUIET_AFTER = 1_000
+// A message holds 1 MiB; a state that needs more than this is not quiet in any useful sense.
+const QUIET_SIZE_MAX = 700_000
+
 export async function createEngine(options: EngineOptions): Promise<Engine> {
   const { instance, journal, clock, log, say, onLost, onOffline } = options
   const world = createWorld({ instance, ...(options.observer && { observer: options.observer }) })
   const answers = createAnswers()
   let unwake = () => {}
+
+  let digests: [n: number, digest: string][] = []
+  let sinceQuiet = 0
+  let closing = false
 
   const recovered = await recover()
   const inbox = createInbox({
@@ -72,6 +89,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     loadConfiguration: options.loadConfiguration,
     deliver,
     refuse,
+    housekeeping,
     onLost,
   })
   const report = (what: Exclude<Input, Command>) => inbox.input(what, 'report')
@@ -106,6 +124,13 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     },
     input: (what, door) => inbox.input(what, door),
     settled: () => inbox.settled(),
+    async finish() {
+      unwake()
+      closing = true
+      const own = housekeeping(false)
+      if (own !== null) inbox.input(own, 'engine')
+      await inbox.settled()
+    },
     stop() {
       unwake()
       inbox.stop()
@@ -116,9 +141,12 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   async function recover(): Promise<{ last: Pick<Entry, 'n' | 'at'>; unsaid: Numbered[] }> {
     let last: Pick<Entry, 'n' | 'at'> = { n: 0, at: 0 }
     const unsaid: Numbered[] = []
-    for await (const entry of journal.read()) {
+    for await (const entry of await fromWhereItWasQuiet()) {
       if (entry.door === 'command') recall(entry.what as Command)
-      for (const effect of world.apply(entry)) {
+      if (entry.what.type === 'engine.quiescent') answers.settleInto(entry.what.answers)
+      const effects = world.apply(entry)
+      keepBooks(entry, effects)
+      for (const effect of effects) {
         if (effect.do !== 'announce') continue
         if (effect.announcement.type === 'ack') answers.note(effect.announcement)
         if (effect.announcement.type === 'event' && isAfter(effect.id, options.lastSaid)) unsaid.push(effect)
@@ -126,6 +154,39 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       last = { n: entry.n, at: entry.at }
     }
     return { last, unsaid }
+  }
+
+  /** From the newest quiescent entry, unless other machines wrote it: what they left may not be what these expect. */
+  async function fromWhereItWasQuiet(): Promise<AsyncIterable<Entry>> {
+    for await (const { what } of journal.read('quiescent'))
+      return journal.read(
+        what.type === 'engine.quiescent' && what.machines !== MACHINES_VERSION ? 'start' : 'quiescent',
+      )
+    return journal.read()
+  }
+
+  /** Notes what an entry led to, for the digests in the journal. */
+  function keepBooks({ n, what }: Entry, effects: readonly Effect[]): void {
+    sinceQuiet = what.type === 'engine.quiescent' ? 0 : sinceQuiet + 1
+    if (what.type === 'engine.said') digests = digests.filter(([said]) => said > (what.digests.at(-1)?.[0] ?? 0))
+    const digest = digestOf(effects)
+    if (digest !== null) digests.push([n, digest])
+  }
+
+  function housekeeping(isIdle: boolean): Quiescent | Said | null {
+    if (digests.length >= SAID_MAX || (digests.length > 0 && closing))
+      return { type: 'engine.said', digests: digests.splice(0) }
+    if (!isIdle || sinceQuiet < QUIET_AFTER || !options.allSaid()) return null
+    const quiet = world.quiet()
+    if (quiet === null) return null
+    if (digests.length > 0) return { type: 'engine.said', digests: digests.splice(0) }
+    const entry: Quiescent = {
+      type: 'engine.quiescent',
+      machines: MACHINES_VERSION,
+      ...quiet,
+      answers: answers.quiet(),
+    }
+    return JSON.stringify(entry).length > QUIET_SIZE_MAX ? null : entry
   }
 
   function recall(command: Command): void {
@@ -164,6 +225,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       // The last line of defence gave way: the csc itself broke. Nothing that follows could be trusted.
       return onLost(error instanceof Error ? error : new Error(String(error)))
     }
+    keepBooks(entry, effects)
     for (const effect of effects) {
       if (effect.do === 'order') carryOut(effect.order)
       else leave(effect)

@@ -30,6 +30,8 @@ export interface InboxOptions {
   readonly loadConfiguration: (configurationOverride: string) => LoadedConfiguration
   readonly deliver: (entry: Entry) => void
   readonly refuse: (caller: Caller, refusal: Refusal) => void
+  /** What the engine itself has to write down, asked after every batch; `isIdle`: nothing else is waiting. */
+  readonly housekeeping: (isIdle: boolean) => Exclude<Input, Command> | null
   /** The journal is lost to this process: another orchestrator has taken over, or it cannot be written for a reason that will not pass. */
   readonly onLost: (error: JournalError) => void
 }
@@ -53,6 +55,7 @@ export function createInbox({
   loadConfiguration,
   deliver,
   refuse,
+  housekeeping,
   onLost,
 }: InboxOptions): Inbox {
   let waiting: Waiting[] = []
@@ -114,6 +117,8 @@ export function createInbox({
           if (stopped) return
           deliver(entry)
         }
+        const own = housekeeping(waiting.length === 0)
+        if (own !== null) waiting.push({ kind: 'input', what: own, door: 'engine' })
       }
     } finally {
       // In the same turn as the last look at what waits: one turn later something would lie there with nobody coming for it.
@@ -177,9 +182,13 @@ export function createInbox({
     }
     oneByOne = Math.max(0, oneByOne - 1)
     waiting = waiting.slice(1)
-    if (first.kind === 'input') return log.error({ type: first.what.type }, `dropped what the journal cannot hold: ${error.message}`)
+    if (first.kind === 'input')
+      return log.error({ type: first.what.type }, `dropped what the journal cannot hold: ${error.message}`)
     commands -= 1
-    refuse(first.caller, { code: 'TOO_LARGE', reason: `the command, with what it leads to, is more than one journal message holds: ${error.message}` })
+    refuse(first.caller, {
+      code: 'TOO_LARGE',
+      reason: `the command, with what it leads to, is more than one journal message holds: ${error.message}`,
+    })
   }
 
   function lose(error: JournalError): void {

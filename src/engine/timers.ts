@@ -21,6 +21,10 @@ export class Deadlines {
     }
   }
 
+  clear(): void {
+    this.#heap.length = 0
+  }
+
   peek(): Timer | undefined {
     return this.#heap[0]
   }

@@ -1,4 +1,4 @@
-import type { AnyMachineSnapshot, AnyStateMachine, EventObject } from 'xstate'
+import type { AnyMachineSnapshot, AnyStateMachine, EventObject, StateValue } from 'xstate'
 import type { Announcement } from '../../machines/domain/announcements.ts'
 import type { Command } from '../../machines/domain/commands.ts'
 import { invariant } from '../../machines/domain/invariant.ts'
@@ -12,7 +12,11 @@ import {
   type Known,
   type Message,
   type Order,
+  type Quiescent,
+  type QuietActor,
 } from '../../machines/domain/messages.ts'
+import type { Outcome } from '../../machines/domain/outcome.ts'
+import type { JobOutput } from '../../machines/job.ts'
 import { machines, type MachineInput, type MachineKind } from '../../machines/index.ts'
 import type { Entry } from '../journal/entry.ts'
 import { begin, step, type Step } from './step.ts'
@@ -32,6 +36,8 @@ export interface World {
   actor(address: Address): Actor | undefined
   /** Live actors of a kind, in the order they were opened. */
   actors(kind: MachineKind): Iterable<Actor>
+  /** What a quiescent entry holds of the actors, or null while anything is open. */
+  quiet(): Pick<Quiescent, 'actors' | 'ended'> | null
   /** What an actor that ended left behind; undefined if it lives, never was, or ended long ago. */
   ended(address: Address): End | undefined
 }
@@ -56,6 +62,12 @@ export interface Observer {
 
 // A finished job is asked for by those who run after it and by abort; a night has some 200 000 jobs, prerequisites look back minutes.
 const ENDED_MAX = 50_000
+
+// A script names jobs of the last minutes; a quiescent entry is one message on the wire.
+const ENDED_QUIET_MAX = 1_000
+
+// Where a group waits for nothing but to be forgotten.
+const RESTING: ReadonlySet<string> = new Set(['gathered', 'abandoned'])
 
 // The code of errorCode when a machine breaks. 1 and 2 are taken by the Python OCPS (execution service out of reach, pipeline failed).
 const MACHINE_BROKEN = 3
@@ -114,6 +126,19 @@ export function createWorld({ instance, observer }: { instance: string; observer
     actor: address => actors.get(address),
     actors: kind => byKind[kind].values(),
     ended: address => endedActors.get(address),
+    quiet() {
+      const gathers = [...byKind.gather.values()]
+      const isOpen =
+        byKind.job.size > 0 ||
+        byKind.reply.size > 0 ||
+        gathers.some(({ snapshot }) => !RESTING.has(String(snapshot.value)))
+      if (isOpen) return null
+      const kept = [...endedActors].filter(([address]) => address.startsWith('job.')).slice(-ENDED_QUIET_MAX)
+      return {
+        actors: [...actors.values()].map(freeze),
+        ended: kept.map(([address, end]) => [address.slice('job.'.length), kindOf(end)]),
+      }
+    },
   }
 
   function route(what: Input): void {
@@ -139,6 +164,10 @@ export function createWorld({ instance, observer }: { instance: string; observer
       case 'data.present':
       case 'data.absent':
         return deliver(jobAddress(what.jobId), what)
+      case 'engine.quiescent':
+        return settleInto(what)
+      case 'engine.said':
+        return
       case 'engine.started':
       case 'engine.fault':
       case 'engine.configurationsAvailable':
@@ -156,6 +185,23 @@ export function createWorld({ instance, observer }: { instance: string; observer
       case 'command.resume':
         return deliver('csc', { ...what, known: knownTo(what) })
     }
+  }
+
+  /** The same whether the world has lived until here or begins here: that is what makes beginning here right. */
+  function settleInto({ actors: quiet, ended }: Quiescent): void {
+    actors.clear()
+    for (const kind of Object.values(byKind)) kind.clear()
+    endedActors.clear()
+    // Those armed before are armed again below; twice in the heap they would fire twice.
+    deadlines.clear()
+    for (const frozen of quiet) {
+      const actor = thaw(frozen)
+      actors.set(actor.address, actor)
+      byKind[actor.kind].set(actor.address, actor)
+      for (const [timer, due] of actor.timers) deadlines.push({ address: actor.address, timer, due, serial: ++serial })
+    }
+    for (const [jobId, kind] of ended)
+      endedActors.set(jobAddress(jobId), { how: 'done', output: { jobId, outcome: { kind } } })
   }
 
   function deliver(to: Address, message: Message | (Command & { readonly known: Known })): void {
@@ -287,6 +333,31 @@ export function createWorld({ instance, observer }: { instance: string; observer
       ]),
     )
   }
+}
+
+function freeze({ address, kind, snapshot, timers }: LiveActor): QuietActor {
+  const history = (snapshot as unknown as { historyValue: Record<string, { id: string }[]> }).historyValue
+  return {
+    address,
+    kind,
+    value: snapshot.value,
+    context: snapshot.context,
+    history: Object.fromEntries(Object.entries(history).map(([id, nodes]) => [id, nodes.map(node => node.id)])),
+    timers: [...timers],
+  }
+}
+
+function thaw({ address, kind, value, context, history, timers }: QuietActor): LiveActor {
+  const machine: AnyStateMachine = machines[kind]
+  const historyValue = Object.fromEntries(
+    Object.entries(history).map(([id, nodes]) => [id, nodes.map(node => machine.getStateNodeById(node))]),
+  )
+  const snapshot = machine.resolveState({ value: value as StateValue, context, historyValue })
+  return { address, kind, machine, snapshot, timers: new Map(timers), watchers: new Set() }
+}
+
+function kindOf(end: End): Outcome['kind'] {
+  return end.how === 'done' ? (end.output as JobOutput).outcome.kind : 'failed'
 }
 
 /** The jobs and groups a command speaks of. */

@@ -21,9 +21,18 @@ export interface FeedOptions {
 // A stream that stores nothing for so long is in trouble of its own; who asked must not wait for it as well.
 const STORED_MS = 2_000
 
-export function createFeed({ bus, telemetry, retained, instance }: FeedOptions): (said: Numbered) => void {
+export interface Feed {
+  say(said: Numbered): void
+  /** Whether every event so far is in the stream; asks the server for it at most once at a time. */
+  allStored(): boolean
+}
+
+export function createFeed({ bus, telemetry, retained, instance }: FeedOptions): Feed {
   const to = subjects(instance)
   let entryOfLastEvent = ''
+  let published = 0
+  let stored = 0
+  let isAsking = false
   const answer = ({ caller, body }: Acknowledgement) => {
     if (caller.reply === null) return
     try {
@@ -33,10 +42,10 @@ export function createFeed({ bus, telemetry, retained, instance }: FeedOptions):
     }
   }
   const answerStored = async (announcement: Acknowledgement) => {
-    await stored(retained)
+    await storedOrLate(retained)
     answer(announcement)
   }
-  return ({ id, at, announcement }) => {
+  const say = ({ id, at, announcement }: Numbered) => {
     switch (announcement.type) {
       case 'ack':
         if (id === '' || entryOf(id) !== entryOfLastEvent) return answer(announcement)
@@ -44,6 +53,7 @@ export function createFeed({ bus, telemetry, retained, instance }: FeedOptions):
         return void answerStored(announcement)
       case 'event':
         entryOfLastEvent = entryOf(id)
+        published += 1
         return retained.publish({
           subject: to.event(announcement.topic, announcement.key),
           body: fitting({ at, ...announcement.body }, bus.server.maxPayload),
@@ -55,9 +65,24 @@ export function createFeed({ bus, telemetry, retained, instance }: FeedOptions):
       }
     }
   }
+  return { say, allStored }
+
+  function allStored(): boolean {
+    if (stored < published && !isAsking) {
+      isAsking = true
+      void ask(published)
+    }
+    return stored === published
+  }
+
+  async function ask(upTo: number): Promise<void> {
+    await retained.flushed().catch(() => {})
+    isAsking = false
+    stored = upTo
+  }
 }
 
-async function stored(retained: Retained): Promise<void> {
+async function storedOrLate(retained: Retained): Promise<void> {
   const bounded = new AbortController()
   await Promise.race([
     retained.flushed().catch(() => {}),

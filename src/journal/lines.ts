@@ -16,13 +16,13 @@ export interface LineReader {
   read(line: string, place: string): Entry
 }
 
-/** Reads lines that follow one another from entry 1. */
+/** Reads lines that follow one another from entry 1, or from a quiescent entry, which needs nothing before it. */
 export function createLineReader(): LineReader {
   let before: Entry | null = null
   return {
     read: (line, place) => {
       const entry = parse(line, place)
-      const expected = (before?.n ?? 0) + 1
+      const expected = before === null ? (isQuiescent(entry) ? entry.n : 1) : before.n + 1
       if (entry.n !== expected) broken(place, `holds entry ${entry.n} where entry ${expected} must follow`)
       if (before !== null && entry.at < before.at)
         broken(place, `holds a time (${entry.at}) before that of the entry before (${before.at})`)
@@ -30,6 +30,10 @@ export function createLineReader(): LineReader {
       return entry
     },
   }
+}
+
+function isQuiescent({ what }: Entry): boolean {
+  return what.type === 'engine.quiescent'
 }
 
 function parse(line: string, place: string): Entry {

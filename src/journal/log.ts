@@ -69,20 +69,22 @@ function createLogJournal(place: Place): Journal {
       const messages = toMessages(entries, place.messageMax())
       for (const [index, message] of messages.entries()) await appendMessage(place, message, index === 0)
     },
-    read: () => read(place),
+    read: from => read(place, from === 'quiescent' ? 'mark' : 'start'),
   }
 }
 
 interface Message {
   readonly body: string
   readonly lastN: number
+  /** Begins with a quiescent entry. */
+  readonly isMark: boolean
 }
 
 async function appendMessage(place: Place, message: Message, mayBeRefused: boolean): Promise<void> {
   const id = `${place.epoch}:${message.lastN}`
   for (;;) {
     try {
-      await place.log.append({ body: message.body, id, after: place.lastId })
+      await place.log.append({ body: message.body, id, after: place.lastId, isMark: message.isMark })
       place.lastId = id
       place.lastN = message.lastN
       return
@@ -96,9 +98,9 @@ async function appendMessage(place: Place, message: Message, mayBeRefused: boole
   }
 }
 
-async function* read(place: Place): AsyncGenerator<Entry> {
+async function* read(place: Place, from: 'start' | 'mark'): AsyncGenerator<Entry> {
   const reader = createLineReader()
-  for await (const { body, id } of place.log.read()) {
+  for await (const { body, id } of place.log.read(from)) {
     let lastN = 0
     for (const [index, line] of body.split('\n').entries()) {
       const entry = reader.read(line, `${place.name}, message ${id}, line ${index + 1},`)
@@ -128,6 +130,7 @@ function toMessages(entries: readonly Entry[], messageMax: number): Message[] {
   let lines: string[] = []
   let bytes = 0
   let lastN = 0
+  let isMark = false
   for (const entry of entries) {
     const line = toLine(entry)
     const lineBytes = Buffer.byteLength(line) + 1
@@ -138,15 +141,16 @@ function toMessages(entries: readonly Entry[], messageMax: number): Message[] {
       )
     }
     if (bytes + lineBytes > messageMax) {
-      messages.push({ body: lines.join('\n'), lastN })
+      messages.push({ body: lines.join('\n'), lastN, isMark })
       lines = []
       bytes = 0
     }
+    if (lines.length === 0) isMark = entry.what.type === 'engine.quiescent'
     lines.push(line)
     bytes += lineBytes
     lastN = entry.n
   }
-  if (lines.length > 0) messages.push({ body: lines.join('\n'), lastN })
+  if (lines.length > 0) messages.push({ body: lines.join('\n'), lastN, isMark })
   return messages
 }
 

@@ -40,7 +40,8 @@ export function createMemoryJournal(entries: readonly Entry[] = []): MemoryJourn
       }
       lines.push(...added)
     },
-    read: () => read(lines.slice()),
+    read: (from = 'start') =>
+      read(from === 'start' ? lines.slice() : lines.slice(Math.max(0, lines.findLastIndex(isQuiescent)))),
     failNext: how => {
       failure = how
     },
@@ -54,6 +55,10 @@ export function createMemoryJournal(entries: readonly Entry[] = []): MemoryJourn
       release()
     },
   }
+}
+
+function isQuiescent(line: string): boolean {
+  return (JSON.parse(line) as Entry).what.type === 'engine.quiescent'
 }
 
 async function* read(lines: readonly string[]): AsyncGenerator<Entry> {

@@ -289,6 +289,18 @@ export function keepsTheBusContract(kind: string, open: () => Promise<BusWorld>)
         expect(await again.lastId()).toBe('a:250')
       })
 
+      it('is read from its newest mark on, and from the start where there is none', async () => {
+        const log = await (await connect()).log({ name: stream(), subject: corner() })
+        const written = chain('a', '', 9)
+        for (const message of written.slice(0, 3)) await log.append(message)
+        expect(await collect(log.read('mark'))).toHaveLength(3)
+        for (const [index, message] of written.slice(3).entries())
+          await log.append({ ...message, isMark: index === 0 || index === 3 })
+        expect((await collect(log.read('mark'))).map(({ id }) => id)).toEqual(['a:7', 'a:8', 'a:9'])
+        expect(await collect(log.read())).toHaveLength(9)
+        expect(await log.lastId()).toBe('a:9')
+      })
+
       it('the same id again resolves and is not stored twice', async () => {
         const log = await (await connect()).log({ name: stream(), subject: corner() })
         for (const message of chain('a', '', 3)) await log.append(message)

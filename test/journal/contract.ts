@@ -42,6 +42,24 @@ export function keepsTheJournalContract(kind: string, open: () => Promise<Journa
       expect(await collect(again.read())).toEqual(entries(1, 260))
     })
 
+    it('is read from its newest quiescent entry on, and from the start where there is none', async () => {
+      const { journal, reopen } = await world.create()
+      await journal.append(entries(1, 5))
+      expect(await collect(journal.read('quiescent'))).toEqual(entries(1, 5))
+      const quiescent: Entry = {
+        n: 6,
+        at: entryOf(6).at,
+        door: 'engine',
+        from: 'engine',
+        what: { type: 'engine.quiescent', machines: '1', actors: [], ended: [], answers: [] },
+      }
+      await journal.append([quiescent])
+      await journal.append(entries(7, 9))
+      const again = await reopen()
+      expect(await collect(again.read('quiescent'))).toEqual([quiescent, ...entries(7, 9)])
+      expect(await collect(again.read())).toHaveLength(9)
+    })
+
     it('keeps what was appended, whatever happens to it afterwards', async () => {
       const { journal } = await world.create()
       const configuration = { name: 'before' }
