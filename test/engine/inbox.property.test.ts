@@ -23,7 +23,7 @@ import {
 
 // Fixed, so that a failure is the same tomorrow; fast-check prints the path to the smallest case.
 const SEED = 20_261_122
-const RUNS = 60
+const RUNS = 45
 const MOVES = 45
 const SLOTS = 3
 // Enough rounds for a prerequisite of a prerequisite with retries, then a gather and its late member.
