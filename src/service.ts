@@ -186,7 +186,8 @@ async function assemble(options: ServiceOptions, dataDir: string, undo: (() => P
   return { instance, natsUrl, promise, workDir, ended, stop: () => end('stopped') }
 
   async function shutDown(how: 'offline' | 'stopped' | 'lost'): Promise<void> {
-    if (how !== 'lost') await Promise.race([engine.finish().then(() => retained.flushed()), delay(FLUSH_MS)])
+    if (how !== 'lost')
+      await Promise.race([engine.finish().then(() => retained.flushed()), delay(FLUSH_MS, undefined, { ref: false })])
     await takeApart(undo)
     tellEnded(how)
   }

@@ -2,8 +2,3 @@
 export function invariant(condition: unknown, message: string): asserts condition {
   if (!condition) throw new Error(`invariant: ${message}`)
 }
-
-/** Closes a union: the compiler refuses a switch that forgot a case, and the run refuses a value that should not exist. */
-export function unreachable(value: never): never {
-  throw new Error(`invariant: unexpected ${JSON.stringify(value)}`)
-}

@@ -22,9 +22,9 @@ export interface FeedOptions {
 const STORED_MS = 2_000
 
 export interface Feed {
-  say(said: Numbered): void
+  readonly say: (said: Numbered) => void
   /** Whether every event so far is in the stream; asks the server for it at most once at a time. */
-  allStored(): boolean
+  readonly allStored: () => boolean
 }
 
 export function createFeed({ bus, telemetry, retained, instance }: FeedOptions): Feed {
