@@ -183,15 +183,12 @@ export async function startInstance(
 
 /** A service as a process; resolves when it is ready, rejects with its sentence when it refuses. */
 export async function startChild(options: ServiceOptions, env: NodeJS.ProcessEnv = process.env): Promise<Child> {
-  const here = (name: string) => fileURLToPath(new URL(name, import.meta.url))
-  const child = spawn(
-    process.execPath,
-    ['--import', here('../bus/typescriptLoader.mjs'), here('./child.ts'), JSON.stringify(options)],
-    {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env,
-    },
-  )
+  const loader = fileURLToPath(new URL('../bus/typescriptLoader.mjs', import.meta.url))
+  const program = fileURLToPath(new URL('./child.ts', import.meta.url))
+  const child = spawn(process.execPath, ['--import', loader, program, JSON.stringify(options)], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env,
+  })
   const gone = once(child, 'exit')
   const said: Said[] = []
   let complaints = ''

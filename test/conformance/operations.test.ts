@@ -128,7 +128,8 @@ describe('operations', () => {
     expect(outcome(await wire.result(never))).toMatchObject({ kind: 'skipped', code: 'DATA_NOT_READY' })
   })
 
-  it('after SIGTERM running jobs go on by themselves, and the next process hears how they ended', async () => {
+  // Both wait for a lease most of the time: they wait together.
+  it.concurrent('after SIGTERM running jobs go on by themselves, and the next process hears how they ended', async () => {
     const place = makePlace()
     const options = optionsFor(place, { instance: 'TERM', natsUrl: running.service.natsUrl })
     const first = await startChild(options)
@@ -147,7 +148,7 @@ describe('operations', () => {
     place.remove()
   })
 
-  it('a synchronous client whose instance is killed hears from the next one: renewals, and the final word', async () => {
+  it.concurrent('a synchronous client whose instance is killed hears from the next one: renewals, and the final word', async () => {
     const place = makePlace()
     const options = optionsFor(place, {
       instance: 'SYNCED',

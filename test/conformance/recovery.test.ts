@@ -10,7 +10,8 @@ import { connectWire, must } from './wire.ts'
  */
 const dataId = (seqNum: number) => ({ obsid: `AT_O_20261122_${String(seqNum).padStart(6, '0')}` })
 
-describe('recovery', () => {
+// Most of the time is waiting for the lease of the one that was killed: they wait together.
+describe.concurrent('recovery', () => {
   it('91 B: after kill -9 running jobs are taken up again, queued ones run, settled ones stay settled, one result each', async () => {
     const host = await startInstance({ instance: 'HOST', initialState: 'STANDBY' })
     const place = makePlace()

@@ -61,11 +61,21 @@ let serial = 0
 export async function connectWire(natsUrl: string, instance: string): Promise<Wire> {
   const connection = await connect({ servers: natsUrl })
   const heard: Heard[] = []
+  const byTopic = new Map<string, Heard[]>()
+  const events = `ocps.${instance}.evt.`
   const acks = new Map<string, AckBody[]>()
   const inbox = createInbox()
+  const topicOf = (topic: string): Heard[] => {
+    const list = byTopic.get(topic) ?? []
+    byTopic.set(topic, list)
+    return list
+  }
   const hear = (subject: string, data: Uint8Array) => {
     const text = new TextDecoder().decode(data)
-    heard.push({ subject, text, body: parsed(text) })
+    const one = { subject, text, body: parsed(text) }
+    heard.push(one)
+    const topic = subject.startsWith(events) ? (subject.slice(events.length).split('.')[0] ?? '') : null
+    if (topic !== null) topicOf(topic).push(one)
     acks.get(subject)?.push(parsed(text) as unknown as AckBody)
   }
   for (const pattern of [`ocps.${instance}.evt.>`, `ocps.${instance}.tel.>`, `${inbox}.>`])
@@ -108,14 +118,9 @@ export async function connectWire(natsUrl: string, instance: string): Promise<Wi
       return parsed(answer.string())
     },
     events: (topic, key) => {
-      const subject = `ocps.${instance}.evt.${topic}`
-      return heard
-        .filter(
-          one =>
-            one.subject === (key === undefined ? subject : `${subject}.${key}`) ||
-            (key === undefined && one.subject.startsWith(`${subject}.`)),
-        )
-        .map(({ body }) => body)
+      const subject = `ocps.${instance}.evt.${topic}.${key}`
+      const all = topicOf(topic)
+      return (key === undefined ? all : all.filter(one => one.subject === subject)).map(({ body }) => body)
     },
     async event(topic, fits) {
       const found = () => wire.events(topic).find(fits)

@@ -175,7 +175,7 @@ describe('a full disk', () => {
     const small = join(place.dir, 'small')
     const mounted = tryMount(small)
     context.onTestFinished(() => {
-      if (mounted) execFileSync('umount', ['-l', small])
+      if (mounted) execFileSync('/bin/umount', ['-l', small])
       place.remove()
     })
     if (!mounted) return context.skip('mounting a small disk needs root')
@@ -209,7 +209,7 @@ const INODES = 500
 function tryMount(path: string): boolean {
   try {
     mkdirSync(path)
-    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=4m,nr_inodes=${INODES}`, 'tmpfs', path], { stdio: 'ignore' })
+    execFileSync('/bin/mount', ['-t', 'tmpfs', '-o', `size=4m,nr_inodes=${INODES}`, 'tmpfs', path], { stdio: 'ignore' })
     return true
   } catch {
     return false

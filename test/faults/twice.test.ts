@@ -26,7 +26,8 @@ function options(instance: string) {
   return optionsFor(place, { instance, natsUrl: host.service.natsUrl })
 }
 
-describe('a second instance of one name', () => {
+// Most of the time is waiting for a lease: they wait together.
+describe.concurrent('a second instance of one name', () => {
   it('in this process or another one refuses to start and says which process on which host holds the name', async () => {
     const began = performance.now()
     const [inside, outside] = await Promise.all([
