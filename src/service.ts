@@ -141,6 +141,11 @@ async function assemble(options: ServiceOptions, dataDir: string, undo: (() => P
         pipelinesDir: fileURLToPath(new URL('pipelines', import.meta.url)),
         report,
         log,
+      }).catch((error: unknown) => {
+        const problem = error instanceof Error ? error.message : String(error)
+        throw new UserError(
+          `pipelines cannot be started here: ${problem}; see that ${dataDir} can be written and that cc or perl is installed`,
+        )
       })
       executorClose = () => executor.close()
       return executor
