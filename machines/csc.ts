@@ -6,6 +6,7 @@ import type {
   Command,
   ConfigurationApplied,
   ConfigurationsAvailable,
+  RetryCommand,
   StartCommand,
 } from './domain/commands.ts'
 import { jobAddress, tell, type Emission, type EngineMessage, type Heard, type Known } from './domain/messages.ts'
@@ -20,7 +21,8 @@ import { SUMMARY_STATE, type SummaryState } from './domain/summaryState.ts'
  *     enabled  --disable------------------------------> disabled      disabled --standby------> standby
  *     standby  --exitControl--------------------------> offline       fault    --standby------> standby
  *     standby, disabled, enabled --engine.fault-------> fault         offline  --engine.started--> standby
- *     enabled  --processData, closeGroup, pause, resume--> (to the queue)     enabled --abortJob--> (to the job, if it is open)
+ *     enabled  --processData, closeGroup, pause, resume--> (to the queue)     enabled --retry--> (to the shelf)
+ *     enabled  --abortJob--> (to the job, if it is open)
  *     any      --setLogLevel, engine.started, engine.configurationsAvailable--> (says so)
  *     any other command in any state: refused, nothing changes. A second fault in fault: the first one counts.
  *
@@ -118,6 +120,7 @@ export const csc = setup({
     closeQueue: emit(tell('queue', { type: 'queue.close' })),
     abortEverything: emit(tell('queue', { type: 'queue.clear', reason: 'the CSC went to STANDBY' })),
     passToQueue: emit((_, params: Parameters<typeof forQueue>[0]) => tell('queue', forQueue(params))),
+    passToShelf: emit((_, { command }: { command: RetryCommand }) => tell('shelf', { type: 'shelf.retry', command })),
     passToJob: emit((_, { jobId, caller }: { jobId: string; caller: Caller }) =>
       tell(jobAddress(jobId), { type: 'job.abort', reason: `aborted by ${caller.identity}`, caller }),
     ),
@@ -203,6 +206,7 @@ export const csc = setup({
         'command.closeGroup': { actions: { type: 'passToQueue', params: ({ event }) => event } },
         'command.pause': { actions: { type: 'passToQueue', params: ({ event }) => event } },
         'command.resume': { actions: { type: 'passToQueue', params: ({ event }) => event } },
+        'command.retry': { actions: { type: 'passToShelf', params: ({ event }) => ({ command: event }) } },
         'command.abortJob': [
           {
             guard: { type: 'isJobOpen', params: ({ event }) => event },

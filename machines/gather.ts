@@ -31,7 +31,7 @@ import type { GroupMember } from './ports.ts'
  *     concluding --(policy and members allow a gather job)--> gathering      --(no pipeline)--> gathered     --(else)--> abandoned
  *     gathering --actor.ended of the gather job--> gathered                  gathering --member.accepted, actor.ended--> gathering (late)
  *     gathered, abandoned --(late members, and they are welcome)--> closing (revision + 1)
- *     gathered, abandoned --group.close with new members--> closing          --group.close without--> refused
+ *     gathered, abandoned --group.close with new members, or after a failure--> closing     --group.close otherwise--> refused
  *     gathered, abandoned --after linger--> forgotten
  *     open, closing, gathering --group.abandon--> abandoned (aborted)
  *
@@ -131,7 +131,7 @@ export const gather = setup({
       context.gatherJob !== null && address === jobAddress(context.gatherJob),
     isReopenable: ({ context }) =>
       context.late > 0 && context.configuration.groups.late === 'regather' && context.result?.outcome !== 'aborted',
-    isGrown: ({ context }) => context.late > 0,
+    isReclosable: ({ context }) => context.late > 0 || context.result?.outcome === 'failed',
   },
   actions: {
     takeMember: assign(({ context }, member: Accepted) => withMember(context, member)),
@@ -277,7 +277,7 @@ export const gather = setup({
       on: {
         'member.accepted': { actions: [...take, 'countLate'] },
         'actor.ended': { actions: settleMember },
-        'group.close': [{ guard: 'isGrown', target: 'closing', actions: close }, { actions: refuseClose }],
+        'group.close': [{ guard: 'isReclosable', target: 'closing', actions: close }, { actions: refuseClose }],
       },
     },
     abandoned: {
@@ -287,7 +287,7 @@ export const gather = setup({
       on: {
         'member.accepted': { actions: [...take, 'countLate'] },
         'actor.ended': { actions: settleMember },
-        'group.close': [{ guard: 'isGrown', target: 'closing', actions: close }, { actions: refuseClose }],
+        'group.close': [{ guard: 'isReclosable', target: 'closing', actions: close }, { actions: refuseClose }],
       },
     },
     forgotten: { type: 'final' },
@@ -411,6 +411,8 @@ function gatherJobInput(context: GatherContext): JobInput {
     configFile: options.configFile,
     version: options.version,
     priority: GATHER_PRIORITY,
+    fallbacks: pipeline.fallback.flatMap(one => configuration.pipelines[one] ?? []),
+    retryOf: null,
     after: [],
     readiness: { policy: 'runNow' },
     timeLimitMs: options.timeLimitMs ?? pipeline.timeLimitMs,

@@ -13,6 +13,7 @@ import {
   type EngineMessage,
   type Heard,
   type JobMessage,
+  type ShelfItem,
 } from './domain/messages.ts'
 import type { Outcome, OutcomeCode } from './domain/outcome.ts'
 import type { Pipeline, RetryClass } from './domain/pipeline.ts'
@@ -29,7 +30,8 @@ import type { GroupMember, StartOrder } from './ports.ts'
  *     starting, running --executor.exited, executor.startFailed, executor.lost--> judged
  *     starting, running --job.abort, after timeLimit--> stopping
  *     stopping   --executor.exited, executor.startFailed, executor.lost--> judged
- *     judged     --(retriable and attempts left)--> backingOff --after backoff--> queued        judged --(else)--> settled
+ *     judged     --(retriable and attempts left)--> backingOff --after backoff--> queued
+ *     judged     --(failed for good, and there is a fallback)--> fallingBack --> queued         judged --(else)--> settled
  *     awaitingJobs, awaitingData, queued, backingOff --job.abort--> settled (aborted)
  *     starting, running, stopping --executor.metric, dataset, progress, verdict, badReport--> (says so)
  *
@@ -49,6 +51,10 @@ export interface JobInput {
   readonly configFile: string | null
   readonly version: string
   readonly priority: number
+  /** Pipelines to try when this one has failed for good, in order. */
+  readonly fallbacks: readonly Pipeline[]
+  /** The first job of this kind, when this one was retried from the shelf. */
+  readonly retryOf: string | null
   readonly after: readonly Prerequisite[]
   readonly readiness: ProcessDataCommand['readiness']
   readonly timeLimitMs: number
@@ -60,6 +66,9 @@ export interface JobContext extends Omit<JobInput, 'kind' | 'after'> {
   /** Prerequisites that have not ended. */
   readonly awaited: readonly Prerequisite[]
   readonly attempt: number
+  /** Attempts with the present pipeline. */
+  readonly tries: number
+  readonly fellBackFrom: readonly string[]
   /** Lines of the reports file heard in this attempt; an adopting executor goes on from there. */
   readonly reportsHeard: number
   readonly metrics: readonly Metric[]
@@ -133,8 +142,8 @@ export const job = setup({
   },
   delays: {
     timeLimit: ({ context }) => context.timeLimitMs,
-    // Doubled with every attempt: 1, 2, 4… times the pipeline's backoff.
-    backoff: ({ context }) => context.pipeline.retries.backoffMs * 2 ** (context.attempt - 1),
+    // Doubled with every try of a pipeline: 1, 2, 4… times the pipeline's backoff.
+    backoff: ({ context }) => context.pipeline.retries.backoffMs * 2 ** (context.tries - 1),
     patience: ({ context }) => (context.readiness.policy === 'waitFor' ? context.readiness.waitMs : LOOK_MS),
   },
   guards: {
@@ -146,8 +155,9 @@ export const job = setup({
     isLastAndRunNow: ({ context }, { address }: ActorEnded) =>
       without(context, address).length === 0 && context.readiness.policy === 'runNow',
     isUnwilling: ({ context }) => context.readiness.policy === 'skip',
-    isRetriable: ({ context: { retryClass, attempt, pipeline } }) =>
-      retryClass !== null && attempt < pipeline.retries.attemptsMax && pipeline.retries.on.includes(retryClass),
+    isRetriable: ({ context: { retryClass, tries, pipeline } }) =>
+      retryClass !== null && tries < pipeline.retries.attemptsMax && pipeline.retries.on.includes(retryClass),
+    hasFallback: ({ context: { retryClass, fallbacks } }) => retryClass !== null && fallbacks.length > 0,
   },
   actions: {
     watchPrerequisites: enqueueActions(({ context, enqueue }) => {
@@ -225,15 +235,12 @@ export const job = setup({
         : { outcome: ending({ kind: 'lost', code: 'LOST', message: reason }), retryClass: 'lost' as const },
     ),
     giveUpRetries: assign({ retryClass: null }),
-    beginAttempt: assign(({ context }) => ({
-      attempt: context.attempt + 1,
-      reportsHeard: 0,
-      metrics: [],
-      datasets: [],
-      verdict: null,
-      outcome: null,
-      retryClass: null,
-    })),
+    beginAttempt: assign(({ context }) => ({ ...afresh(context), tries: context.tries + 1 })),
+    fallBack: assign(({ context }) => ({ ...afresh(context), ...withFallback(context) })),
+    goOnShelf: enqueueActions(({ context, enqueue }) => {
+      const item = shelfItem(context)
+      if (item) enqueue.emit(tell('shelf', { type: 'shelf.keep', item }))
+    }),
     markSettled: assign(({ context }, { at }: { at: number }) => ({ times: { ...context.times, settled: at } })),
   },
 }).createMachine({
@@ -242,6 +249,8 @@ export const job = setup({
     ...rest,
     awaited: after,
     attempt: 1,
+    tries: 1,
+    fellBackFrom: [],
     reportsHeard: 0,
     metrics: [],
     datasets: [],
@@ -345,7 +354,14 @@ export const job = setup({
         },
       },
     },
-    judged: { always: [{ guard: 'isRetriable', target: 'backingOff' }, { target: 'settled' }] },
+    judged: {
+      always: [
+        { guard: 'isRetriable', target: 'backingOff' },
+        { guard: 'hasFallback', target: 'fallingBack' },
+        { target: 'settled' },
+      ],
+    },
+    fallingBack: { entry: ['yieldSlot', 'fallBack'], always: 'queued' },
     backingOff: {
       entry: ['yieldSlot', state('backingOff')],
       after: { backoff: { target: 'queued', actions: 'beginAttempt' } },
@@ -354,7 +370,7 @@ export const job = setup({
     },
     settled: {
       type: 'final',
-      entry: [{ type: 'markSettled', params: atTime }, 'announceResult', state('settled')],
+      entry: [{ type: 'markSettled', params: atTime }, 'announceResult', state('settled'), 'goOnShelf'],
     },
   },
   output: ({ context }) => ({
@@ -483,7 +499,20 @@ function stateEvent(
 }
 
 function result(context: JobContext): JobResult {
-  const { jobId, dataId, pipeline, version, commandId, attempt, metrics, datasets, verdict, times } = context
+  const {
+    jobId,
+    dataId,
+    pipeline,
+    version,
+    commandId,
+    attempt,
+    fellBackFrom,
+    retryOf,
+    metrics,
+    datasets,
+    verdict,
+    times,
+  } = context
   return {
     jobId,
     dataId,
@@ -491,11 +520,77 @@ function result(context: JobContext): JobResult {
     version,
     commandId,
     attempt,
+    fellBackFrom,
+    retryOf,
     outcome: settledOutcome(context),
     metrics,
     datasets,
     verdict,
     times,
+  }
+}
+
+/** Nothing of the attempt before is left but its number. */
+function afresh({ attempt }: JobContext) {
+  return {
+    attempt: attempt + 1,
+    reportsHeard: 0,
+    metrics: [],
+    datasets: [],
+    verdict: null,
+    outcome: null,
+    retryClass: null,
+  }
+}
+
+/** The next pipeline in the place of the one that failed, with those of the overrides that it knows. */
+function withFallback(context: JobContext): Partial<JobContext> {
+  const [pipeline, ...fallbacks] = context.fallbacks
+  invariant(pipeline, `job ${context.jobId} fell back on nothing`)
+  const overrides = Object.fromEntries(
+    Object.entries(context.overrides).filter(([key]) => Object.hasOwn(pipeline.overrides, key)),
+  )
+  return {
+    pipeline,
+    fallbacks,
+    overrides,
+    tries: 1,
+    timeLimitMs: pipeline.timeLimitMs,
+    fellBackFrom: [...context.fellBackFrom, context.pipeline.name],
+  }
+}
+
+/** What it takes to run the job again, if that makes sense: a gather is run again by closing its group again. */
+function shelfItem(context: JobContext): ShelfItem | null {
+  const {
+    jobId,
+    dataId,
+    overrides,
+    configFile,
+    version,
+    priority,
+    timeLimitMs,
+    retryOf,
+    members,
+    times,
+    fellBackFrom,
+    pipeline,
+  } = context
+  const outcome = settledOutcome(context).kind
+  if (outcome === 'succeeded' || members !== null) return null
+  const asked = fellBackFrom[0] ?? pipeline.name
+  return {
+    jobId,
+    retryOf,
+    at: times.accepted,
+    dataId,
+    pipeline: asked,
+    overrides,
+    configFile,
+    version,
+    priority,
+    timeLimitMs,
+    outcome,
   }
 }
 

@@ -1,6 +1,6 @@
 import { assign, emit, enqueueActions, setup } from 'xstate'
 import { complete, refused } from './domain/announcements.ts'
-import type { Caller, CloseGroupCommand, ProcessDataCommand } from './domain/commands.ts'
+import type { Caller, CloseGroupCommand, ProcessDataCommand, RetryCommand } from './domain/commands.ts'
 import type { Configuration } from './domain/configuration.ts'
 import { invariant } from './domain/invariant.ts'
 import {
@@ -16,6 +16,7 @@ import {
   type Heard,
   type Known,
   type QueueMessage,
+  type ShelfItem,
 } from './domain/messages.ts'
 import type { OverrideRule, OverrideValue, Pipeline } from './domain/pipeline.ts'
 import type { Refusal } from './domain/refusals.ts'
@@ -30,6 +31,7 @@ import { brokenResult, type JobContext, type JobInput } from './job.ts'
  *     flowing --queue.pause--> paused                                  paused  --queue.resume--> flowing
  *     flowing --(while the next job fits the free slots)--> slot.granted to it
  *     any     --queue.submit--> jobs opened, or the group told to close, or refused      --queue.closeGroup--> the same for a group
+ *     any     --queue.resubmit--> jobs from the shelf opened again, or refused
  *     any     --job.opened--> a gather's own job counts too      --job.ready--> it waits      --job.yielded--> its slots are free
  *     any     --actor.ended--> the job is gone, or the command in hand is answered
  *     any     --queue.clear--> nothing waits; every job and group is told to stop      --queue.configure--> new rules
@@ -64,6 +66,7 @@ export const queue = setup({
       const first = next(context.waiting, orderOf(context))
       return first !== undefined && first.slots <= (context.configuration?.slots ?? 0) - context.slotsTaken
     },
+    isRetryAdmissible: ({ context }, retry: Retry) => judgeRetry(context, retry) === null,
     isAdmissible: ({ context }, submission: Submission) => judge(context, submission) === null,
     isJob: (_, params: { address: Address }) => params.address.startsWith('job.'),
   },
@@ -81,6 +84,19 @@ export const queue = setup({
       const refusal = judge(context, submission)
       invariant(refusal, 'refused a command that is admissible')
       return refused(submission.command.caller, refusal)
+    }),
+    admitRetry: enqueueActions(({ context, enqueue }, retry: Retry) => {
+      const { emissions, jobs } = retryAdmission(context, retry)
+      for (const emission of emissions) enqueue.emit(emission)
+      enqueue.assign({
+        open: context.open + jobs,
+        inHand: isSync(context) ? replyAddress(retry.command.caller) : null,
+      })
+    }),
+    refuseRetry: emit(({ context }, retry: Retry) => {
+      const refusal = judgeRetry(context, retry)
+      invariant(refusal, 'refused a retry that is admissible')
+      return refused(retry.command.caller, refusal)
     }),
     countJob: assign(({ context }) => ({ open: context.open + 1 })),
     watchJob: emit((_, { jobId }: { jobId: string }) => watch(jobAddress(jobId))),
@@ -151,6 +167,13 @@ export const queue = setup({
         actions: { type: 'admit', params: ({ event }) => event },
       },
       { actions: { type: 'refuse', params: ({ event }) => event } },
+    ],
+    'queue.resubmit': [
+      {
+        guard: { type: 'isRetryAdmissible', params: ({ event }) => event },
+        actions: { type: 'admitRetry', params: ({ event }) => event },
+      },
+      { actions: { type: 'refuseRetry', params: ({ event }) => event } },
     ],
     'job.opened': { actions: ['countJob', { type: 'watchJob', params: ({ event }) => event }] },
     'queue.clear': {
@@ -253,17 +276,8 @@ function judgePipeline({ pipelines }: Configuration, name: string, over: 'exposu
 function judgeOptions({ pipelines, groups }: Configuration, command: ProcessDataCommand): Refusal | null {
   const pipeline = pipelines[command.pipeline]
   invariant(pipeline, 'options of an unknown pipeline')
-  for (const [key, value] of Object.entries(command.overrides)) {
-    const rule = Object.hasOwn(pipeline.overrides, key) ? pipeline.overrides[key] : undefined
-    const wrong = rule
-      ? violation(rule, value)
-      : `it allows ${Object.keys(pipeline.overrides).join(', ') || 'no overrides'}`
-    if (wrong)
-      return {
-        code: 'OVERRIDE_NOT_ALLOWED',
-        reason: `${pipeline.name} does not accept override ${key}=${value}: ${wrong}`,
-      }
-  }
+  const wrong = judgeOverrides({ pipelines }, command.pipeline, command.overrides)
+  if (wrong) return wrong
   if (command.configFile !== null && !pipeline.configFiles.includes(command.configFile))
     return {
       code: 'OVERRIDE_NOT_ALLOWED',
@@ -278,6 +292,27 @@ function judgeOptions({ pipelines, groups }: Configuration, command: ProcessData
   return closesWith === null || closesWith === groups.pipeline
     ? null
     : judgePipeline({ pipelines } as Configuration, closesWith, 'group')
+}
+
+function judgeOverrides(
+  { pipelines }: Pick<Configuration, 'pipelines'>,
+  name: string,
+  overrides: ProcessDataCommand['overrides'],
+): Refusal | null {
+  const pipeline = pipelines[name]
+  invariant(pipeline, 'overrides of an unknown pipeline')
+  for (const [key, value] of Object.entries(overrides)) {
+    const rule = Object.hasOwn(pipeline.overrides, key) ? pipeline.overrides[key] : undefined
+    const wrong = rule
+      ? violation(rule, value)
+      : `it allows ${Object.keys(pipeline.overrides).join(', ') || 'no overrides'}`
+    if (wrong)
+      return {
+        code: 'OVERRIDE_NOT_ALLOWED',
+        reason: `${pipeline.name} does not accept override ${key}=${value}: ${wrong}`,
+      }
+  }
+  return null
 }
 
 function violation(rule: OverrideRule, value: OverrideValue): string | null {
@@ -319,6 +354,74 @@ function judgeLoad(context: QueueContext, jobs: number): Refusal | null {
   return null
 }
 
+export interface Retry {
+  readonly command: RetryCommand
+  readonly items: readonly ShelfItem[]
+}
+
+function judgeRetry(context: QueueContext, { command, items }: Retry): Refusal | null {
+  const { configuration } = context
+  invariant(configuration, 'asked the queue before a configuration was applied')
+  for (const name of new Set(items.map(item => command.pipeline ?? item.pipeline))) {
+    const wrong =
+      judgePipeline(configuration, name, 'exposure') ?? judgeOverrides(configuration, name, command.overrides ?? {})
+    if (wrong) return wrong
+  }
+  return judgeLoad(context, items.length)
+}
+
+/** The jobs of the shelf again, linked to the first of their kind. */
+function retryAdmission(context: QueueContext, { command, items }: Retry): { emissions: Emission[]; jobs: number } {
+  const { configuration } = context
+  invariant(configuration, 'admitted a retry before a configuration was applied')
+  const jobs = items.map((item, index) => retryInput(context.instance, configuration, command, item, index))
+  const taken = tell('shelf', { type: 'shelf.taken', jobIds: items.map(({ jobId }) => jobId) })
+  return {
+    emissions: [taken, ...opening(context, configuration, command.caller, jobs, command.jobId, null)],
+    jobs: jobs.length,
+  }
+}
+
+function retryInput(
+  instance: string,
+  { pipelines, dataPath }: Configuration,
+  command: RetryCommand,
+  item: ShelfItem,
+  index: number,
+): JobInput {
+  const name = command.pipeline ?? item.pipeline
+  const pipeline = pipelines[name]
+  invariant(pipeline, 'a retry with an unknown pipeline')
+  return {
+    kind: 'job',
+    instance,
+    jobId: `${command.jobId}-r${index + 1}`,
+    commandId: command.caller.id,
+    dataId: item.dataId,
+    dataPath,
+    pipeline,
+    overrides: command.overrides ?? known(item.overrides, pipeline),
+    configFile: item.configFile !== null && pipeline.configFiles.includes(item.configFile) ? item.configFile : null,
+    version: command.version ?? item.version,
+    priority: item.priority,
+    fallbacks: fallbacksOf(pipelines, pipeline),
+    retryOf: item.retryOf ?? item.jobId,
+    after: [],
+    readiness: { policy: 'runNow' },
+    timeLimitMs: Math.min(item.timeLimitMs, pipeline.timeLimitMs),
+    members: null,
+  }
+}
+
+/** Those of the overrides that a pipeline allows: the configuration may be another one by now. */
+function known(overrides: ProcessDataCommand['overrides'], pipeline: Pipeline): ProcessDataCommand['overrides'] {
+  return Object.fromEntries(Object.entries(overrides).filter(([key]) => Object.hasOwn(pipeline.overrides, key)))
+}
+
+function fallbacksOf(pipelines: Configuration['pipelines'], { fallback }: Pipeline): Pipeline[] {
+  return fallback.flatMap(name => pipelines[name] ?? [])
+}
+
 /** What an admitted command leads to: jobs, or a word to its group; and in synchronous mode an actor that answers at the end. */
 function admission(context: QueueContext, { command }: Submission): { emissions: Emission[]; jobs: number } {
   const { configuration } = context
@@ -328,52 +431,42 @@ function admission(context: QueueContext, { command }: Submission): { emissions:
     return { emissions: closing(configuration, command, answerTo), jobs: 0 }
 
   const jobs = jobInputs(context.instance, configuration, command)
-  const { group } = command.dataId
-  const emissions: Emission[] = answerTo
-    ? reply(
-        configuration,
-        command.caller,
-        answerTo,
-        jobs.map(job => job.jobId),
-      )
-    : []
-  if (!answerTo)
-    emissions.push(
-      complete(
-        command.caller,
-        jobs.map(job => job.jobId),
-      ),
-    )
-  if (group !== null)
+  return {
+    emissions: opening(context, configuration, command.caller, jobs, command.jobId, command.groupRules),
+    jobs: jobs.length,
+  }
+}
+
+/** The jobs of one command opened, each a member of its group if it has one; and the command answered, now or at the end. */
+function opening(
+  context: QueueContext,
+  configuration: Configuration,
+  caller: Caller,
+  jobs: readonly JobInput[],
+  stem: string,
+  rules: ProcessDataCommand['groupRules'],
+): Emission[] {
+  const jobIds = jobs.map(({ jobId }) => jobId)
+  const answerTo = isSync(context) ? replyAddress(caller) : null
+  const emissions: Emission[] = answerTo ? reply(configuration, caller, answerTo, jobIds) : [complete(caller, jobIds)]
+  const groups = new Set(jobs.flatMap(({ dataId }) => dataId.group ?? []))
+  for (const group of groups)
     emissions.push({
       type: 'open',
       address: gatherAddress(group),
-      input: {
-        kind: 'gather',
-        instance: context.instance,
-        group,
-        stem: command.jobId,
-        rules: command.groupRules,
-        configuration,
-      },
+      input: { kind: 'gather', instance: context.instance, group, stem, rules, configuration },
     })
   for (const job of jobs) {
-    emissions.push({ type: 'open', address: jobAddress(job.jobId), input: job }, watch(jobAddress(job.jobId)))
-    if (group !== null)
-      emissions.push(
-        tell(gatherAddress(group), {
-          type: 'member.accepted',
-          jobId: job.jobId,
-          dataId: job.dataId,
-          pipeline: command.pipeline,
-          rules: command.groupRules,
-          configuration,
-        }),
-      )
+    const { jobId, dataId, pipeline } = job
+    emissions.push({ type: 'open', address: jobAddress(jobId), input: job }, watch(jobAddress(jobId)))
+    if (dataId.group !== null) {
+      const message = { type: 'member.accepted', jobId, dataId, pipeline: pipeline.name, rules, configuration } as const
+      emissions.push(tell(gatherAddress(dataId.group), message))
+    }
   }
   if (answerTo)
-    for (const job of jobs) emissions.push(tell(answerTo, { type: 'reply.await', address: jobAddress(job.jobId) }))
-  return { emissions, jobs: jobs.length }
+    for (const jobId of jobIds) emissions.push(tell(answerTo, { type: 'reply.await', address: jobAddress(jobId) }))
+  return emissions
 }
 
 function reply(configuration: Configuration, caller: Caller, address: Address, jobIds: readonly string[]): Emission[] {
@@ -430,6 +523,8 @@ function jobInputs(instance: string, { pipelines, dataPath }: Configuration, com
     configFile: command.configFile,
     version: command.version,
     priority: command.priority,
+    fallbacks: fallbacksOf(pipelines, pipeline),
+    retryOf: null,
     after: command.after,
     readiness: command.readiness,
     timeLimitMs: command.timeLimitMs ?? pipeline.timeLimitMs,

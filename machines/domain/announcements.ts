@@ -93,6 +93,10 @@ export interface JobResult {
   /** The message id of the command that asked for it. */
   readonly commandId: string
   readonly attempt: number
+  /** Pipelines that were tried before this one and failed, in order. */
+  readonly fellBackFrom: readonly string[]
+  /** The first job of this kind, when this one was retried from the shelf. */
+  readonly retryOf: string | null
   readonly outcome: Outcome
   readonly metrics: readonly Metric[]
   readonly datasets: readonly Dataset[]

@@ -24,6 +24,7 @@ export type Command =
   | ProcessDataCommand
   | ({ readonly type: 'command.abortJob'; readonly jobId: string } & Asked)
   | CloseGroupCommand
+  | RetryCommand
 
 /** A command without fields of its own. */
 type Plain<T extends string> = T extends unknown ? { readonly type: T } & Asked : never
@@ -116,6 +117,22 @@ export interface GroupRules {
 
 /** partial: combine what succeeded. skip: combine nothing, quietly. fail: combine nothing, and say the group failed. */
 export type GatherPolicy = 'partial' | 'skip' | 'fail'
+
+/** Run again what ended without success. null: as it was. */
+export interface RetryCommand extends Asked {
+  readonly type: 'command.retry'
+  /** Stamped by the inbox; the stem of the new jobs' ids. */
+  readonly jobId: string
+  readonly of:
+    | { readonly by: 'jobId'; readonly jobId: string }
+    | { readonly by: 'obsid'; readonly obsid: string }
+    | { readonly by: 'group'; readonly group: string }
+    /** A night, as YYYYMMDD. */
+    | { readonly by: 'dayObs'; readonly dayObs: number }
+  readonly pipeline: string | null
+  readonly overrides: Readonly<Record<string, OverrideValue>> | null
+  readonly version: string | null
+}
 
 export interface CloseGroupCommand extends Asked {
   readonly type: 'command.closeGroup'

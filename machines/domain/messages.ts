@@ -9,6 +9,7 @@ import type {
   GatherPolicy,
   GroupRules,
   ProcessDataCommand,
+  RetryCommand,
 } from './commands.ts'
 import type { Configuration } from './configuration.ts'
 import { encodeToken, type DataId } from './dataId.ts'
@@ -43,6 +44,7 @@ export type Message =
   | JobMessage
   | GatherMessage
   | ReplyMessage
+  | ShelfMessage
 
 /** What the engine says about itself and about actors. */
 export type EngineMessage =
@@ -84,6 +86,7 @@ export type QueueMessage =
   | { readonly type: 'queue.clear'; readonly reason: string }
   | { readonly type: 'queue.submit'; readonly command: ProcessDataCommand; readonly known: Known }
   | { readonly type: 'queue.closeGroup'; readonly command: CloseGroupCommand; readonly known: Known }
+  | { readonly type: 'queue.resubmit'; readonly command: RetryCommand; readonly items: readonly ShelfItem[] }
   | { readonly type: 'queue.pause' | 'queue.resume'; readonly caller: Caller }
   /** A gather's own job: it counts like any other. */
   | { readonly type: 'job.opened'; readonly jobId: string }
@@ -179,6 +182,24 @@ export type GatherMessage =
 
 /** What the closing command said about the gather job. */
 export type GatherOptions = Pick<ProcessDataCommand, 'overrides' | 'configFile' | 'version' | 'timeLimitMs'>
+
+/** A job that ended without success: what it takes to run it again. */
+export interface ShelfItem
+  extends Pick<ProcessDataCommand, 'pipeline' | 'overrides' | 'configFile' | 'version' | 'priority'> {
+  readonly jobId: string
+  /** The first job of this kind, when it is a retry itself. */
+  readonly retryOf: string | null
+  /** When it was accepted, milliseconds since 1970 UTC. */
+  readonly at: number
+  readonly dataId: DataId
+  readonly timeLimitMs: number
+  readonly outcome: Outcome['kind']
+}
+
+export type ShelfMessage =
+  | { readonly type: 'shelf.keep'; readonly item: ShelfItem }
+  | { readonly type: 'shelf.retry'; readonly command: RetryCommand }
+  | { readonly type: 'shelf.taken'; readonly jobIds: readonly string[] }
 
 export type ReplyMessage =
   | { readonly type: 'reply.await'; readonly address: Address }

@@ -16,6 +16,8 @@ export interface Pipeline {
   /** stdout and stderr are each cut at this size, bytes. */
   readonly outputMaxBytes: number
   readonly retries: Retries
+  /** Pipelines of the same scope to try, in order, when this one has failed for good; the first that succeeds is the job's. */
+  readonly fallback: readonly string[]
   /** The keys a command may override, with what each accepts. */
   readonly overrides: Readonly<Record<string, OverrideRule>>
   /** Configuration files a command may name for this pipeline. */

@@ -14,6 +14,7 @@ export const REFUSALS = {
   QUEUE_FULL: 'As many jobs are waiting as the queue holds.',
   BUSY: 'In synchronous mode one command is processed at a time, and one is.',
   UNKNOWN_JOB: 'No job of this id is known.',
+  NOTHING_TO_RETRY: 'No job that is meant here ended without success lately, or it was retried already.',
   ALREADY_SETTLED: 'The job has ended already.',
   UNKNOWN_GROUP: 'No member of this group was ever accepted.',
   GROUP_CLOSED: 'The group is closed already and nothing has been added since.',

@@ -170,7 +170,20 @@ function readPipelines(dir: string, checkTemplate: CheckTemplate): Record<string
   const files = readdirSync(dir)
     .filter(file => file.endsWith('.yaml'))
     .sort()
-  return Object.fromEntries(files.map(file => [basename(file, '.yaml'), readPipeline(dir, file, checkTemplate)]))
+  const pipelines = Object.fromEntries(
+    files.map(file => [basename(file, '.yaml'), readPipeline(dir, file, checkTemplate)]),
+  )
+  for (const { name, scope, fallback } of Object.values(pipelines))
+    for (const other of fallback)
+      if (
+        other === name ||
+        (pipelines[other]?.scope === 'group') !== (scope === 'group') ||
+        !Object.hasOwn(pipelines, other)
+      )
+        throw new ConfigurationError(
+          `pipelines/${name}.yaml: fallback: ${other} is not another pipeline over the same kind of data`,
+        )
+  return pipelines
 }
 
 function readPipeline(dir: string, file: string, checkTemplate: CheckTemplate): Pipeline {
@@ -192,6 +205,7 @@ function readPipeline(dir: string, file: string, checkTemplate: CheckTemplate): 
     retries,
     overrides = {},
     configFiles = [],
+    fallback = [],
   } = checked.data
   for (const word of command) {
     const problem = checkTemplate(word, { command: { overrides: Object.keys(overrides) } })
@@ -208,6 +222,7 @@ function readPipeline(dir: string, file: string, checkTemplate: CheckTemplate): 
     env,
     slots,
     configFiles,
+    fallback,
     timeLimitMs: timeLimit * 1000,
     graceMs: grace * 1000,
     outputMaxBytes: outputMax,

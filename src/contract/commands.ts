@@ -4,6 +4,7 @@ import type {
   CloseGroupCommand,
   Command,
   ProcessDataCommand,
+  RetryCommand,
   StartCommand,
 } from '../../machines/domain/commands.ts'
 
@@ -41,6 +42,14 @@ const SECONDS_MAX = 86_400
 const seconds = z.number().positive().max(SECONDS_MAX)
 const policy = z.enum(['partial', 'skip', 'fail'])
 
+const overrides = z
+  .record(
+    z.string().regex(/^[A-Za-z][A-Za-z0-9_.:-]{0,63}$/),
+    z.union([z.number(), z.string().max(1_000), z.boolean()]),
+  )
+  .refine(all => Object.keys(all).length <= OVERRIDES_MAX, `at most ${OVERRIDES_MAX} overrides are allowed`)
+const version = z.string().regex(/^[A-Za-z0-9_.:/+-]{0,128}$/, 'a version like w_2026_46')
+
 const groupRules = z
   .strictObject({
     id: group,
@@ -71,18 +80,9 @@ export const processData = z
     }),
     pipeline,
     group: z.union([group, groupRules]).optional().describe('The group this exposure belongs to'),
-    overrides: z
-      .record(
-        z.string().regex(/^[A-Za-z][A-Za-z0-9_.:-]{0,63}$/),
-        z.union([z.number(), z.string().max(1_000), z.boolean()]),
-      )
-      .refine(all => Object.keys(all).length <= OVERRIDES_MAX, `at most ${OVERRIDES_MAX} overrides are allowed`)
-      .optional(),
+    overrides: overrides.optional(),
     configFile: fileName.optional(),
-    version: z
-      .string()
-      .regex(/^[A-Za-z0-9_.:/+-]{0,128}$/, 'a version like w_2026_46')
-      .optional(),
+    version: version.optional(),
     priority: z.int().min(-9).max(9).optional(),
     after: z
       .array(z.union([jobId, z.strictObject({ jobId, requires: z.enum(['success', 'settled']).optional() })]))
@@ -135,6 +135,20 @@ export const closeGroup = z.strictObject({
   policy: policy.optional(),
   patience: seconds.optional(),
 })
+export const retry = z
+  .strictObject({
+    jobId: jobId.optional(),
+    obsid: obsid.optional(),
+    group: group.optional(),
+    dayObs: z.int().min(19_000_101).max(99_991_231).optional().describe('A night, as YYYYMMDD'),
+    pipeline: pipeline.optional(),
+    overrides: overrides.optional(),
+    version: version.optional(),
+  })
+  .refine(
+    of => [of.jobId, of.obsid, of.group, of.dayObs].filter(one => one !== undefined).length === 1,
+    'name exactly one of jobId, obsid, group and dayObs',
+  )
 const nothing = z.strictObject({})
 
 export const commandSchemas = {
@@ -147,6 +161,7 @@ export const commandSchemas = {
   processData,
   abortJob,
   closeGroup,
+  retry,
   pause: nothing,
   resume: nothing,
 } as const
@@ -183,6 +198,8 @@ export function completeCommand(name: CommandName, body: unknown, instance: stri
         patienceMs: milliseconds(patience),
       } satisfies Omit<CloseGroupCommand, 'jobId' | keyof Asked>
     }
+    case 'retry':
+      return retryOf(retry.parse(body))
     case 'enable':
     case 'disable':
     case 'standby':
@@ -232,6 +249,17 @@ function processDataOf(
       pipeline: rules.pipeline ?? null,
     },
   }
+}
+
+function retryOf(command: z.output<typeof retry>): Omit<RetryCommand, 'jobId' | keyof Asked> {
+  const { pipeline: by = null, overrides: set = null, version: of = null } = command
+  return { type: 'command.retry', of: meant(command), pipeline: by, overrides: set, version: of }
+}
+
+function meant({ jobId: job, obsid: exposure, group: id, dayObs = 0 }: z.output<typeof retry>): RetryCommand['of'] {
+  if (job !== undefined) return { by: 'jobId', jobId: job }
+  if (exposure !== undefined) return { by: 'obsid', obsid: exposure }
+  return id === undefined ? { by: 'dayObs', dayObs } : { by: 'group', group: id }
 }
 
 function milliseconds(value: number | undefined): number | null {

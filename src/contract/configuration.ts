@@ -66,6 +66,11 @@ export const pipelineSchema = z
         on: z.array(z.union([z.int().min(1).max(255), z.enum(['signal', 'lost', 'timedOut', 'startFailed'])])),
       })
       .optional(),
+    fallback: z
+      .array(name)
+      .max(10)
+      .optional()
+      .describe('Pipelines to try, in order, when this one has failed for good'),
     overrides: z.record(name, override).optional(),
     configFiles: z.array(z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/)).optional(),
   })

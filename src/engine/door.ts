@@ -9,7 +9,7 @@ import { fitting } from '../contract/fit.ts'
 import { lastToken, subjects } from '../contract/subjects.ts'
 import type { Log } from '../log.ts'
 import type { Engine, Numbered } from './engine.ts'
-import { groupOf, jobOf, jobsOf, stateOf } from './queries.ts'
+import { groupOf, jobOf, jobsOf, shelfOf, stateOf } from './queries.ts'
 
 /**
  * The door for commands and questions: messages on `ocps.<instance>.cmd.*` are decoded and handed to the inbox or refused, questions on `qry.*` are
@@ -99,6 +99,8 @@ export function openDoor({ bus, retained, instance, engine, say, now, log, facts
     switch (query) {
       case 'state':
         return { instance, ...facts(), ...stateOf(world) }
+      case 'shelf':
+        return shelfOf(world)
       case 'jobs':
         return jobsOf(world)
       case 'job': {
@@ -114,7 +116,9 @@ export function openDoor({ bus, retained, instance, engine, say, now, log, facts
         return groupOf(world, id) ?? (await finished()) ?? { error: `no group ${id.slice(0, 128)} is known here` }
       }
       default:
-        return { error: `there is no query ${encodeToken(query).slice(0, 64)}; there are state, jobs, job, group` }
+        return {
+          error: `there is no query ${encodeToken(query).slice(0, 64)}; there are state, jobs, job, group, shelf`,
+        }
     }
   }
 

@@ -288,7 +288,12 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
 /** A journaled command as the decoder made it. */
 function withoutStamps(command: Omit<Command, 'caller'>): Decoded {
   const copy: Record<string, unknown> = { ...command }
-  if (command.type === 'command.processData' || command.type === 'command.closeGroup') delete copy['jobId']
+  if (
+    command.type === 'command.processData' ||
+    command.type === 'command.closeGroup' ||
+    command.type === 'command.retry'
+  )
+    delete copy['jobId']
   if (command.type === 'command.start') delete copy['loaded']
   return copy as Decoded
 }

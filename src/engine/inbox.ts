@@ -146,6 +146,7 @@ export function createInbox({
         return { ...command, caller, loaded: loadConfiguration(command.configurationOverride) }
       case 'command.processData':
       case 'command.closeGroup':
+      case 'command.retry':
         return { ...command, caller, jobId }
       case 'command.enable':
       case 'command.disable':

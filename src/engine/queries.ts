@@ -4,6 +4,8 @@ import { inOrder } from '../../machines/domain/waitingList.ts'
 import type { CscContext } from '../../machines/csc.ts'
 import { progressOf, type GatherContext } from '../../machines/gather.ts'
 import type { JobContext } from '../../machines/job.ts'
+import type { ShelfItem } from '../../machines/domain/messages.ts'
+import type { ShelfContext } from '../../machines/shelf.ts'
 import type { QueueContext } from '../../machines/queue.ts'
 import type { Actor, World } from './world.ts'
 
@@ -25,6 +27,8 @@ export interface StateAnswer {
     readonly slotsTaken: number
   }
   readonly groups: number
+  /** Jobs that ended without success and can be retried. */
+  readonly shelf: number
 }
 
 export interface JobAnswer extends Omit<JobState, 'outcome'> {
@@ -63,6 +67,7 @@ export function stateOf(world: World): StateAnswer {
       slotsTaken,
     },
     groups: [...world.actors('gather')].length,
+    shelf: shelfOf(world).jobs.length,
   }
 }
 
@@ -115,6 +120,15 @@ export function groupOf(world: World, group: string) {
     outcome: output?.outcome.kind ?? null,
   }))
   return { ...progressOf(context, String(actor.snapshot.value)), members, result: context.result }
+}
+
+/** Jobs that ended without success, oldest first. */
+export function shelfOf(world: World): ShelfAnswer {
+  return { jobs: (need(world.actor('shelf')).snapshot.context as ShelfContext).items }
+}
+
+export interface ShelfAnswer {
+  readonly jobs: readonly ShelfItem[]
 }
 
 function jobAnswer({ snapshot, timers }: Actor): JobAnswer {

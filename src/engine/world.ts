@@ -66,6 +66,9 @@ const ENDED_MAX = 50_000
 // A script names jobs of the last minutes; a quiescent entry is one message on the wire.
 const ENDED_QUIET_MAX = 1_000
 
+// There is one of each, always: a broken one stays as it was before it broke.
+const PERMANENT: ReadonlySet<MachineKind> = new Set(['csc', 'queue', 'shelf'])
+
 // Where a group waits for nothing but to be forgotten.
 const RESTING: ReadonlySet<string> = new Set(['gathered', 'abandoned'])
 
@@ -87,6 +90,7 @@ export function createWorld({ instance, observer }: { instance: string; observer
     job: new Map(),
     gather: new Map(),
     reply: new Map(),
+    shelf: new Map(),
   }
   const endedActors = new Map<Address, End>()
   const deadlines = new Deadlines()
@@ -97,6 +101,7 @@ export function createWorld({ instance, observer }: { instance: string; observer
   let entry: Pick<Entry, 'n' | 'at'> = { n: 0, at: 0 }
 
   open('queue', { kind: 'queue', instance })
+  open('shelf', { kind: 'shelf' })
   open('csc', { kind: 'csc', instance })
 
   return {
@@ -181,6 +186,7 @@ export function createWorld({ instance, observer }: { instance: string; observer
       case 'command.processData':
       case 'command.abortJob':
       case 'command.closeGroup':
+      case 'command.retry':
       case 'command.pause':
       case 'command.resume':
         return deliver('csc', { ...what, known: knownTo(what) })
@@ -311,7 +317,7 @@ export function createWorld({ instance, observer }: { instance: string; observer
     const what = error instanceof Error ? error.message : String(error)
     if (event.type === 'engine.fault')
       throw new Error(`the csc machine broke while it went to FAULT: ${what}`, { cause: error })
-    if (actor.kind !== 'csc' && actor.kind !== 'queue') end(actor, { how: 'broken', context: actor.snapshot.context })
+    if (!PERMANENT.has(actor.kind)) end(actor, { how: 'broken', context: actor.snapshot.context })
     const traceback = `actor ${actor.address} in state ${JSON.stringify(actor.snapshot.value)} on ${event.type}, journal entry ${entry.n}`
     mailbox.push({
       to: 'csc',
@@ -372,6 +378,7 @@ function namedBy(command: Extract<Input, { caller: unknown }>): Address[] {
       return [jobAddress(command.jobId)]
     case 'command.closeGroup':
       return [gatherAddress(command.group)]
+    case 'command.retry':
     case 'command.start':
     case 'command.enable':
     case 'command.disable':
