@@ -12,6 +12,8 @@ import { addLifecycle } from './lifecycle.ts'
 import { complain, createOutput, endQuietlyWithThePipe } from './output.ts'
 import { packageVersion } from './package.ts'
 import { addProcess } from './process.ts'
+import { addRecord } from './record.ts'
+import { addReplay } from './replay.ts'
 import { addServe } from './serve.ts'
 import { addServer } from './server.ts'
 import { examples } from './session.ts'
@@ -50,6 +52,8 @@ for (const add of [
   addJob,
   addGroup,
   addWatch,
+  addRecord,
+  addReplay,
   addConfig,
   addServer,
   addDemo,
