@@ -31,7 +31,7 @@ import type { GroupMember } from './ports.ts'
  *     concluding --(policy and members allow a gather job)--> gathering      --(no pipeline)--> gathered     --(else)--> abandoned
  *     gathering --actor.ended of the gather job--> gathered                  gathering --member.accepted, actor.ended--> gathering (late)
  *     gathered, abandoned --(late members, and they are welcome)--> closing (revision + 1)
- *     gathered, abandoned --group.close with new members, or after a failure--> closing     --group.close otherwise--> refused
+ *     gathered, abandoned --group.close with new members, or after the gather job failed--> closing     --group.close otherwise--> refused
  *     gathered, abandoned --after linger--> forgotten
  *     open, closing, gathering --group.abandon--> abandoned (aborted)
  *
@@ -131,7 +131,7 @@ export const gather = setup({
       context.gatherJob !== null && address === jobAddress(context.gatherJob),
     isReopenable: ({ context }) =>
       context.late > 0 && context.configuration.groups.late === 'regather' && context.result?.outcome !== 'aborted',
-    isReclosable: ({ context }) => context.late > 0 || context.result?.outcome === 'failed',
+    isReclosable: ({ context: { late, result } }) => late > 0 || (result !== null && result.gather !== null && result.gather.kind !== 'succeeded'),
   },
   actions: {
     takeMember: assign(({ context }, member: Accepted) => withMember(context, member)),

@@ -13,6 +13,7 @@ import type { JobContext, JobEvent, JobInput } from '../machines/job.ts'
 import type { AdoptOrder } from '../machines/ports.ts'
 import type { QueueContext, QueueEvent, QueueInput } from '../machines/queue.ts'
 import type { ReplyContext, ReplyEvent, ReplyInput } from '../machines/reply.ts'
+import type { ShelfContext, ShelfEvent, ShelfInput } from '../machines/shelf.ts'
 import { decodeCommand } from '../src/contract/decode.ts'
 import { createSteppedClock, type SteppedClock } from '../src/engine/clock.ts'
 import { createEngine, type Engine, type Numbered } from '../src/engine/engine.ts'
@@ -35,6 +36,7 @@ export interface Machines {
   job: { input: JobInput; context: JobContext; event: JobEvent }
   gather: { input: GatherInput; context: GatherContext; event: GatherEvent }
   reply: { input: ReplyInput; context: ReplyContext; event: ReplyEvent }
+  shelf: { input: ShelfInput; context: ShelfContext; event: ShelfEvent }
 }
 
 /** An event without the time it is heard at; the harness adds it. */
@@ -189,6 +191,7 @@ export function aPipeline(name: string, changes: Partial<Pipeline> = {}): Pipeli
     retries: { attemptsMax: 1, backoffMs: 1_000, on: [] },
     overrides: {},
     configFiles: [],
+    fallback: [],
     ...changes,
   }
 }

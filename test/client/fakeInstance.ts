@@ -67,6 +67,8 @@ export function aResult(jobId: string, changes: Partial<JobResult> = {}): JobRes
     version: '',
     commandId: '',
     attempt: 1,
+    fellBackFrom: [],
+    retryOf: null,
     outcome: { kind: 'succeeded', code: 'OK', message: 'look succeeded', exitCode: 0, signal: null, usage: null },
     metrics: [],
     datasets: [],

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
-import type { Command } from '../../machines/domain/commands.ts'
-import { jobAddress, type Known } from '../../machines/domain/messages.ts'
+import type { Command, RetryCommand } from '../../machines/domain/commands.ts'
+import { jobAddress, type Known, type ShelfItem } from '../../machines/domain/messages.ts'
 import type { OutcomeKind } from '../../machines/domain/outcome.ts'
 import type { MachineKind } from '../../machines/index.ts'
 import type { JobInput } from '../../machines/job.ts'
@@ -146,6 +146,33 @@ const body = fc.constantFrom(
   ),
 )
 
+const shelfItem = fc.record({ jobId, dataId, at: fc.constantFrom(0, 86_400_000) }).map(
+  (one): ShelfItem => ({
+    ...one,
+    retryOf: null,
+    pipeline: 'quicklook',
+    overrides: {},
+    configFile: null,
+    version: '',
+    priority: 0,
+    timeLimitMs: 1_000,
+    outcome: 'failed',
+  }),
+)
+
+const retry = fc
+  .record({
+    caller,
+    pipeline: fc.constantFrom(null, 'quicklook', 'stack', 'none'),
+    of: fc.oneof(
+      jobId.map(id => ({ by: 'jobId', jobId: id }) as const),
+      fc.constant({ by: 'obsid', obsid: 'E1' } as const),
+      fc.constant({ by: 'group', group: 'G#1' } as const),
+      fc.constant({ by: 'dayObs', dayObs: 19_700_101 } as const),
+    ),
+  })
+  .map((one): RetryCommand => ({ type: 'command.retry', jobId: 'again', overrides: null, version: null, ...one }))
+
 export const EVENTS: { readonly [K in MachineKind]: fc.Arbitrary<Unheard<Machines[K]['event']>> } = {
   csc: fc.oneof(
     { weight: 8, arbitrary: fc.tuple(command, known).map(([asked, of]) => ({ ...asked, known: of })) },
@@ -163,6 +190,12 @@ export const EVENTS: { readonly [K in MachineKind]: fc.Arbitrary<Unheard<Machine
     { weight: 2, arbitrary: config.map(one => ({ type: 'queue.configure', configuration: one }) as const) },
     { weight: 2, arbitrary: fc.constantFrom({ type: 'queue.open' } as const, { type: 'queue.close' } as const) },
     { weight: 1, arbitrary: fc.constant({ type: 'queue.clear', reason: 'STANDBY' } as const) },
+    {
+      weight: 1,
+      arbitrary: fc
+        .tuple(retry, shelfItem)
+        .map(([asked, item]) => ({ type: 'queue.resubmit', command: asked, items: [item] }) as const),
+    },
     {
       weight: 5,
       arbitrary: fc
@@ -238,6 +271,11 @@ export const EVENTS: { readonly [K in MachineKind]: fc.Arbitrary<Unheard<Machine
     { weight: 2, arbitrary: end },
     { weight: 1, arbitrary: body.map(one => ({ type: 'reply.finish', body: one }) as const) },
   ),
+  shelf: fc.oneof(
+    { weight: 3, arbitrary: shelfItem.map(item => ({ type: 'shelf.keep', item }) as const) },
+    { weight: 1, arbitrary: jobId.map(id => ({ type: 'shelf.taken', jobIds: [id] }) as const) },
+    { weight: 2, arbitrary: retry.map(asked => ({ type: 'shelf.retry', command: asked }) as const) },
+  ),
 }
 
 const aJob: Omit<JobInput, 'kind'> = {
@@ -253,6 +291,8 @@ const aJob: Omit<JobInput, 'kind'> = {
   configFile: null,
   version: '',
   priority: 0,
+  fallbacks: [],
+  retryOf: null,
   after: [],
   readiness: { policy: 'runNow' },
   timeLimitMs: 1_000,
@@ -278,4 +318,5 @@ export const INPUTS: { readonly [K in MachineKind]: fc.Arbitrary<Omit<Machines[K
     .record({ rules, configuration: config })
     .map(one => ({ instance: 'LATISS', group: 'G#1', stem: 'stem', ...one })),
   reply: caller.map(who => ({ caller: who, jobIds: ['a'], ackTimeoutMs: 1_000 })),
+  shelf: fc.constant({}),
 }

@@ -41,6 +41,7 @@ export function order(
       retries: { attemptsMax: 1, backoffMs: 0, on: [] },
       overrides: {},
       configFiles: [],
+      fallback: [],
       ...pipeline,
     },
   }

@@ -50,6 +50,16 @@ const closeGroup: Asking = {
   policy: null,
   patienceMs: null,
 }
+const retry: Asking = {
+  type: 'command.retry',
+  caller,
+  known: {},
+  jobId: '20261122-000006',
+  of: { by: 'jobId', jobId: 'j1' },
+  pipeline: null,
+  overrides: null,
+  version: null,
+}
 const abortJob = (known: Known = {}): Asking => ({ type: 'command.abortJob', caller, known, jobId: 'j1' })
 const setLogLevel = (level: number): Asking => ({
   type: 'command.setLogLevel',
@@ -282,6 +292,13 @@ describe('csc', () => {
     for (const state of STATES)
       for (const emission of IN[state].when(plain('enable', other)).emissions)
         if (emission.type === 'ack') expect(emission.caller).toEqual(other)
+  })
+
+  test('a retry goes to the shelf', () => {
+    const enabled = given('csc', { instance: 'LATISS' }).when(start, plain('enable'), retry)
+    expect(enabled.emissions).toMatchObject([
+      { type: 'tell', to: 'shelf', message: { type: 'shelf.retry', command: { jobId: '20261122-000006' } } },
+    ])
   })
 
   test('the table that opens the file names the states and events of the chart', () => {

@@ -20,6 +20,8 @@ const input = {
   configFile: null,
   version: '',
   priority: 0,
+  fallbacks: [],
+  retryOf: null,
   after: [],
   readiness: { policy: 'runNow' },
   timeLimitMs: 60_000,
@@ -398,6 +400,33 @@ describe('job: settled', () => {
     expect(said).toEqual(['queued', 'running', 'stopping'])
     expect(statesSaid(job(after('a')).emissions)).toEqual(['held'])
     expect(statesSaid(retrying([1]).when(grant, exited(1)).emissions)).toEqual(['backingOff'])
+  })
+
+  test('failed for good it goes on with its fall-back, with the overrides that one knows, and settles as that one ends', () => {
+    const plainer = aPipeline('plainer', {
+      overrides: { threshold: { type: 'number', default: null, minimum: null, maximum: null } },
+    })
+    const falling = job({ fallbacks: [plainer], overrides: { threshold: 3, other: 1 } }).when(grant, exited(1))
+    expect(falling).toMatchObject({
+      state: 'queued',
+      context: { attempt: 2, tries: 1, fellBackFrom: ['quicklook'], overrides: { threshold: 3 } },
+    })
+    const settled = falling.when(grant, { ...exited(0), attempt: 2 })
+    expect(resultOf(settled)).toMatchObject({
+      pipeline: 'plainer',
+      fellBackFrom: ['quicklook'],
+      outcome: { kind: 'succeeded' },
+    })
+  })
+
+  test('a job that ends without success goes on the shelf under the pipeline that was asked for; one that succeeds does not', () => {
+    const shelved = (one: Given<'job'>) =>
+      one.emissions.flatMap(said =>
+        said.type === 'tell' && said.message.type === 'shelf.keep' ? [said.message.item] : [],
+      )
+    expect(shelved(running.when(exited(1)))).toMatchObject([{ jobId: 'j1', pipeline: 'quicklook', outcome: 'failed' }])
+    expect(shelved(running.when(exited(0)))).toEqual([])
+    expect(shelved(job({ members: [] }).when(grant, exited(1)))).toEqual([])
   })
 
   test('the table that opens the file names the states and events of the chart', () => {

@@ -390,6 +390,40 @@ describe('queue: a machine breaks', () => {
 })
 
 describe('queue: chart and comment', () => {
+  test('jobs from the shelf are opened again under new ids, or refused as any command would be', () => {
+    const item = {
+      jobId: 'old',
+      retryOf: null,
+      at: 0,
+      dataId: { instrument: 'LATISS', obsid: 'E1', group: null, detector: null },
+      pipeline: 'quicklook',
+      overrides: { gone: 1 },
+      configFile: 'gone.yaml',
+      version: 'w_1',
+      priority: 3,
+      timeLimitMs: 1e9,
+      outcome: 'failed',
+    } as const
+    const command = {
+      type: 'command.retry',
+      caller,
+      jobId: 'again',
+      of: { by: 'jobId', jobId: 'old' },
+      pipeline: null,
+      overrides: null,
+      version: null,
+    } as const
+    const admitted = flowing().when({ type: 'queue.resubmit', command, items: [item] })
+    expect(opened(admitted)).toMatchObject([
+      { jobId: 'again-r1', retryOf: 'old', overrides: {}, configFile: null, version: 'w_1', priority: 3 },
+    ])
+    expect(opened(admitted)[0]?.timeLimitMs).toBe(opened(admitted)[0]?.pipeline.timeLimitMs)
+    expect(acks(admitted)).toMatchObject([{ ack: ACK.COMPLETE, jobIds: ['again-r1'] }])
+    expect(admitted.context.open).toBe(1)
+    const refusal = flowing({ pipelines: {} }).when({ type: 'queue.resubmit', command, items: [item] })
+    expect(acks(refusal)).toMatchObject([{ ack: ACK.FAILED, code: 'UNKNOWN_PIPELINE' }])
+  })
+
   test('the table that opens the file names the states and events of the chart', () => {
     expect(tableProblems('queue')).toEqual([])
   })
