@@ -14,6 +14,7 @@ import { packageVersion } from './package.ts'
 import { addProcess } from './process.ts'
 import { addRecord } from './record.ts'
 import { addReplay } from './replay.ts'
+import { addRetry } from './retry.ts'
 import { addServe } from './serve.ts'
 import { addServer } from './server.ts'
 import { examples } from './session.ts'
@@ -47,6 +48,7 @@ for (const add of [
   addProcess,
   addCloseGroup,
   addControl,
+  addRetry,
   addStatus,
   addJobs,
   addJob,

@@ -41,6 +41,7 @@ function page(status: StateAnswer, { jobs, open }: JobsAnswer, paint: Paint): st
         : `${queue.state}, ${queue.mode}; ${queue.running} running, ${queue.waiting} waiting, ${queue.held} held; ${queue.slotsTaken} of ${queue.slots} slots taken`,
     ],
     ['groups', String(status.groups)],
+    ['shelf', status.shelf === 0 ? 'empty' : `${status.shelf} jobs ended without success; "ocps shelf" lists them`],
     ['log level', String(status.logLevel)],
     ['durability', status.promise],
     ['server', status.natsUrl],

@@ -1,4 +1,5 @@
 import type { GroupResult, GroupState, JobResult, JobState } from '../../machines/domain/announcements.ts'
+import type { ShelfItem } from '../../machines/domain/messages.ts'
 import type { Dataset, Metric } from '../../machines/domain/reports.ts'
 
 /** The answers to questions about the present, as they come over the wire. Times are milliseconds since 1970 UTC. */
@@ -21,6 +22,8 @@ export interface StateAnswer {
   }
   /** Groups that are open or remembered. */
   readonly groups: number
+  /** Jobs that ended without success and can be retried. */
+  readonly shelf: number
   readonly natsUrl: string
   /** How durable an accepted command is: power-safe, process-crash-safe, or as the server is configured. */
   readonly promise: string
@@ -49,6 +52,10 @@ export interface JobAnswer extends Pick<JobState, 'jobId' | 'state' | 'dataId' |
   readonly attemptsMax?: number
   /** null while it is open. */
   readonly result: JobResult | null
+}
+
+export interface ShelfAnswer {
+  readonly jobs: readonly ShelfItem[]
 }
 
 export interface JobsAnswer {

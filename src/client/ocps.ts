@@ -3,7 +3,7 @@ import { SUMMARY_STATE, type SummaryState, transitionChain } from '../../machine
 import type { Bus } from '../bus/port.ts'
 import type { CommandBody, CommandName } from '../contract/commands.ts'
 import { createSend, type SendOptions } from './acknowledgements.ts'
-import type { GroupAnswer, JobAnswer, JobsAnswer, StateAnswer } from './answers.ts'
+import type { GroupAnswer, JobAnswer, JobsAnswer, ShelfAnswer, StateAnswer } from './answers.ts'
 import { CommandRefused, OcpsError } from './errors.ts'
 import { listenToEvents, type OcpsEvent } from './events.ts'
 import { followGroup, type Group } from './groups.ts'
@@ -56,6 +56,8 @@ export interface Ocps {
   /** Open jobs: running first, then waiting in the order they will run, then the rest. */
   jobs(): Promise<JobsAnswer>
   group(group: string): Promise<GroupAnswer>
+  /** Jobs that ended without success and can be retried, oldest first. */
+  shelf(): Promise<ShelfAnswer>
 
   /** Live events, from now on; see OcpsEvent. Of more than 10 000 that wait the oldest are dropped. */
   events(topic?: string, key?: string): AsyncIterable<OcpsEvent>
@@ -113,6 +115,7 @@ export function createOcps({ bus, instance, identity }: { bus: Bus; instance: st
     job: jobId => ask('job', { jobId }),
     jobs: () => ask('jobs', {}),
     group: group => ask('group', { group }),
+    shelf: () => ask('shelf', {}),
     events(topic, key) {
       const stream = listenToEvents(bus, instance, topic ?? null, key ?? null, () => streams.delete(stream))
       streams.add(stream)

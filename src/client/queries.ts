@@ -4,7 +4,7 @@ import { fromBus, nobody } from './acknowledgements.ts'
 import { OcpsError } from './errors.ts'
 
 /** Questions about the present. They change nothing, so they may be asked again at any time. */
-export type Ask = <T>(query: 'state' | 'jobs' | 'job' | 'group', body: object) => Promise<T>
+export type Ask = <T>(query: 'state' | 'jobs' | 'job' | 'group' | 'shelf', body: object) => Promise<T>
 
 // Answered from memory in milliseconds; a restarting instance needs a second or two.
 const QUERY_TIMEOUT_MS = 5_000
