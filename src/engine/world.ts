@@ -1,6 +1,6 @@
 import type { AnyMachineSnapshot, AnyStateMachine, EventObject, StateValue } from 'xstate'
-import type { Announcement } from '../../machines/domain/announcements.ts'
-import type { Command } from '../../machines/domain/commands.ts'
+import { ACK, type Acknowledgement, type Announcement } from '../../machines/domain/announcements.ts'
+import type { Caller, Command } from '../../machines/domain/commands.ts'
 import { invariant } from '../../machines/domain/invariant.ts'
 import {
   gatherAddress,
@@ -98,6 +98,8 @@ export function createWorld({ instance, observer }: { instance: string; observer
   let serial = 0
   let effects: Effect[] = []
   let spoken = 0
+  /** Who sent the command that is being applied. */
+  let asked: Caller | null = null
   let entry: Pick<Entry, 'n' | 'at'> = { n: 0, at: 0 }
 
   open('queue', { kind: 'queue', instance })
@@ -109,6 +111,7 @@ export function createWorld({ instance, observer }: { instance: string; observer
       entry = next
       effects = []
       spoken = 0
+      asked = 'caller' in next.what ? next.what.caller : null
       route(next.what)
       // By index: shift() would move the whole list for each of the 100 000 jobs an operator may abort at once.
       for (let at = 0; at < mailbox.length; at++) {
@@ -295,8 +298,12 @@ export function createWorld({ instance, observer }: { instance: string; observer
       case 'ack':
       case 'event':
       case 'telemetry':
-        effects.push({ do: 'announce', id: `${entry.n}.${spoken++}`, at: entry.at, announcement: emission })
+        announce(emission)
     }
+  }
+
+  function announce(announcement: Announcement): void {
+    effects.push({ do: 'announce', id: `${entry.n}.${spoken++}`, at: entry.at, announcement })
   }
 
   function end(actor: LiveActor, how: End): void {
@@ -318,6 +325,8 @@ export function createWorld({ instance, observer }: { instance: string; observer
     if (event.type === 'engine.fault')
       throw new Error(`the csc machine broke while it went to FAULT: ${what}`, { cause: error })
     if (!PERMANENT.has(actor.kind)) end(actor, { how: 'broken', context: actor.snapshot.context })
+    if (asked && !effects.some(effect => effect.do === 'announce' && effect.announcement.type === 'ack'))
+      announce(brokenAnswer(asked))
     const traceback = `actor ${actor.address} in state ${JSON.stringify(actor.snapshot.value)} on ${event.type}, journal entry ${entry.n}`
     mailbox.push({
       to: 'csc',
@@ -339,6 +348,12 @@ export function createWorld({ instance, observer }: { instance: string; observer
       ]),
     )
   }
+}
+
+/** Who sent the command a machine broke on is told, and not left waiting. */
+function brokenAnswer(caller: Caller): Acknowledgement {
+  const result = 'Failed: OCPS broke while it handled this command; see errorCode'
+  return { type: 'ack', caller, body: { ack: ACK.FAILED, error: 1, result, code: 'INTERNAL', jobIds: [], timeout: 0 } }
 }
 
 function freeze({ address, kind, snapshot, timers }: LiveActor): QuietActor {
