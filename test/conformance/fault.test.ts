@@ -99,6 +99,25 @@ describe('fault', () => {
     expect(night.events('jobResult', jobId)).toMatchObject([{ outcome: { kind: 'failed', code: 'INTERNAL' } }])
   })
 
+  it('a command a machine breaks on is answered, and not left waiting', async () => {
+    const broken = aPipeline('broken')
+    Object.defineProperty(broken, 'overrides', { get: () => undefined })
+    const night = await createNight({ configuration: aConfiguration({ pipelines: { broken } }) })
+    await night.enable()
+    const from = night.said.length
+    const body = { dataId: { obsid: 'AT_O_20261122_000001' }, pipeline: 'broken', overrides: { threshold: 5 } }
+    expect(await night.command('processData', body)).toMatchObject({
+      ack: -302,
+      error: 1,
+      code: 'INTERNAL',
+      jobIds: [],
+    })
+    expect(topics(night, from)).toEqual(['ack', 'errorCode', 'summaryState'])
+    expect(night.events('errorCode').at(-1)).toMatchObject({
+      errorReport: expect.stringContaining('queue machine') as unknown,
+    })
+  })
+
   it('27 B: without any way to start processes the service refuses to start and says what is missing', async () => {
     const host = await startInstance({ instance: 'HOST', initialState: 'STANDBY' })
     const place = makePlace()
