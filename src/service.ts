@@ -8,7 +8,7 @@ import { SUMMARY_STATE, transitionChain, type SummaryState } from '../machines/d
 import { MACHINES_VERSION } from '../machines/index.ts'
 import { startEmbeddedServer } from './bus/embedded.ts'
 import { connectNats } from './bus/nats.ts'
-import type { Bus, LeaseResult } from './bus/port.ts'
+import { type Bus, BusError, type LeaseResult } from './bus/port.ts'
 import { createConfigurationSource } from './config/load.ts'
 import { INSTANCE_PATTERN, streams, subjects } from './contract/subjects.ts'
 import { wallClock } from './engine/clock.ts'
@@ -17,6 +17,7 @@ import { createEngine, type Engine } from './engine/engine.ts'
 import { checkTemplate } from './executor/commandLine.ts'
 import { createSubprocessExecutor } from './executor/subprocess.ts'
 import { createFeed, numberOf } from './feed/feed.ts'
+import { createGate } from './feed/gate.ts'
 import { createPresence } from './feed/presence.ts'
 import { createIngestWatch } from './ingest/ingest.ts'
 import { openJournal } from './journal/log.ts'
@@ -42,6 +43,10 @@ export interface ServiceOptions {
   readonly simulate: boolean
   /** Where log lines go: a file descriptor, or null for none. Events logMessage are said in any case. */
   readonly logTo: number | null
+  /** Waits until nobody else is active under this name, for as long as it takes. Needs natsUrl, and the dataDir of the active one to take up its jobs. */
+  readonly standby?: boolean
+  /** Called with who is active, while waiting, whenever that changes. */
+  readonly onWaiting?: (active: string) => void
 }
 
 export interface Service {
@@ -54,8 +59,10 @@ export interface Service {
   stop(): Promise<void>
 }
 
-// A lease of this length is found free at most three seconds after its holder died; a pause of the holder's process is shorter.
-const LEASE_MS = 3_000
+// The server notices within a quarter of a second that a lease ran out: who stands by has taken over three seconds after its holder died or froze.
+const LEASE_MS = 2_000
+// How often who waits for the lease asks for it: a handful of small requests.
+const LEASE_POLL_MS = 50
 const INITIAL_STATES: readonly SummaryState[] = ['OFFLINE', 'STANDBY', 'DISABLED', 'ENABLED']
 // Jobs and groups of a week can be asked for; older ones are in the archive.
 const EVENTS_KEPT_MS = 7 * 24 * 3_600_000
@@ -71,6 +78,8 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     throw new UserError(
       `the initial state ${JSON.stringify(options.initialState)} must be one of ${INITIAL_STATES.join(', ')}`,
     )
+  if (options.standby === true && options.natsUrl === null)
+    throw new UserError('to stand by for another process, both need one server: name it with --url or NATS_URL')
   const dataDir = resolve(options.dataDir)
   const undo: (() => Promise<void>)[] = []
   try {
@@ -106,21 +115,31 @@ async function assemble(options: ServiceOptions, dataDir: string, undo: (() => P
   undo.push(() => telemetry.close())
   const promise = server?.promise ?? 'as the server is configured'
 
-  const lease = await takeLease(bus, instance, () => void end('lost'))
-  undo.push(() => lease.release())
-
-  const { events } = streams(instance)
-  const retained = await bus.retained({ name: events, subjects: [subjects(instance).events], maxAgeMs: EVENTS_KEPT_MS })
-  const { journal } = await openJournal({ bus, instance })
-  if (server) await server.sync()
-  const feed = createFeed({ bus, telemetry, retained, instance })
-  const source = createConfigurationSource({ dir: options.configDir, site: options.site, instance, checkTemplate })
-
   let executorClose = async () => {}
+  let finish = async () => {}
   let tellEnded: (how: 'offline' | 'stopped' | 'lost') => void = () => {}
   const ended = new Promise<'offline' | 'stopped' | 'lost'>(resolve => (tellEnded = resolve))
   let ending: Promise<void> | null = null
   const end = (how: 'offline' | 'stopped' | 'lost') => (ending ??= shutDown(how))
+  let silence = () => {}
+  const lose = () => {
+    silence()
+    void end('lost')
+  }
+
+  const lease = await takeLease(bus, options, log, lose)
+  undo.push(() => lease.release())
+
+  const { events } = streams(instance)
+  const retained = await bus.retained({ name: events, subjects: [subjects(instance).events], maxAgeMs: EVENTS_KEPT_MS })
+  const { journal, lastN, isOurs } = await openJournal({ bus, instance })
+  const gate = createGate({ lease, isOurs, onLost: lose })
+  silence = () => gate.shut()
+  if (server) await server.sync()
+  const feed = createFeed({ bus, telemetry, retained, instance })
+  const source = createConfigurationSource({ dir: options.configDir, site: options.site, instance, checkTemplate })
+
+  const say: typeof feed.say = said => gate.whenSure(() => feed.say(said))
 
   const versions = {
     ocps: ocpsVersion(),
@@ -141,6 +160,8 @@ async function assemble(options: ServiceOptions, dataDir: string, undo: (() => P
         pipelinesDir: fileURLToPath(new URL('pipelines', import.meta.url)),
         report,
         log,
+        whenActive: act => gate.whenSure(act),
+        isJournalNew: lastN === 0,
       }).catch((error: unknown) => {
         const problem = error instanceof Error ? error.message : String(error)
         throw new UserError(
@@ -151,8 +172,8 @@ async function assemble(options: ServiceOptions, dataDir: string, undo: (() => P
       return executor
     },
     dataSide: report => createIngestWatch({ bus, report, now: () => wallClock.now() }),
-    say: feed.say,
-    allSaid: feed.allStored,
+    say,
+    allSaid: () => gate.isSure() && feed.allStored(),
     loadConfiguration: override => source.load(override),
     started: {
       type: 'engine.started',
@@ -167,23 +188,24 @@ async function assemble(options: ServiceOptions, dataDir: string, undo: (() => P
     onOffline: () => void end('offline'),
     onLost: error => {
       log.error({}, `the journal is lost to this process: ${error.message}`)
-      void end('lost')
+      lose()
     },
   })
+  finish = () => engine.finish().then(() => retained.flushed())
   undo.push(async () => engine.stop())
   undo.push(() => executorClose())
   const door = openDoor({
-    bus,
+    bus: speaking(bus, publish => gate.whenSure(publish)),
     retained,
     instance,
     engine,
-    say: feed.say,
+    say,
     now: () => wallClock.now(),
     log,
     facts: () => ({ natsUrl, promise, workDir, versions, pid: process.pid, host: hostname() }),
   })
   undo.push(() => door.close())
-  const stopPresence = presence.begin({ bus, engine, source })
+  const stopPresence = presence.begin({ bus: speaking(bus, publish => gate.isSure() && publish()), engine, source })
   undo.push(async () => stopPresence())
   log.info({ natsUrl, promise, workDir }, `OCPS ${instance} is ready`)
   await reach(engine, options)
@@ -191,8 +213,7 @@ async function assemble(options: ServiceOptions, dataDir: string, undo: (() => P
   return { instance, natsUrl, promise, workDir, ended, stop: () => end('stopped') }
 
   async function shutDown(how: 'offline' | 'stopped' | 'lost'): Promise<void> {
-    if (how !== 'lost')
-      await Promise.race([engine.finish().then(() => retained.flushed()), delay(FLUSH_MS, undefined, { ref: false })])
+    if (how !== 'lost') await Promise.race([finish(), delay(FLUSH_MS, undefined, { ref: false })])
     await takeApart(undo)
     tellEnded(how)
   }
@@ -205,22 +226,60 @@ async function takeApart(undo: (() => Promise<void>)[]): Promise<void> {
   for (const one of undo.splice(0).reverse()) await one().catch(() => {})
 }
 
-/** Waits out the lease of a holder that died, and refuses if the holder lives. */
+/** A bus that publishes only through `through`; everything else is the bus's own. */
+function speaking(bus: Bus, through: (publish: () => void) => unknown): Bus {
+  return {
+    ...bus,
+    get server() {
+      return bus.server
+    },
+    publish: (subject, body, headers) => void through(() => bus.publish(subject, body, headers)),
+  }
+}
+
+/** Waits out the lease of a holder that died, and refuses if the holder lives; standing by, waits for as long as it takes. */
 async function takeLease(
   bus: Bus,
-  instance: string,
+  { instance, standby = false, onWaiting }: ServiceOptions,
+  log: pino.Logger,
   onLost: () => void,
 ): Promise<Extract<LeaseResult, { held: true }>> {
   const holder = `process ${process.pid} on ${hostname()} since ${new Date().toISOString()}`
-  const deadline = Date.now() + LEASE_MS + 1_000
+  const deadline = performance.now() + LEASE_MS + 1_000
+  let active = ''
+  let notBefore = 0
+  let isFirst = true
+  // A server that was away may have forgotten the lease; the active one, which comes back to it at the same moment, goes on if it lives.
+  bus.onStatus(status => {
+    if (status === 'connected' && !isFirst) notBefore = performance.now() + LEASE_MS
+    isFirst = false
+  })
   for (;;) {
-    const result = await bus.lease({ name: streams(instance).lease, holder, ttlMs: LEASE_MS, onLost })
-    if (result.held) return result
-    if (Date.now() > deadline)
+    const result =
+      standby && performance.now() < notBefore
+        ? null
+        : await bus.lease({ name: streams(instance).lease, holder, ttlMs: LEASE_MS, onLost }).catch(ifAway)
+    if (result?.held) {
+      if (active !== '') log.info({ before: active }, `OCPS ${instance} takes over from ${active}`)
+      return result
+    }
+    if (standby) {
+      if (result !== null && result.holder !== active && result.holder !== 'unknown') {
+        active = result.holder
+        log.info({ active }, `OCPS ${instance} stands by; active is ${active}`)
+        onWaiting?.(active)
+      }
+    } else if (performance.now() > deadline && result !== null)
       throw new UserError(
         `an instance named ${instance} is running already: ${result.holder}; stop it first, or choose another name with --instance`,
       )
-    await delay(100)
+    await delay(LEASE_POLL_MS)
+  }
+
+  /** Who stands by waits for the server, too. */
+  function ifAway(error: unknown): null {
+    if (standby && !(error instanceof BusError && error.code === 'CLOSED')) return null
+    throw error
   }
 }
 

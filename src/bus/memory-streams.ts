@@ -215,10 +215,13 @@ export function openMemoryLease(shared: Shared, connection: Connection, options:
     expiresAt: clock.now() + options.ttlMs,
   }
   leases.set(options.name, lease)
+  let lapses = 0
   let cancel = clock.after(options.ttlMs / renewalsPerLease, renew)
   connection.onClosed(() => cancel())
   return {
     held: true,
+    isSure: () => leases.get(options.name) === lease && lease.expiresAt > clock.now(),
+    lapses: () => lapses,
     release: async () => {
       cancel()
       if (leases.get(options.name) === lease) leases.delete(options.name)
@@ -226,12 +229,16 @@ export function openMemoryLease(shared: Shared, connection: Connection, options:
   }
 
   function renew(): void {
-    const taken = leases.get(options.name) !== lease
-    if (taken || lease.expiresAt < clock.now()) {
+    const present = leases.get(options.name)
+    if (present !== lease && present !== undefined && present.expiresAt > clock.now()) {
       options.onLost()
       return
     }
-    if (shared.up) lease.expiresAt = clock.now() + options.ttlMs
+    if (shared.up) {
+      if (present !== lease || lease.expiresAt < clock.now()) lapses += 1
+      lease.expiresAt = clock.now() + options.ttlMs
+      leases.set(options.name, lease)
+    }
     cancel = clock.after(options.ttlMs / renewalsPerLease, renew)
   }
 }

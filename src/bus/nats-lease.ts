@@ -18,8 +18,9 @@ export async function takeLease(link: Link, streams: Streams, options: LeaseOpti
   try {
     const bucket = await openBucket(link, streams, options)
     const value = JSON.stringify({ holder: options.holder, token: randomUUID() })
+    const askedAt = performance.now()
     const revision = await tryCreate(bucket, value)
-    if (revision !== null) return hold(link, bucket, value, revision, options)
+    if (revision !== null) return hold(link, bucket, value, { revision, askedAt }, options)
     const current = await bucket.get(key)
     return { held: false, holder: current === null ? 'unknown' : holderIn(current.string()) }
   } catch (error) {
@@ -41,9 +42,15 @@ async function openBucket(link: Link, streams: Streams, options: LeaseOptions): 
   return bucket
 }
 
-async function hold(link: Link, bucket: KV, value: string, first: number, options: LeaseOptions): Promise<LeaseResult> {
-  let revision = first
-  let renewedAt = performance.now()
+function hold(
+  link: Link,
+  bucket: KV,
+  value: string,
+  first: { readonly revision: number; readonly askedAt: number },
+  options: LeaseOptions,
+): LeaseResult {
+  let { revision, askedAt: renewedAt } = first
+  let lapses = 0
   let state: 'held' | 'released' | 'lost' = 'held'
   let renewing: Promise<void> | null = null
 
@@ -54,6 +61,8 @@ async function hold(link: Link, bucket: KV, value: string, first: number, option
 
   return {
     held: true,
+    isSure: () => state === 'held' && performance.now() - renewedAt < options.ttlMs,
+    lapses: () => lapses,
     release: async () => {
       if (state !== 'held') return
       state = 'released'
@@ -87,11 +96,8 @@ async function hold(link: Link, bucket: KV, value: string, first: number, option
       }
       revision = next
       renewedAt = askedAt
-    } catch (error) {
-      // A server that answers but has no space gives the name to nobody else either.
-      if (error instanceof JetStreamApiError) return
-      // The server is away; the lease runs out by our clock as it does by its.
-      if (performance.now() - renewedAt > options.ttlMs) lose('could not be renewed in time')
+    } catch {
+      // A server that is away or has no space gives the name to nobody else either; whoever must be sure asks isSure.
     }
   }
 
@@ -99,7 +105,9 @@ async function hold(link: Link, bucket: KV, value: string, first: number, option
   async function adopt(): Promise<number | null> {
     const current = await bucket.get(key)
     if (current !== null && current.string() === value) return current.revision
-    return await tryCreate(bucket, value)
+    const created = await tryCreate(bucket, value)
+    if (created !== null) lapses += 1
+    return created
   }
 
   function lose(why: string): void {

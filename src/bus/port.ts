@@ -110,12 +110,19 @@ export interface LeaseOptions {
   readonly name: string
   readonly holder: string
   readonly ttlMs: number
-  /** Called once if the lease is lost although it was not released. */
+  /** Called once when someone else has it although it was not released. A server that is away gives it to nobody: it is taken anew when it is back. */
   readonly onLost: () => void
 }
 
 export type LeaseResult =
-  | { readonly held: true; release(): Promise<void> }
+  | {
+      readonly held: true
+      /** Whether nobody else can have it: it was renewed less than `ttlMs` ago by our own clock, which goes on while the process is frozen. */
+      isSure(): boolean
+      /** How often it had run out and was taken anew: in between someone else may have had it, and given it back. */
+      lapses(): number
+      release(): Promise<void>
+    }
   /** Someone else has it: `holder` is what they called themselves. */
   | { readonly held: false; readonly holder: string }
 

@@ -15,6 +15,10 @@ export function addServe(program: Command): void {
     .option('--data <dir>', "jobs' files and the server's store", '.ocps')
     .option('-s, --state <state>', `the state to go to: ${STATES.join(', ')}`, 'standby')
     .option('--override <file>', 'the configuration override to start with', '')
+    .option(
+      '--standby',
+      'wait until no other process runs this instance, then take over; needs --url and the same --data',
+    )
     .option('--simulate', 'say simulationMode 1')
     .addHelpText(
       'after',

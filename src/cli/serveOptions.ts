@@ -8,6 +8,7 @@ export interface ServeOptions extends SharedOptions {
   readonly state: string
   readonly override: string
   readonly simulate?: boolean
+  readonly standby?: boolean
 }
 
 export const STATES = ['standby', 'disabled', 'enabled', 'offline'] as const

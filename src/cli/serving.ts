@@ -26,7 +26,8 @@ export async function serve(options: ServeOptions): Promise<void> {
   const stop = () => {
     signals += 1
     // Before there is a service there is nothing that needs an orderly end but the server, which ends with us.
-    if (signals > 1 || service === null) process.exit(EXIT.INTERRUPTED)
+    if (signals > 1 || service === null)
+      process.exit(signals === 1 && options.standby === true ? EXIT.DONE : EXIT.INTERRUPTED)
     void service.stop()
   }
   process.on('SIGINT', stop)
@@ -42,6 +43,10 @@ export async function serve(options: ServeOptions): Promise<void> {
     configurationOverride: override,
     simulate: options.simulate === true,
     logTo: logs ? 2 : null,
+    standby: options.standby === true,
+    onWaiting: active => {
+      if (!logs) process.stderr.write(`OCPS ${instance} stands by; active is ${active}\n`)
+    },
   })
   service = running
   const ownServer = options.url === undefined && (process.env['NATS_URL'] ?? '') === ''

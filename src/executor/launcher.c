@@ -9,6 +9,7 @@
  * Said on stdout, one line each; all but H also stand in the ledger (there H is written L, and P comes before the fork):
  *   H pid startTime bootId ledgerFile
  *   S id attempt pid startTime
+ *   Q pid 0                                                          from now on it reads nothing: it was sent SIGURG
  *   F id attempt errno where                                         it never ran
  *   E id attempt status wallUs userUs systemUs peakKiB stdoutBytes stderrBytes stoppedBy survivors
  * status is an exit code, or minus a signal; stoppedBy is 0, 15 or 9. startTime is field 22 of /proc/<pid>/stat on Linux, elsewhere
@@ -67,6 +68,7 @@ struct job {
 
 static struct job *jobs, *byPid[BUCKETS];
 static int running;
+static volatile sig_atomic_t deaf;
 static int ledger = -1, ledgerSequence, children = -1, stdinOpen = 1, wake = -1;
 static off_t ledgerBytes;
 static char ledgerFile[4096], ledgerBefore[4096], bootId[64] = "-";
@@ -391,7 +393,7 @@ static pid_t spawn(const struct job *j, const int give[4], char *const argv[], c
   pid_t pid = vfork();
   if (pid == 0) {
     struct sigaction plain; memset(&plain, 0, sizeof plain); plain.sa_handler = SIG_DFL;
-    sigaction(SIGPIPE, &plain, 0); sigaction(SIGCHLD, &plain, 0);
+    sigaction(SIGPIPE, &plain, 0); sigaction(SIGCHLD, &plain, 0); sigaction(SIGURG, &plain, 0);
     setsid();
     setrlimit(RLIMIT_NOFILE, &files);
     if (chdir(j->dir)) { childErrno = errno; childWhere = "chdir"; _exit(127); }
@@ -449,8 +451,20 @@ static int writeMembers(const char *dir, const char *text) {
   return close(f);
 }
 
+/*
+ * A new OCPS sends SIGURG to the launchers of the one before, dead or frozen: what they have not begun they must not begin any more, for it is begun anew
+ * elsewhere. Looked at before every start, not only between batches. Whoever does not know the signal ignores it, which is why it is this one.
+ */
+static int isDeaf(void) {
+#ifdef __linux__
+  sigset_t pending;
+  if (!sigpending(&pending) && sigismember(&pending, SIGURG) == 1) deaf = 1;
+#endif
+  return deaf;
+}
+
 static void run(char **field, int count) {
-  if (count < 7) return;
+  if (count < 7 || isDeaf()) return;
   int argc = atoi(field[6]);
   if (argc < 1 || count < 8 + argc) return;
   int envc = atoi(field[7 + argc]);
@@ -544,7 +558,7 @@ static void hear(void) {
 
 #ifdef __linux__
 static void watchChildren(void) {
-  char path[64]; sigset_t child; sigemptyset(&child); sigaddset(&child, SIGCHLD);
+  char path[64]; sigset_t child; sigemptyset(&child); sigaddset(&child, SIGCHLD); sigaddset(&child, SIGURG);
   sigprocmask(SIG_BLOCK, &child, 0);
   wake = signalfd(-1, &child, SFD_NONBLOCK | SFD_CLOEXEC);
   prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
@@ -554,13 +568,16 @@ static void watchChildren(void) {
 }
 #else
 static int wakeEnd;
-static void onChild(int sig) { int e = errno; (void)sig; (void)!write(wakeEnd, "", 1); errno = e; }
+static void onWake(void) { int e = errno; (void)!write(wakeEnd, "", 1); errno = e; }
+static void onUrgent(int sig) { (void)sig; deaf = 1; onWake(); }
+static void onChild(int sig) { (void)sig; onWake(); }
 static void watchChildren(void) {
   int pair[2]; struct sigaction act; memset(&act, 0, sizeof act); act.sa_handler = onChild;
   if (openPipe(pair)) _exit(72);
   wake = pair[0]; wakeEnd = pair[1];
   fcntl(wakeEnd, F_SETFL, O_NONBLOCK);
   sigaction(SIGCHLD, &act, 0);
+  act.sa_handler = onUrgent; sigaction(SIGURG, &act, 0);
 }
 #endif
 
@@ -602,9 +619,14 @@ int main(int argc, char **argv) {
       for (int i = 0; i < 2; i++, used++) if (polled[used].revents) drain(j, &j->stream[i]);
     now = nowUs();
     for (struct job *next, *j = jobs; j; j = next) { next = j->next; if (j->stopping) advance(j, now); }
-    if (polled[1].revents & POLLIN) { char sink[4096]; (void)!read(wake, sink, sizeof sink); reap(); }
+    if (polled[1].revents & POLLIN) { isDeaf(); char sink[4096]; (void)!read(wake, sink, sizeof sink); reap(); }
+    if (deaf && stdinOpen) {
+      stdinOpen = 0;
+      n = snprintf(line, sizeof line, "Q %d 0\n", (int)getpid());
+      ledgerWrite(line, (size_t)n);
+    }
     /* Endings are told before anything is started: a start blocks for as long as exec takes. */
-    if (polled[0].revents) { flushOut(); hear(); }
+    if (stdinOpen && polled[0].revents) { flushOut(); hear(); }
   }
   flushOut();
   return 0;

@@ -19,6 +19,7 @@ my ($TAIL, $ROOM, $CHUNK) = (2048, 2048 + 64, 65536);
 my $linux = $^O eq 'linux';
 my $machine = (POSIX::uname())[4];
 my %calls = $linux ? (x86_64 => [61, 157, 228], aarch64 => [260, 167, 113]) : $^O eq 'darwin' ? ($machine => [7, 0, 0]) : ();
+my $deaf = 0;
 my ($WAIT4, $PRCTL, $CLOCK) = @{ $calls{$machine} || [0, 0, 0] };
 # Time::HiRes is not in perl-base.
 my $clock = $CLOCK ? sub { my $t = "\0" x 16; syscall($CLOCK, 1, $t); my ($s, $ns) = unpack 'qq', $t; $s + $ns / 1e9 }
@@ -270,6 +271,7 @@ sub writeMembers {
 sub nonBlocking { my ($f) = @_; fcntl($f, F_SETFL, fcntl($f, F_GETFL, 0) | O_NONBLOCK) }
 
 sub run {
+  return if $deaf;
   my (undef, $id, $attempt, $dir, $outputMax, $members, $argc, @rest) = @_;
   my @argv = splice @rest, 0, $argc;
   my $envc = shift @rest;
@@ -300,7 +302,7 @@ sub run {
   return $failed->($! + 0, 'fork') unless defined $pid;
   if (!$pid) {
     my $where = 'exec';
-    $SIG{$_} = 'DEFAULT' for 'CHLD', 'PIPE';
+    $SIG{$_} = 'DEFAULT' for 'CHLD', 'PIPE', 'URG';
     POSIX::setsid();
     my @give = map { fileno $_ } $null, @ends, $reports;
     my $errno = 0;
@@ -356,6 +358,7 @@ pipe(my $wake, my $wakeEnd) or exit 72;
 nonBlocking($_) for $wake, $wakeEnd, *STDIN, *STDOUT;
 binmode $_ for *STDIN, *STDOUT;
 $SIG{CHLD} = sub { local $!; syswrite($wakeEnd, 'c') };
+$SIG{URG} = sub { local $!; $deaf = 1; syswrite($wakeEnd, 'u') };
 syscall($PRCTL, 36, 1, 0, 0, 0) if $linux && $PRCTL;
 ledgerOpen();
 $out = "H $$ $selfStart $bootId $ledgerFile\n";
@@ -379,6 +382,7 @@ while ($stdinOpen || %jobs) {
   for my $j (my @all = values %jobs) { advance($j, $now) if $j->{stopping} }
   if ($ready > 0 && vec($r, fileno $wake, 1)) { sysread($wake, my $sink, 4096) }
   reap() if %jobs;
+  if ($deaf && $stdinOpen) { $stdinOpen = 0; ledgerWrite("Q $$ 0\n") }
   hear() if $ready > 0 && $stdinOpen && vec($r, 0, 1);
 }
 flushOut();

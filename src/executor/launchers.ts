@@ -8,6 +8,8 @@ import type { Log } from './subprocess.ts'
 
 export interface SupervisedLauncher {
   send(request: string): void
+  /** Null while there is none. */
+  pid(): number | null
   close(): Promise<void>
 }
 
@@ -99,6 +101,7 @@ export async function superviseLauncher(options: SuperviseOptions): Promise<Supe
       waiting.push(request)
       reopen()
     },
+    pid: () => launcher?.pid ?? null,
     close: async () => {
       closed = true
       await opening

@@ -3,7 +3,7 @@
  * was told. It is how a job is taken up again. A launcher keeps its last two files (of about 4 MB); files of launchers that are gone are
  * removed here when they are old.
  */
-import { closeSync, fstatSync, openSync, readdirSync, readSync, rmSync, statSync } from 'node:fs'
+import { closeSync, fstatSync, openSync, readdirSync, readSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { bootId, isAlive, type ProcessIdentity } from './processes.ts'
 import { type Ending, parseSaid, type Said } from './protocol.ts'
 
@@ -22,6 +22,8 @@ export interface LedgerEntry {
 
 export interface Ledger {
   readonly launchers: readonly LauncherFacts[]
+  /** Whether a launcher has said that it starts nothing more. */
+  isDeaf(launcher: LauncherFacts): boolean
   entry(key: string): LedgerEntry | null
   /** Reads what has been written since. */
   update(): void
@@ -33,6 +35,7 @@ const KEPT_MS = 7 * 24 * 3_600_000
 /** Reads all files for some attempts (`attemptKey`). A line that makes no sense (cut by a full disk) is passed over. */
 export function openLedger(directory: string, wanted: ReadonlySet<string>): Ledger {
   const entries = new Map<string, LedgerEntry>()
+  const deaf = new Set<number>()
   const files = ledgerFiles(directory).map(name => ({
     path: `${directory}/${name}`,
     position: 0,
@@ -48,13 +51,15 @@ export function openLedger(directory: string, wanted: ReadonlySet<string>): Ledg
       file.rest = lines.pop() ?? ''
       for (const line of lines) {
         const said = parseSaid(line)
-        if (said && said.kind !== 'hello' && wanted.has(said.key)) add(entries, said, file.launcher)
+        if (said?.kind === 'deaf') deaf.add(file.launcher.pid)
+        else if (said && said.kind !== 'hello' && wanted.has(said.key)) add(entries, said, file.launcher)
       }
     }
   }
   update()
   return {
     launchers: files.flatMap(({ launcher }) => launcher ?? []),
+    isDeaf: ({ pid }) => deaf.has(pid),
     entry: key => entries.get(key) ?? null,
     update,
   }
@@ -64,18 +69,48 @@ export function isLauncherAlive(launcher: LauncherFacts): boolean {
   return launcher.bootId === bootId() && isAlive(launcher)
 }
 
-/** Removes what nobody will ask for any more. Called once, at start. */
-export function tidyLedger(directory: string, nowMs: number): void {
+/** Job ids are an instance's own: two instances in one directory would take each other's jobs for theirs. Throws a sentence. */
+export function claimWorkDir(workDir: string, instance: string): void {
+  const path = `${workDir}/.instance`
+  const owner = textFrom(path, 0)
+  if (owner !== '' && owner !== instance)
+    throw new Error(`the work directory ${workDir} belongs to instance ${owner}; give ${instance} another one`)
+  if (owner === '') writeFileSync(path, instance)
+}
+
+/**
+ * Tells every launcher of an earlier life to start nothing more: what it has not begun is ours to begin again. It says Q in its ledger when it has heard
+ * that. A launcher that does not know the signal ignores it.
+ */
+export function deafenLaunchers(directory: string): void {
+  for (const name of ledgerFiles(directory)) {
+    const launcher = launcherOf(`${directory}/${name}`)
+    if (launcher === null || !isLauncherAlive(launcher)) continue
+    try {
+      process.kill(launcher.pid, 'SIGURG')
+    } catch {
+      // It ended in the meantime.
+    }
+  }
+}
+
+/**
+ * Removes what nobody will ask for any more; called once, at start, after deafenLaunchers. With a new journal that is everything: its job ids begin again, and
+ * an ending that stands here under one of them is another job's. (A journal put back from a copy looks like an old one: then move the work directory away.)
+ */
+export function tidyLedger(directory: string, nowMs: number, isJournalNew: boolean): void {
   for (const name of ledgerFiles(directory)) {
     const path = `${directory}/${name}`
     const written = statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? nowMs
-    if (nowMs - written <= KEPT_MS) continue
-    const launcher = launcherOf(path)
+    if (!isJournalNew && nowMs - written <= KEPT_MS) continue
+    const launcher = isJournalNew ? null : launcherOf(path)
     if (launcher === null || !isLauncherAlive(launcher)) rmSync(path, { force: true })
   }
 }
 
-function add(entries: Map<string, LedgerEntry>, said: Exclude<Said, { kind: 'hello' }>, launcher: LauncherFacts): void {
+type JobSaid = Exclude<Said, { kind: 'hello' } | { kind: 'deaf' }>
+
+function add(entries: Map<string, LedgerEntry>, said: JobSaid, launcher: LauncherFacts): void {
   const fresh: LedgerEntry = { launcher, process: null, failure: null, ending: null }
   const before = entries.get(said.key) ?? fresh
   switch (said.kind) {

@@ -3,14 +3,14 @@
  * tells how they end while their launcher lives; after that only whether their process is still there. It proves and tells; reporting is
  * left to subprocess.ts.
  */
-import { isLauncherAlive, type Ledger, type LedgerEntry, openLedger } from './ledger.ts'
+import { isLauncherAlive, type LauncherFacts, type Ledger, type LedgerEntry, openLedger } from './ledger.ts'
 import { bootId, isAlive, type ProcessIdentity, signalGroup, sweep } from './processes.ts'
 import type { Ending, Said } from './protocol.ts'
 
 /** How late an ending is heard at most; one look is a stat-sized read per launcher, not per job. */
 const LOOK_MS = 25
-/** Requests OCPS wrote just before it died are still read by its launcher; a living one needs milliseconds. */
-const NOT_GIVEN_MS = 500
+/** A launcher of an earlier OCPS says within milliseconds that it starts nothing more; one that is frozen or too old to know is waited for this long. */
+const NOT_GIVEN_MS = 1_000
 
 export interface Orphan {
   readonly key: string
@@ -43,17 +43,34 @@ interface Followed {
   stoppedBy: Ending['stoppedBy']
 }
 
-export function createOrphans(ledgerDir: string): Orphans {
+export interface OrphansOptions {
+  readonly ledgerDir: string
+  /** Who is not sure to be the active OCPS looks at nothing, for what it would say and end is another's by now. */
+  readonly whenActive: (act: () => void) => void
+  /** The pid of our present launcher, which was never given what is followed here; null while there is none. */
+  readonly ownLauncher: () => number | null
+}
+
+export function createOrphans({ ledgerDir, whenActive, ownLauncher }: OrphansOptions): Orphans {
   const followed = new Map<string, Followed>()
   let timer: NodeJS.Timeout | null = null
   let closed = false
+  let isLooking = false
 
   const look = (): void => {
     timer = null
+    if (isLooking) return
+    isLooking = true
+    whenActive(lookNow)
+  }
+
+  const lookNow = (): void => {
+    isLooking = false
+    if (closed) return
     const doomed = new Map<Followed, string>()
     for (const ledger of new Set(Array.from(followed.values(), one => one.ledger))) {
       // First who lives, then what is written: a launcher that is dead now has written all it ever will.
-      const living = new Set(ledger.launchers.filter(isLauncherAlive).map(({ pid }) => pid))
+      const living = ledger.launchers.filter(isLauncherAlive)
       ledger.update()
       for (const one of followed.values()) if (one.ledger === ledger) lookAt(one, living, doomed)
     }
@@ -61,11 +78,12 @@ export function createOrphans(ledgerDir: string): Orphans {
     schedule()
   }
 
-  const lookAt = (one: Followed, living: ReadonlySet<number>, doomed: Map<Followed, string>): void => {
+  const lookAt = (one: Followed, living: readonly LauncherFacts[], doomed: Map<Followed, string>): void => {
     const { orphan } = one
     const entry = one.ledger.entry(orphan.key)
     if (entry === null) {
-      if (living.size > 0 && performance.now() - one.sinceMs < NOT_GIVEN_MS) return
+      const mayBegin = living.some(launcher => launcher.pid !== ownLauncher() && !one.ledger.isDeaf(launcher))
+      if (mayBegin && performance.now() - one.sinceMs < NOT_GIVEN_MS) return
       followed.delete(orphan.key)
       return orphan.notGiven()
     }
@@ -78,7 +96,11 @@ export function createOrphans(ledgerDir: string): Orphans {
     if (entry.failure) return orphan.failed(entry.failure)
     if (entry.ending) return orphan.ended(entry.ending, one.stoppedBy)
     if (entry.process && isSameBoot(entry)) stopIfAsked(one, entry.process)
-    if (living.has(entry.launcher.pid) || (entry.process && isSameBoot(entry) && isAlive(entry.process))) return
+    if (
+      living.some(({ pid }) => pid === entry.launcher.pid) ||
+      (entry.process && isSameBoot(entry) && isAlive(entry.process))
+    )
+      return
     doomed.set(one, evidence(entry))
   }
 
@@ -114,7 +136,8 @@ export function createOrphans(ledgerDir: string): Orphans {
     stop: (key, graceMs) => {
       const one = followed.get(key)
       if (one) one.grace ??= { ms: graceMs, termAtMs: null }
-      if (one?.process) stopIfAsked(one, one.process)
+      const leader = one?.process
+      if (leader) whenActive(() => stopIfAsked(one, leader))
       return one !== undefined
     },
     close: () => {

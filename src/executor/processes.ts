@@ -28,6 +28,12 @@ export function isAlive({ pid, startTime }: ProcessIdentity): boolean {
   }
 }
 
+/** Null when there is none, or only what is left of one until it is counted. */
+export function identityOf(pid: number): ProcessIdentity | null {
+  const fields = statFields(pid)
+  return fields === null || fields[0] === 'Z' || fields[0] === 'X' ? null : { pid, startTime: Number(fields[19]) }
+}
+
 /** Changes with every start of the machine; '-' where the system does not say. */
 export function bootId(): string {
   return read('/proc/sys/kernel/random/boot_id')?.trim() ?? '-'

@@ -20,6 +20,8 @@ export interface Ending {
 
 export type Said =
   | { readonly kind: 'hello'; readonly pid: number; readonly startTime: number; readonly bootId: string }
+  /** It reads no requests any more, and goes on until its last job has ended. */
+  | { readonly kind: 'deaf' }
   | { readonly kind: 'preparing'; readonly key: string }
   | { readonly kind: 'started'; readonly key: string; readonly pid: number; readonly startTime: number }
   | { readonly kind: 'failed'; readonly key: string; readonly errno: number; readonly where: string }
@@ -56,6 +58,8 @@ export function parseSaid(line: string): Said | null {
     case 'H':
     case 'L':
       return rest[0] && b !== '' ? { kind: 'hello', pid: Number(a), startTime: Number(b), bootId: rest[0] } : null
+    case 'Q':
+      return { kind: 'deaf' }
     case 'P':
       return b === '' ? null : { kind: 'preparing', key }
     case 'S':

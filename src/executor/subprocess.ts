@@ -15,10 +15,11 @@ import { environment, inherited } from './environment.ts'
 import { createFollower } from './follow.ts'
 import type { LauncherKind } from './launcher.ts'
 import { superviseLauncher } from './launchers.ts'
-import { tidyLedger } from './ledger.ts'
+import { claimWorkDir, deafenLaunchers, tidyLedger } from './ledger.ts'
 import { createOrphans, type Orphan } from './orphans.ts'
 import { attemptKey, runRequest, type Said, stopRequest } from './protocol.ts'
 import { type ReportsFile, reportsFile } from './reportsFile.ts'
+import { endStrays } from './strays.ts'
 
 /** What pino has, as far as the executor needs it. */
 export interface Log {
@@ -36,6 +37,10 @@ export interface SubprocessOptions {
   readonly pipelinesDir: string
   readonly report: ReportSink
   readonly log: Log
+  /** Acts now, later in order, or never: left out, always now. An OCPS that was frozen must not start or stop what another has taken over. */
+  readonly whenActive?: (act: () => void) => void
+  /** True where nothing the ledger holds can be about this journal's jobs. Left out: false. */
+  readonly isJournalNew?: boolean
   /** Left out: c, and fallback where that cannot be had. */
   readonly launcher?: LauncherKind
   /** Left out: OCPS' own. */
@@ -62,11 +67,14 @@ export async function createSubprocessExecutor(options: SubprocessOptions): Prom
   const ledgerDir = ledgerDirectory(workDir)
   const pipelinesDir = resolve(options.pipelinesDir)
   mkdirSync(ledgerDir, { recursive: true })
-  tidyLedger(ledgerDir, Date.now())
+  const whenActive = options.whenActive ?? (act => act())
+  claimWorkDir(workDir, options.instance)
+  deafenLaunchers(ledgerDir)
+  tidyLedger(ledgerDir, Date.now(), options.isJournalNew ?? false)
   const base = inherited(options.env ?? process.env)
   const jobs = new Map<string, Job>()
   const follower = createFollower()
-  const orphans = createOrphans(ledgerDir)
+  const orphans = createOrphans({ ledgerDir, whenActive, ownLauncher: () => launchers.pid() })
   let adopting: Job[] = []
   let closed = false
 
@@ -97,17 +105,20 @@ export async function createSubprocessExecutor(options: SubprocessOptions): Prom
     conclude(job, () => ({ type: 'executor.lost', jobId: job.jobId, attempt: job.attempt, reason }))
 
   const hear = (said: Said): void => {
-    const job = said.kind === 'hello' ? undefined : jobs.get(said.key)
+    if (said.kind === 'hello' || said.kind === 'deaf') return
+    const job = jobs.get(said.key)
     if (!job) return
     if (said.kind === 'started') started(job, said.pid)
     if (said.kind === 'failed') failed(job, said)
     if (said.kind === 'ended') conclude(job, () => exited(idOf(job), said.ending, job.directory, null))
   }
 
-  const ask = (job: Job): void => {
-    launchers.send(job.request)
-    if (job.stopGraceMs !== null) launchers.send(stopRequest(job.jobId, job.attempt, job.stopGraceMs))
-  }
+  const ask = (job: Job): void =>
+    whenActive(() => {
+      if (closed) return
+      launchers.send(job.request)
+      if (job.stopGraceMs !== null) launchers.send(stopRequest(job.jobId, job.attempt, job.stopGraceMs))
+    })
 
   const orphan = (job: Job, notGiven: () => void): Orphan => ({
     key: job.key,
@@ -178,6 +189,19 @@ export async function createSubprocessExecutor(options: SubprocessOptions): Prom
     setImmediate(() => report({ type: 'executor.startFailed', jobId, attempt, code: 'START_FAILED', reason }))
   }
 
+  // Whatever is adopted is adopted in the turn we return in; after that, what runs and is nobody's is left over.
+  setImmediate(() => {
+    const claimed = () => new Set(Array.from(jobs.values(), ({ directory }) => directory))
+    if (closed) return
+    void endStrays({
+      workDir,
+      instance: options.instance,
+      isClaimed: directory => claimed().has(directory),
+      whenActive: act => whenActive(() => void (closed || act())),
+      log: options.log,
+    })
+  })
+
   return {
     start: order => {
       const job = attempted(() => prepare(order, 0))
@@ -190,7 +214,10 @@ export async function createSubprocessExecutor(options: SubprocessOptions): Prom
       const job = jobs.get(attemptKey(jobId, attempt))
       if (!job) return options.log.info({ jobId, attempt }, 'asked to stop a job that has ended already')
       job.stopGraceMs ??= graceMs
-      if (!orphans.stop(job.key, graceMs)) launchers.send(stopRequest(jobId, attempt, graceMs))
+      if (!orphans.stop(job.key, graceMs))
+        whenActive(() => {
+          if (!closed) launchers.send(stopRequest(jobId, attempt, graceMs))
+        })
     },
 
     adopt: ({ start, reportsHeard, started }: AdoptOrder) => {

@@ -16,6 +16,8 @@ export interface OpenedJournal {
   readonly lastN: number
   /** Who writes now. The first append under it fences off every writer before. */
   readonly epoch: string
+  /** Asks the server whether nobody else has written since it was opened. Rejects while it cannot be asked. */
+  readonly isOurs: () => Promise<boolean>
 }
 
 /** Message id, expectations and their names travel in the same payload. */
@@ -49,7 +51,11 @@ export async function openJournal(options: { bus: Bus; instance: string; epoch?:
     lastN: last.n,
     messageMax: () => bus.server.maxPayload - headersMax,
   })
-  return { journal, lastN: last.n, epoch }
+  const isOurs = async (): Promise<boolean> => {
+    const newest = await log.lastId()
+    return newest === lastId || newest.startsWith(`${epoch}:`)
+  }
+  return { journal, lastN: last.n, epoch, isOurs }
 }
 
 interface Place {

@@ -71,13 +71,30 @@ describe('the network in memory', () => {
     expect(await take(b)).toBe(true)
   })
 
-  it('tells the holder of a lease that ran out while the network was cut', async () => {
+  it('a lease that ran out while the network was cut is not sure, is taken anew after it, and counts that', async () => {
+    const clock = steppedClock()
+    const network = createMemoryNetwork({ clock })
+    let lost = 0
+    const lease = await network.connect('a').lease({ name: 'L', holder: 'x', ttlMs: 3000, onLost: () => (lost += 1) })
+    if (!lease.held) throw new Error('nobody else has it')
+    network.disconnect()
+    clock.advance(10_000)
+    expect([lease.isSure(), lease.lapses(), lost]).toEqual([false, 0, 0])
+    network.reconnect()
+    clock.advance(1_000)
+    expect([lease.isSure(), lease.lapses(), lost]).toEqual([true, 1, 0])
+  })
+
+  it('tells the holder of a lease that someone else took while it could not renew', async () => {
     const clock = steppedClock()
     const network = createMemoryNetwork({ clock })
     let lost = 0
     await network.connect('a').lease({ name: 'L', holder: 'x', ttlMs: 3000, onLost: () => (lost += 1) })
     network.disconnect()
-    clock.advance(10_000)
+    clock.advance(3_500)
+    await network.connect('b').lease({ name: 'L', holder: 'y', ttlMs: 3000, onLost: () => {} })
+    network.reconnect()
+    clock.advance(1_000)
     expect(lost).toBe(1)
   })
 
