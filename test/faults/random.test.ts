@@ -25,7 +25,7 @@ beforeAll(async () => {
 })
 afterAll(() => running.stop())
 
-const RUNS = 400
+const RUNS = 250
 const SEED = 20261122
 
 // Not those that are meant to change the state when they are well formed.
