@@ -109,7 +109,12 @@ async function assemble(options: ServiceOptions, dataDir: string, undo: (() => P
     options.natsUrl === null ? await startEmbeddedServer({ storeDir: join(dataDir, 'nats'), cacheDir, log }) : null
   if (server) undo.push(() => server.stop())
   const natsUrl = server?.url ?? options.natsUrl ?? ''
-  const bus = await connectNats({ url: natsUrl, name: `ocps.${instance}`, log })
+  const bus = await connectNats({
+    url: natsUrl,
+    name: `ocps.${instance}`,
+    log,
+    waitForServer: options.standby === true,
+  })
   undo.push(() => bus.close())
   const telemetry = await connectNats({ url: natsUrl, name: `ocps.${instance}.telemetry`, log })
   undo.push(() => telemetry.close())
