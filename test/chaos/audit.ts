@@ -1,0 +1,201 @@
+import { existsSync, readFileSync } from 'node:fs'
+import type { GroupResult, JobResult } from '../../machines/domain/announcements.ts'
+import type { Heard } from './auditor.ts'
+import type { Acknowledged, Sent } from './load.ts'
+
+/**
+ * Compares what was acknowledged with what was announced and with what really ran. Reads three files; the numbers that must be zero are marked, and say which
+ * job or group they are about.
+ */
+export interface Evidence {
+  readonly loadFile: string
+  readonly auditFile: string
+  readonly ranFile: string
+  /** Asks the instance about what was not heard live: the auditor, too, was cut off while the server was away. */
+  readonly result: (jobId: string) => Promise<JobResult | null>
+  readonly group: (group: string) => Promise<GroupResult | null>
+  /** Descriptions of processes that are still there. */
+  readonly orphans: readonly string[]
+}
+
+export interface Row {
+  readonly what: string
+  readonly count: number
+  readonly mustBeZero: boolean
+  readonly which: readonly string[]
+}
+
+export async function audit(evidence: Evidence): Promise<Row[]> {
+  const load = lines<Sent | Acknowledged>(evidence.loadFile)
+  const heard = lines<Heard>(evidence.auditFile)
+  const sent = load.filter(line => line.what === 'sent')
+  const acknowledged = load.filter(line => line.what === 'acknowledged')
+  const pipelines = new Map(sent.map(({ id, pipeline }) => [id, pipeline]))
+  const accepted = acknowledged.filter(({ ack }) => ack === 303)
+  const jobs = new Map(
+    accepted.flatMap(({ id, jobIds }) => jobIds.map(jobId => [jobId, pipelines.get(id) ?? ''] as const)),
+  )
+  const groups = new Set(sent.flatMap(({ group }) => group ?? []))
+
+  const results = byKey(
+    heard.filter(line => line.what === 'result'),
+    line => line.result.jobId,
+  )
+  const groupResults = byKey(
+    heard.filter(line => line.what === 'group'),
+    line => line.result.group,
+  )
+  const gathers = byKey(
+    heard.filter(line => line.what === 'group'),
+    line => `${line.result.group} revision ${line.result.revision}`,
+  )
+  const ran = byKey(readFileSync(evidence.ranFile, 'utf8').split('\n').filter(Boolean), line =>
+    line.split(' ').slice(0, 2).join(' '),
+  )
+
+  const final = new Map<string, JobResult>()
+  const lost: string[] = []
+  for (const jobId of jobs.keys()) {
+    const result = results.get(jobId)?.at(-1)?.result ?? (await evidence.result(jobId))
+    if (result) final.set(jobId, result)
+    else lost.push(jobId)
+  }
+  const groupsLost: string[] = []
+  for (const group of groups) if (!groupResults.has(group) && !(await evidence.group(group))) groupsLost.push(group)
+
+  const twoIds = (all: ReadonlyMap<string, readonly { readonly id: string }[]>) =>
+    [...all].filter(([, said]) => new Set(said.map(({ id }) => id)).size > 1).map(([key]) => key)
+  const again = [...results.values()].filter(said => said.length > 1).length
+  const outcomes = (kind: string) => [...final.values()].filter(({ outcome }) => outcome.kind === kind).length
+  const commandIds = byKey(
+    [...results.values()].flatMap(([said]) => said?.result ?? []),
+    ({ commandId }) => commandId,
+  )
+
+  return [
+    row('commands sent', sent.length),
+    row('acknowledged', acknowledged.length),
+    bad('never acknowledged', missing(sent, acknowledged)),
+    bad(
+      'refused',
+      acknowledged.filter(({ ack }) => ack !== 303).map(({ id, result }) => `${id}: ${result}`),
+    ),
+    row('jobs accepted', jobs.size),
+    row('jobs settled', final.size),
+    row('  succeeded', outcomes('succeeded')),
+    row('  failed', outcomes('failed')),
+    row('  lost with evidence', outcomes('lost')),
+    row('  heard again under the same id', again),
+    bad('jobs never settled', lost),
+    bad('jobs settled under two ids', twoIds(results)),
+    bad(
+      'commands executed twice',
+      [...commandIds].filter(([id, said]) => id.startsWith('load-') && said.length > 1).map(([id]) => id),
+    ),
+    bad(
+      'attempts run twice',
+      [...ran].filter(([, runs]) => runs.length > 1).map(([key]) => key),
+    ),
+    bad(
+      'ended well without having run',
+      [...final.values()]
+        .filter(({ jobId, attempt, outcome }) => outcome.kind === 'succeeded' && !ran.has(`${jobId} ${attempt}`))
+        .map(({ jobId }) => jobId),
+    ),
+    bad(
+      'wrong exit codes',
+      [...final.values()]
+        .filter(result => !isRight(result, jobs.get(result.jobId) ?? ''))
+        .map(
+          ({ jobId, pipeline, outcome }) =>
+            `${jobId} ${pipeline}: ${outcome.code} ${outcome.exitCode} ${outcome.message}`,
+        ),
+    ),
+    bad(
+      'metrics missing or doubled',
+      [...final.values()]
+        .filter(hasWrongMetrics)
+        .map(({ jobId, metrics }) => `${jobId}: ${metrics.map(({ metric }) => metric).join()}`),
+    ),
+    row('groups', groups.size),
+    row('gathers', gathers.size),
+    bad('groups never gathered', groupsLost),
+    bad('gathers announced under two ids', twoIds(gathers)),
+    bad(
+      'groups gathered incompletely',
+      [...groupResults]
+        .filter(([, said]) => said.some(({ result }) => result.members.length !== 3))
+        .map(([group]) => group),
+    ),
+    bad('heartbeats of one who had been replaced', replaced(heard)),
+    bad('orphan processes', evidence.orphans),
+  ]
+}
+
+export function show(rows: readonly Row[]): string {
+  const width = Math.max(...rows.map(({ what }) => what.length))
+  return rows
+    .map(({ what, count, mustBeZero, which }) => {
+      const verdict = !mustBeZero ? '' : count === 0 ? '  ok' : `  WRONG: ${which.slice(0, 5).join('; ')}`
+      return `${what.padEnd(width)}  ${String(count).padStart(6)}${verdict}`
+    })
+    .join('\n')
+}
+
+/** A job ends as its pipeline does, by a signal of ours, or lost where its launcher was killed with it. */
+function isRight({ outcome }: JobResult, pipeline: string): boolean {
+  if (outcome.kind === 'lost' || outcome.code === 'SIGNAL') return true
+  return pipeline === 'fail' ? outcome.exitCode === 7 : outcome.exitCode === 0
+}
+
+function hasWrongMetrics({ pipeline, outcome, metrics }: JobResult): boolean {
+  return (
+    pipeline === 'metrics' &&
+    outcome.kind === 'succeeded' &&
+    metrics
+      .map(({ metric }) => metric)
+      .toSorted()
+      .join() !== 'a,b,c'
+  )
+}
+
+/** A process beats until another one does; from then on it is silent for ever. */
+function replaced(heard: readonly Heard[]): string[] {
+  const over = new Set<number>()
+  const wrong: string[] = []
+  let present = 0
+  for (const line of heard) {
+    if (line.what !== 'beat' || line.pid === present) continue
+    if (over.has(line.pid)) wrong.push(`pid ${line.pid} after pid ${present}`)
+    over.add(present)
+    present = line.pid
+  }
+  return wrong
+}
+
+function missing(sent: readonly Sent[], acknowledged: readonly Acknowledged[]): string[] {
+  const answered = new Set(acknowledged.map(({ id }) => id))
+  return sent.filter(({ id }) => !answered.has(id)).map(({ id }) => id)
+}
+
+function row(what: string, count: number): Row {
+  return { what, count, mustBeZero: false, which: [] }
+}
+
+function bad(what: string, which: readonly string[]): Row {
+  return { what, count: which.length, mustBeZero: true, which }
+}
+
+function byKey<T>(all: readonly T[], key: (one: T) => string): Map<string, T[]> {
+  const map = new Map<string, T[]>()
+  for (const one of all) map.set(key(one), [...(map.get(key(one)) ?? []), one])
+  return map
+}
+
+function lines<T>(file: string): T[] {
+  if (!existsSync(file)) return []
+  return readFileSync(file, 'utf8')
+    .split('\n')
+    .filter(Boolean)
+    .map(line => JSON.parse(line) as T)
+}

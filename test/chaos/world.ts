@@ -1,0 +1,224 @@
+import { type ChildProcess, fork, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createWriteStream, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { findServer } from '../../src/bus/server-binary.ts'
+
+/**
+ * The world chaos happens in: a temporary folder with a configuration, a nats-server and two `ocps serve --standby` of one instance as children, each started
+ * again when it ends. It starts and ends processes; which of them is hurt is main.ts's.
+ */
+export const INSTANCE = 'CHAOS'
+
+export interface World {
+  readonly dir: string
+  readonly url: string
+  readonly workDir: string
+  /** Where jobs write that they run: `jobId attempt pid`, one line each. */
+  readonly ranFile: string
+  /** Of the server that runs now; null while it is down. */
+  serverPid(): number | null
+  /** Down for so long, then up again on the same store. */
+  serverDownFor(ms: number): void
+  slots: readonly Slot[]
+  /** How processes ended that nobody had ended. */
+  readonly surprises: readonly string[]
+  /** Stops what ends is started again; ends all children, by pid. */
+  stop(): Promise<void>
+}
+
+export interface Slot {
+  readonly name: string
+  pid(): number | null
+  /** Whether it serves, as opposed to stands by. */
+  isActive(): boolean
+  /** Tells that it is about to be ended, so that this is no surprise. */
+  expectEnd(): void
+  readonly takeovers: readonly number[]
+}
+
+const SLOTS = 8
+/** A process that cannot start says so at once; started again more often it would only fill the log. */
+const RESTART_MS = 200
+
+export async function createWorld(standby: boolean): Promise<World> {
+  const dir = mkdtempSync(join(tmpdir(), 'ocps-chaos-'))
+  const dataDir = join(dir, 'data')
+  const ranFile = join(dir, 'ran.txt')
+  writeFileSync(ranFile, '')
+  writeConfiguration(dir, ranFile)
+  const port = await freePort()
+  const url = `nats://127.0.0.1:${port}`
+  const { path } = await findServer()
+  const surprises: string[] = []
+  let isStopping = false
+
+  let server: ChildProcess | null = null
+  let downMs = 0
+  const startServer = (): void => {
+    const child = spawn(
+      path,
+      ['-a', '127.0.0.1', '-p', String(port), '-js', '-sd', join(dir, 'nats'), '-l', join(dir, 'nats.log')],
+      { stdio: 'ignore' },
+    )
+    server = child
+    child.on('exit', (code, signal) => {
+      server = null
+      if (signal !== 'SIGKILL' && !isStopping) surprises.push(`nats-server ended with ${code ?? signal}`)
+      if (!isStopping) setTimeout(startServer, downMs)
+      downMs = 0
+    })
+  }
+  startServer()
+
+  const cli = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
+  const slots = (standby ? ['a', 'b'] : ['a']).map((name): Slot & { stop(): Promise<void> } => {
+    const log = createWriteStream(join(dir, `ocps-${name}.log`), { flags: 'a' })
+    const takeovers: number[] = []
+    let child: ChildProcess | null = null
+    let isReady = false
+    let isExpected = false
+    const start = (): void => {
+      if (isStopping) return
+      const words = ['serve', '--instance', INSTANCE, '--url', url, '--data', dataDir, '--config', join(dir, 'config')]
+      const one = spawn(process.execPath, [cli, ...words, '--state', 'enabled', '--standby', '--json'], {
+        cwd: dir,
+        stdio: ['ignore', 'pipe', 'pipe'],
+      })
+      child = one
+      isReady = false
+      isExpected = false
+      createInterface({ input: one.stdout }).on('line', () => {
+        isReady = true
+        takeovers.push(Date.now())
+      })
+      one.stderr.pipe(log, { end: false })
+      one.on('exit', (code, signal) => {
+        child = null
+        log.write(`--- pid ${one.pid} ended with ${code ?? signal}\n`)
+        if (!isExpected && !isStopping)
+          surprises.push(
+            `OCPS ${name} (${isReady ? 'active' : 'standby'}, pid ${one.pid}) ended with ${code ?? signal}`,
+          )
+        isReady = false
+        setTimeout(start, RESTART_MS)
+      })
+    }
+    start()
+    return {
+      name,
+      pid: () => child?.pid ?? null,
+      isActive: () => isReady && child !== null,
+      expectEnd: () => {
+        isExpected = true
+      },
+      takeovers,
+      async stop() {
+        if (child === null) return
+        child.kill('SIGCONT')
+        await endOf(child, 'SIGTERM')
+        log.end()
+      },
+    }
+  })
+
+  return {
+    dir,
+    url,
+    workDir: join(dataDir, 'work'),
+    ranFile,
+    slots,
+    surprises,
+    serverPid: () => server?.pid ?? null,
+    serverDownFor(ms) {
+      downMs = ms
+      server?.kill('SIGKILL')
+    },
+    async stop() {
+      isStopping = true
+      // Who stands by first, or it would take over for a moment.
+      for (const slot of slots.toSorted((one, other) => Number(one.isActive()) - Number(other.isActive())))
+        await slot.stop()
+      if (server) {
+        server.kill('SIGCONT')
+        await endOf(server, 'SIGTERM')
+      }
+    },
+  }
+}
+
+/** A helper process that speaks over IPC. */
+export function helper(name: string, ...words: string[]): ChildProcess {
+  return fork(fileURLToPath(new URL(`${name}.js`, import.meta.url)), words)
+}
+
+/** An orderly end takes two seconds at most; who needs more than ten will not end by itself. */
+const END_MS = 10_000
+
+async function endOf(child: ChildProcess, name: NodeJS.Signals): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const ended = once(child, 'exit')
+  child.kill(name)
+  const late = setTimeout(() => child.kill('SIGKILL'), END_MS)
+  await ended
+  clearTimeout(late)
+}
+
+export function removeWorld(world: World): void {
+  rmSync(world.dir, { recursive: true, force: true })
+}
+
+function writeConfiguration(dir: string, ranFile: string): void {
+  const config = join(dir, 'config')
+  mkdirSync(join(config, 'pipelines'), { recursive: true })
+  writeFileSync(
+    join(config, '_init.yaml'),
+    `mode: async
+slots: ${SLOTS}
+queueDepth: 100000
+order: fifo
+ackTimeout: 60
+groups: {policy: partial, patience: 300, late: ignore, linger: 3600, pipeline: null}
+dataPath: ""
+`,
+  )
+  const metric = (name: string) => `echo '{"metric":"${name}","value":1}' >&3`
+  const scripts: Record<string, string> = {
+    quick: 'exit 0',
+    fail: 'echo "the dome is closed" >&2; exit 7',
+    metrics: `${metric('a')}; sleep 0.3; ${metric('b')}; sleep 0.3; ${metric('c')}`,
+    // Leaves a process behind that hides from its group.
+    leaver: 'setsid sleep 600 & sleep 0.2; exit 0',
+    stack: metric('combined'),
+  }
+  for (const [name, script] of Object.entries(scripts))
+    writeFileSync(
+      join(config, 'pipelines', `${name}.yaml`),
+      `description: for chaos
+scope: ${name === 'stack' ? 'group' : 'exposure'}
+timeLimit: 60
+grace: 1
+retries: { attempts: 3, backoff: 0.2, on: [lost] }
+command:
+  - /bin/sh
+  - -c
+  - |
+    echo "$OCPS_JOB_ID $OCPS_ATTEMPT $$" >>${ranFile}
+    ${script}
+`,
+    )
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  server.close()
+  await once(server, 'close')
+  if (address === null || typeof address === 'string') throw new Error('impossible: a TCP server without a port')
+  return address.port
+}
