@@ -7,28 +7,21 @@ import type { Effect } from './world.ts'
  * is in the recording and in the events.
  */
 export function inWords({ door, from, what }: Pick<Entry, 'door' | 'from' | 'what'>): string {
-  switch (what.type) {
-    case 'command.processData': {
-      const { dataId, detectors, pipeline, jobId } = what
-      const data = dataId.obsid ?? `group ${dataId.group ?? '-'}`
-      const over = detectors.length === 0 ? '' : ` detectors ${detectors.join(',')}`
-      return `${from} asks processData ${data}${over} with ${pipeline} (job ${jobId}, message ${what.caller.id})`
-    }
-    case 'clock.due':
-      return `timer ${what.timer} of ${what.address} comes due`
-    case 'engine.quiescent':
-      return `engine notes that nothing is open (machines ${what.machines})`
-    case 'engine.said':
-      return `engine notes digests of ${what.digests.length} entries`
-    case 'engine.started':
-      return `process ${what.pid} on ${what.host} begins (machines ${what.versions.machines}, OCPS ${what.versions.ocps})`
-    default: {
-      const { type, ...rest } = what
-      const fields = Object.entries(rest).filter(([name]) => !HIDDEN.has(name))
-      const text = fields.map(([name, value]) => `${name} ${shortly(value)}`).join(', ')
-      return `${from} ${door === 'command' ? 'asks' : 'says'} ${type.replace(/^command\./, '')}${text === '' ? '' : `: ${text}`}`
-    }
+  if (what.type === 'command.processData') {
+    const { dataId, detectors, pipeline, jobId, caller } = what
+    const data = dataId.obsid ?? `group ${dataId.group ?? '-'}`
+    const over = detectors.length === 0 ? '' : ` detectors ${detectors.join(',')}`
+    return `${from} asks processData ${data}${over} with ${pipeline} (job ${jobId}, message ${caller.id})`
   }
+  if (what.type === 'clock.due') return `timer ${what.timer} of ${what.address} comes due`
+  if (what.type === 'engine.quiescent') return `engine notes that nothing is open (machines ${what.machines})`
+  if (what.type === 'engine.said') return `engine notes digests of ${what.digests.length} entries`
+  if (what.type === 'engine.started')
+    return `process ${what.pid} on ${what.host} begins (machines ${what.versions.machines}, OCPS ${what.versions.ocps})`
+  const { type, ...rest } = what
+  const fields = Object.entries(rest).filter(([name]) => !HIDDEN.has(name))
+  const text = fields.map(([name, value]) => `${name} ${shortly(value)}`).join(', ')
+  return `${from} ${door === 'command' ? 'asks' : 'says'} ${type.replace(/^command\./, '')}${text === '' ? '' : `: ${text}`}`
 }
 
 /** One line for each announcement and order, in order. */
