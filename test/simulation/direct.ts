@@ -1,0 +1,312 @@
+import type { Caller, Command } from '../../machines/domain/commands.ts'
+import { dayObs } from '../../machines/domain/dataId.ts'
+import type { Input } from '../../machines/domain/messages.ts'
+import { MACHINES_VERSION } from '../../machines/index.ts'
+import { startOrder, type JobContext } from '../../machines/job.ts'
+import type { DataSide, Executor } from '../../machines/ports.ts'
+import type { Decoded } from '../../src/contract/commands.ts'
+import { createAnswers, fingerprintOf } from '../../src/engine/answers.ts'
+import { createWorld, type Effect, type Observer, type World } from '../../src/engine/world.ts'
+import type { Numbered } from '../../src/engine/engine.ts'
+import type { Entry } from '../../src/journal/entry.ts'
+import { createLineReader, toLine } from '../../src/journal/lines.ts'
+import { refused } from '../../machines/domain/announcements.ts'
+import { STARTED } from '../harness.ts'
+import { createReplay, difference } from './replay.ts'
+import { INSTANCE, type Site, type SiteOptions } from './site.ts'
+
+/**
+ * An instance stepped synchronously: the real world, the real answers, and the inbox's stamping without its waiting. It stands for the engine where
+ * speed matters; whole.ts runs the engine itself. A second world follows the journal in lockstep and takes over when this one is killed.
+ */
+export function createDirectSite(options: SiteOptions): Site {
+  const { agenda, promises, processes } = options
+  const lines: string[] = []
+  const answers = createAnswers()
+  let gates: [live: Gate, shadow: Gate] = [gate(promises), gate(promises)]
+  let live: World = createWorld({ instance: INSTANCE, observer: gates[0] })
+  const replay = createReplay(INSTANCE, gates[1], promises.broken)
+  gates[0].isOpen = true
+
+  let isUp = false
+  let n = 0
+  let at = 0
+  let waiting: Waiting[] = []
+  let appending: Entry[] | null = null
+  let slowMs = 0
+  let sinceQuiet = 0
+  let quietN = 0
+  let executor: Executor | null = null
+  let dataSide: DataSide | null = null
+  let unwake = () => {}
+  let armedFor = -1
+  let life = 0
+  let isDraining = false
+  let isMissingTimers = false
+  /** What a process that died had to say of entries it had stored. */
+  let undone: Numbered[] = []
+
+  const site: Site = {
+    lines,
+    entries: () => n,
+    quietN: () => quietN,
+    turn: () => null,
+    verify() {},
+    world: () => (isUp ? live : null),
+    isSettled: () => appending === null && waiting.length === 0,
+    slow(ms) {
+      slowMs = ms
+    },
+    fill() {},
+    supersede() {},
+    begin(known, after) {
+      isUp = true
+      life += 1
+      if (life > 1) rise()
+      const report = (mine: number) => (what: Exclude<Input, Command>) => {
+        if (mine === life && isUp) site.input(what, 'report')
+      }
+      executor = processes.connect(report(life))
+      dataSide = options.dataSide(report(life))
+      promises.begins(known)
+      for (const said of [...after, ...undone]) options.say(said)
+      undone = []
+      site.input(STARTED, 'engine')
+      takeUp()
+    },
+    kill(how) {
+      if (how === 'stored' && appending)
+        store(appending, effect => {
+          if (effect.do === 'announce' && effect.announcement.type === 'event') undone.push(effect)
+        })
+      const dropped = [...waiting, ...(how === 'cut' ? (appending ?? []) : [])]
+      isMissingTimers ||= dropped.some(({ door }) => door === 'clock')
+      for (const one of [...waiting]) if (one.caller) answers.forget(one.caller.id)
+      if (how === 'cut') for (const { what } of appending ?? []) if ('caller' in what) answers.forget(what.caller.id)
+      appending = null
+      waiting = []
+      isUp = false
+      unwake()
+      armedFor = -1
+    },
+    command(command, caller) {
+      if (!isUp) return
+      const met = answers.meet(caller.id, fingerprintOf(command), caller.reply)
+      if (met.as === 'new') return take({ door: 'command', from: caller.identity, command, caller })
+      if (met.as === 'repeated')
+        for (const body of met.acks)
+          options.say({ id: '', at: agenda.now(), announcement: { type: 'ack', caller, body } })
+      else
+        options.say({
+          id: '',
+          at: agenda.now(),
+          announcement: refused(caller, { code: 'ID_REUSED', reason: `${caller.id} was used before` }),
+        })
+    },
+    input: (what, door) => take({ door, from: door === 'report' ? 'executor' : door, what, caller: null }),
+  }
+  return site
+
+  /** Another process: the world folded from the journal's lines takes over; sometimes it is folded anew, from the beginning or from where it was quiet. */
+  function rise(): void {
+    // A timer that was taken off to fire and never did is off for good in the world that died; the next recovery needs one that has it.
+    const dead = isMissingTimers ? gate(promises) : gates[0]
+    live = replay.swap(isMissingTimers ? foldAnew(lines, 'start', dead) : live)
+    gates = [gates[1], dead]
+    gates[0].isOpen = true
+    gates[1].isOpen = false
+    isMissingTimers = false
+    if (options.draw() < FOLDED_ANEW) {
+      const different = difference(foldAnew(lines, options.draw() < 0.5 ? 'quiescent' : 'start'), live)
+      if (different !== null) promises.broken('replay is the same', `folded anew at entry ${n}: ${different}`)
+    }
+  }
+
+  function take(one: Waiting): void {
+    if (!isUp) return
+    waiting.push(one)
+    drain()
+  }
+
+  function drain(): void {
+    if (isDraining || appending) return
+    isDraining = true
+    while (waiting.length > 0 && !appending) {
+      const batch = waiting
+      waiting = []
+      const entries = batch.map((one, index) => stamp(one, n + 1 + index))
+      if (slowMs > 0) {
+        const mine = life
+        appending = entries
+        agenda.later(slowMs, () => {
+          if (mine !== life || !isUp || appending !== entries) return
+          appending = null
+          deliver(entries)
+          isDraining = false
+          drain()
+        })
+        slowMs = 0
+      } else deliver(entries)
+      if (waiting.length === 0 && !appending) housekeep()
+    }
+    isDraining = false
+  }
+
+  function stamp(one: Waiting, number: number): Entry {
+    const now = Math.max(at, agenda.now())
+    const what = 'what' in one ? one.what : complete(one.command, one.caller, number, now)
+    return { n: number, at: now, door: one.door, from: one.from, what }
+  }
+
+  function complete(command: Decoded, caller: Caller, number: number, now: number): Command {
+    if (command.type === 'command.start')
+      return { ...command, caller, loaded: options.loadConfiguration(command.configurationOverride) }
+    const jobId = `${dayObs(now)}-${String(number).padStart(6, '0')}`
+    switch (command.type) {
+      case 'command.processData':
+      case 'command.closeGroup':
+      case 'command.retry':
+        return { ...command, caller, jobId }
+      case 'command.enable':
+      case 'command.disable':
+      case 'command.standby':
+      case 'command.exitControl':
+      case 'command.setLogLevel':
+      case 'command.abortJob':
+      case 'command.pause':
+      case 'command.resume':
+        return { ...command, caller }
+    }
+  }
+
+  function deliver(entries: readonly Entry[]): void {
+    // What the data's side answers at once waits its turn.
+    isDraining = true
+    store(entries, effect => {
+      if (effect.do === 'announce') options.say(effect)
+      else {
+        const { order } = effect
+        promises.ordered(order)
+        if (order.type === 'executor.start') executor?.start(order)
+        else if (order.type === 'executor.stop') executor?.stop(order)
+        else dataSide?.order(order)
+      }
+    })
+  }
+
+  /** Writes down and steps; what follows is carried out, or not by a process that is gone. */
+  function store(entries: readonly Entry[], carryOut: (effect: Effect) => void): void {
+    for (const entry of entries) {
+      const line = toLine(entry)
+      lines.push(line)
+      ;({ n, at } = entry)
+      sinceQuiet += 1
+      if (entry.what.type === 'engine.quiescent') {
+        sinceQuiet = 0
+        quietN = n
+      }
+      promises.journaled(entry)
+      replay.stored(line)
+      for (const effect of live.apply(entry)) {
+        replay.did(effect)
+        if (effect.do === 'announce' && effect.announcement.type === 'ack') answers.note(effect.announcement)
+        carryOut(effect)
+      }
+      replay.compare(live, promises.touched)
+      promises.check(live)
+    }
+    arm()
+  }
+
+  function housekeep(): void {
+    if (sinceQuiet < QUIET_AFTER) return
+    const quiet = live.quiet()
+    if (quiet === null) return
+    sinceQuiet = 0
+    take({
+      door: 'engine',
+      from: 'engine',
+      what: { type: 'engine.quiescent', machines: MACHINES_VERSION, ...quiet, answers: answers.quiet() },
+      caller: null,
+    })
+  }
+
+  function arm(): void {
+    const due = live.nextDue()?.due ?? -1
+    if (due === armedFor) return
+    armedFor = due
+    unwake()
+    if (due === -1 || !isUp) return
+    unwake = agenda.wake(due, () => {
+      armedFor = -1
+      for (let timer = live.nextDue(); timer && timer.due <= agenda.now(); timer = live.nextDue()) {
+        live.takeDue()
+        const what = { type: 'clock.due', address: timer.address, timer: timer.timer } as const
+        waiting.push({ door: 'clock', from: 'clock', what, caller: null })
+      }
+      drain()
+      arm()
+    })
+  }
+
+  function takeUp(): void {
+    for (const { snapshot } of live.actors('job')) {
+      const context = snapshot.context as JobContext
+      const { jobId, attempt, reportsHeard, pipeline, dataId } = context
+      if (snapshot.matches('active') || snapshot.matches('stopping')) {
+        const started = !snapshot.matches({ active: 'starting' })
+        executor?.adopt({ type: 'executor.adopt', start: startOrder(context), reportsHeard, started })
+        if (snapshot.matches('stopping'))
+          executor?.stop({ type: 'executor.stop', jobId, attempt, graceMs: pipeline.graceMs })
+      }
+      if (snapshot.matches({ held: 'awaitingData' })) dataSide?.order({ type: 'data.look', jobId, dataId })
+    }
+    arm()
+  }
+}
+
+// Small, so that a night of 2 000 entries is quiet some times; the engine's own is 1 000.
+const QUIET_AFTER = 150
+// Of the recoveries, how many fold the journal anew; the others go on with the world that followed it line by line, which is the same fold.
+const FOLDED_ANEW = 0.15
+
+type Waiting =
+  | { readonly door: 'command'; readonly from: string; readonly command: Decoded; readonly caller: Caller }
+  | {
+      readonly door: 'report' | 'engine' | 'clock'
+      readonly from: string
+      readonly what: Exclude<Input, Command>
+      readonly caller: null
+    }
+
+interface Gate extends Observer {
+  isOpen: boolean
+}
+
+/** Lets through what the world that leads does; the other one's steps are its echo. */
+function gate(observer: Observer): Gate {
+  const self: Gate = {
+    isOpen: false,
+    stepped: (...step) => {
+      if (self.isOpen) observer.stepped(...step)
+    },
+  }
+  return self
+}
+
+/** A world folded from the journal's lines, from the first or from the newest quiescent entry. */
+export function foldAnew(lines: readonly string[], from: 'start' | 'quiescent', observer?: Observer): World {
+  const world = createWorld({ instance: INSTANCE, ...(observer && { observer }) })
+  const first =
+    from === 'start'
+      ? 0
+      : Math.max(
+          0,
+          lines.findLastIndex(line => line.includes(QUIESCENT)),
+        )
+  const reader = createLineReader()
+  for (const line of lines.slice(first)) world.apply(reader.read(line, 'The journal of the simulation'))
+  return world
+}
+
+const QUIESCENT = '"what":{"type":"engine.quiescent"'

@@ -1,0 +1,145 @@
+import type { Usage } from '../../machines/domain/outcome.ts'
+import type { ExecutorReport } from '../../machines/domain/reports.ts'
+import type { AdoptOrder, Executor, ReportSink, StartOrder } from '../../machines/ports.ts'
+import type { Script } from '../../src/executor/scripted.ts'
+import type { Agenda } from './agenda.ts'
+
+/**
+ * The machine the pipelines run on: processes that outlive OCPS, what they write, how they end. Every life of OCPS connects with an executor of its
+ * own; one that takes over adopts what it knows of. It keeps the executor's contract and knows what really runs.
+ */
+export interface Processes {
+  /** An executor for one life of OCPS; closed by the next one. */
+  connect(report: ReportSink): Executor
+  /** Processes that have not ended. */
+  running(): Iterable<Process>
+  find(jobId: string, attempt: number): Process | undefined
+  /** Attempts ever begun of a job. */
+  attempts(jobId: string): number
+}
+
+export interface Process {
+  readonly order: StartOrder
+  readonly script: Script
+  /** Words it said so far, in order; the last one is its end. */
+  readonly words: ExecutorReport[]
+  state: 'begun' | 'started' | 'ended'
+  stopping: boolean
+}
+
+const FIRST_PID = 100_001
+
+export function createProcesses(agenda: Agenda, script: (order: StartOrder) => Script): Processes {
+  const all = new Map<string, Process>()
+  const alive = new Set<Process>()
+  const attempts = new Map<string, number>()
+  let pid = FIRST_PID
+  let life = 0
+  let speak: ReportSink = () => {}
+  /** Attempts the present life follows; the words of others are kept in their files. */
+  let followed = new Set<Process>()
+
+  const say = (process: Process, word: ExecutorReport): void => {
+    process.words.push(word)
+    if (followed.has(process)) speak(word)
+  }
+
+  const end = (process: Process, exitCode: number | null, signal: string | null, by: Usage['stoppedBy']): void => {
+    if (process.state === 'ended') return
+    const { order, script: plan } = process
+    const id = { jobId: order.jobId, attempt: order.attempt }
+    process.state = 'ended'
+    alive.delete(process)
+    if (plan.startFailed && by === null)
+      return say(process, { type: 'executor.startFailed', ...id, ...plan.startFailed })
+    if (plan.lost !== undefined) return say(process, { type: 'executor.lost', ...id, reason: plan.lost })
+    const usage = { ...NO_USAGE, stoppedBy: by }
+    say(process, { type: 'executor.exited', ...id, exitCode, signal, usage, stderrTail: plan.stderrTail ?? '' })
+  }
+
+  const begin = (order: StartOrder): void => {
+    const process: Process = { order, script: script(order), words: [], state: 'begun', stopping: false }
+    const { runs = 0, startFailed, reports = [], signal = null, exitCode = 0 } = process.script
+    const { jobId, attempt } = order
+    all.set(`${jobId} ${attempt}`, process)
+    attempts.set(jobId, (attempts.get(jobId) ?? 0) + 1)
+    alive.add(process)
+    followed.add(process)
+    agenda.later(5, () => {
+      if (process.state !== 'begun') return
+      if (startFailed) return end(process, null, null, null)
+      process.state = 'started'
+      say(process, { type: 'executor.started', jobId, attempt, pid: pid++ })
+    })
+    if (startFailed) return
+    for (const { afterMs, report } of reports)
+      agenda.later(5 + afterMs, () => {
+        if (process.state === 'started') say(process, { ...report, jobId, attempt })
+      })
+    if (Number.isFinite(runs))
+      agenda.later(5 + runs, () => end(process, signal === null ? exitCode : null, signal, null))
+  }
+
+  return {
+    running: () => alive,
+    find: (jobId, attempt) => all.get(`${jobId} ${attempt}`),
+    attempts: jobId => attempts.get(jobId) ?? 0,
+    connect(report) {
+      const mine = ++life
+      followed = new Set()
+      speak = report
+      return {
+        start: order => {
+          if (life === mine) begin(order)
+        },
+        stop({ jobId, attempt, graceMs }) {
+          const process = all.get(`${jobId} ${attempt}`)
+          if (life !== mine || process === undefined || process.stopping) return
+          process.stopping = true
+          const by = process.script.ignoresTerm ? 'SIGKILL' : 'SIGTERM'
+          // Some end well when asked to: the reason they were stopped must win over exit code 0.
+          const isPolite = process.script.exitCode === 0 && by === 'SIGTERM'
+          agenda.later(process.script.ignoresTerm ? graceMs : 20, () =>
+            end(process, isPolite ? 0 : null, isPolite ? null : by, by),
+          )
+        },
+        adopt(order) {
+          if (life === mine) agenda.later(10, () => life === mine && adopt(order))
+        },
+        close: async () => {},
+      }
+    },
+  }
+
+  function adopt({ start, started, reportsHeard }: AdoptOrder): void {
+    const { jobId, attempt } = start
+    const process = all.get(`${jobId} ${attempt}`)
+    if (process === undefined)
+      return speak({ type: 'executor.lost', jobId, attempt, reason: 'it was ordered but never given to a launcher' })
+    followed.add(process)
+    let lines = 0
+    for (const word of process.words) {
+      const isLine = word.type in LINES
+      if (isLine) lines += 1
+      if (isLine ? lines > reportsHeard : word.type !== 'executor.started' || !started) speak(word)
+    }
+  }
+}
+
+const LINES: Readonly<Record<string, true>> = {
+  'executor.metric': true,
+  'executor.dataset': true,
+  'executor.progress': true,
+  'executor.verdict': true,
+  'executor.badReport': true,
+}
+
+const NO_USAGE: Usage = {
+  wallMs: 0,
+  cpuMs: 0,
+  peakMemoryKiB: 0,
+  stdoutBytes: 0,
+  stderrBytes: 0,
+  stoppedBy: null,
+  survivors: 0,
+}

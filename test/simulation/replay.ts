@@ -1,0 +1,105 @@
+import type { AnyMachineSnapshot } from 'xstate'
+import { machines, type MachineKind } from '../../machines/index.ts'
+import { createWorld, type Actor, type Effect, type Observer, type World } from '../../src/engine/world.ts'
+import { createLineReader } from '../../src/journal/lines.ts'
+import { createSameness } from './same.ts'
+import type { PromiseName } from './violation.ts'
+
+/**
+ * A second world in lockstep: it hears nothing but the journal's lines, as they are stored, and must do, say and be the same as the one that lives. What is compared
+ * after an entry is who was stepped by it; all others are as they were. It can take the living one's place: that is a recovery.
+ */
+export interface Replay {
+  /** A line is stored: what it leads to is expected from now on. */
+  stored(line: string): void
+  /** The living world did or said something. */
+  did(effect: Effect): void
+  /** Everything stored has been delivered to this world. */
+  compare(live: World, touched: Iterable<string>): void
+  /** The living world died with `undelivered` entries stored: gives what they led to, which was never carried out. */
+  takeUndone(): Effect[]
+  /** Gives its world away to live, and goes on with the one that lived. */
+  swap(live: World): World
+  readonly world: World
+}
+
+export function createReplay(
+  instance: string,
+  observer: Observer | null,
+  broken: (promise: PromiseName, evidence: string) => void,
+): Replay {
+  let shadow = createWorld({ instance, ...(observer && { observer }) })
+  const same = createSameness()
+  const reader = createLineReader()
+  let expected: Effect[] = []
+  let place = 0
+
+  const differ = (address: string, live: Actor | undefined, folded: Actor | undefined): string | null => {
+    if (live === undefined || folded === undefined)
+      return live === folded
+        ? null
+        : `${address} ${live ? 'lives' : 'has ended'}, folded it ${folded ? 'lives' : 'has ended'}`
+    if (!same(live.snapshot.value, folded.snapshot.value))
+      return `${address} is ${JSON.stringify(live.snapshot.value)}, folded ${JSON.stringify(folded.snapshot.value)}`
+    if (!same(live.snapshot.context, folded.snapshot.context)) return `${address} has another context when folded`
+    if (live.timers.size !== folded.timers.size || [...live.timers].some(([id, due]) => folded.timers.get(id) !== due))
+      return `${address} has other timers when folded`
+    return null
+  }
+
+  return {
+    get world() {
+      return shadow
+    },
+    stored(line) {
+      expected.push(...shadow.apply(reader.read(line, 'The journal of the simulation')))
+    },
+    did(effect) {
+      const wanted = expected[place++]
+      if (!same(effect, wanted))
+        broken('replay is the same', `it did ${JSON.stringify(effect)}; folded it does ${JSON.stringify(wanted)}`)
+    },
+    compare(live, touched) {
+      if (place < expected.length)
+        broken('replay is the same', `folded it does more: ${JSON.stringify(expected[place])}`)
+      expected = []
+      place = 0
+      for (const address of touched) {
+        const difference = differ(address, live.actor(address), shadow.actor(address))
+        if (difference !== null) broken('replay is the same', difference)
+      }
+    },
+    takeUndone() {
+      const undone = expected.slice(place)
+      expected = []
+      place = 0
+      return undone
+    },
+    swap(live) {
+      const folded = shadow
+      shadow = live
+      return folded
+    },
+  }
+}
+
+/** Where two worlds differ, over all their actors, or null. */
+export function difference(one: World, other: World): string | null {
+  const same = createSameness()
+  for (const kind of Object.keys(machines) as MachineKind[]) {
+    const all = [...one.actors(kind)]
+    const others = new Map([...other.actors(kind)].map(actor => [actor.address, actor]))
+    if (all.length !== others.size) return `there are ${all.length} actors of kind ${kind}, folded ${others.size}`
+    for (const { address, snapshot, timers } of all) {
+      const folded = others.get(address)
+      if (folded === undefined) return `${address} is not there when folded`
+      if (!same(plain(snapshot), plain(folded.snapshot))) return `${address} is another one when folded`
+      if (!same([...timers].sort(), [...folded.timers].sort())) return `${address} has other timers when folded`
+    }
+  }
+  return null
+}
+
+function plain({ value, context }: AnyMachineSnapshot): unknown {
+  return { value, context }
+}
