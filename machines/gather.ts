@@ -131,7 +131,8 @@ export const gather = setup({
       context.gatherJob !== null && address === jobAddress(context.gatherJob),
     isReopenable: ({ context }) =>
       context.late > 0 && context.configuration.groups.late === 'regather' && context.result?.outcome !== 'aborted',
-    isReclosable: ({ context: { late, result } }) => late > 0 || (result !== null && result.gather !== null && result.gather.kind !== 'succeeded'),
+    isReclosable: ({ context: { late, result } }) =>
+      late > 0 || (result !== null && result.gather !== null && result.gather.kind !== 'succeeded'),
   },
   actions: {
     takeMember: assign(({ context }, member: Accepted) => withMember(context, member)),

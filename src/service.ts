@@ -15,6 +15,7 @@ import { wallClock } from './engine/clock.ts'
 import { openDoor } from './engine/door.ts'
 import { createEngine, type Engine } from './engine/engine.ts'
 import { checkTemplate } from './executor/commandLine.ts'
+import { createSimulatedExecutor } from './executor/simulated.ts'
 import { createSubprocessExecutor } from './executor/subprocess.ts'
 import { createFeed, numberOf } from './feed/feed.ts'
 import { createGate } from './feed/gate.ts'
@@ -152,12 +153,14 @@ async function assemble(options: ServiceOptions, dataDir: string, undo: (() => P
     node: process.versions.node,
     machines: MACHINES_VERSION,
   }
+  undo.push(() => executorClose())
   const engine: Engine = await createEngine({
     instance,
     journal,
     clock: wallClock,
     log,
     async executor(report) {
+      if (options.simulate) return createSimulatedExecutor(report)
       const executor = await createSubprocessExecutor({
         instance,
         workDir,
@@ -167,6 +170,8 @@ async function assemble(options: ServiceOptions, dataDir: string, undo: (() => P
         log,
         whenActive: act => gate.whenSure(act),
         isJournalNew: lastN === 0,
+        // Said in a later turn: the jobs it concerns are reported first.
+        unreachable: reason => setImmediate(() => engine.input(unreachable(reason), 'engine')),
       }).catch((error: unknown) => {
         const problem = error instanceof Error ? error.message : String(error)
         throw new UserError(
@@ -198,7 +203,6 @@ async function assemble(options: ServiceOptions, dataDir: string, undo: (() => P
   })
   finish = () => engine.finish().then(() => retained.flushed())
   undo.push(async () => engine.stop())
-  undo.push(() => executorClose())
   const door = openDoor({
     bus: speaking(bus, publish => gate.whenSure(publish)),
     retained,
@@ -222,6 +226,18 @@ async function assemble(options: ServiceOptions, dataDir: string, undo: (() => P
     await takeApart(undo)
     tellEnded(how)
   }
+}
+
+// The error code the Python OCPS documents for an execution service that is out of reach.
+const EXECUTOR_UNREACHABLE = 1
+
+function unreachable(reason: string) {
+  return {
+    type: 'engine.fault',
+    errorCode: EXECUTOR_UNREACHABLE,
+    errorReport: `pipelines cannot be started: ${reason}`,
+    traceback: '',
+  } as const
 }
 
 // A server that does not take the last events within two seconds is gone; they are in the journal and said again at the next start.

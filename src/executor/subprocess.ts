@@ -41,6 +41,8 @@ export interface SubprocessOptions {
   readonly whenActive?: (act: () => void) => void
   /** True where nothing the ledger holds can be about this journal's jobs. Left out: false. */
   readonly isJournalNew?: boolean
+  /** Told when no process can be started any more, whatever is tried; what was asked for is reported startFailed. */
+  readonly unreachable?: (reason: string) => void
   /** Left out: c, and fallback where that cannot be had. */
   readonly launcher?: LauncherKind
   /** Left out: OCPS' own. */
@@ -154,6 +156,7 @@ export async function createSubprocessExecutor(options: SubprocessOptions): Prom
     // Jobs it had begun go on without it; those it never read are asked of the next one.
     died: () => follow(inHand(), ask),
     hopeless: reason => {
+      options.unreachable?.(reason)
       for (const job of inHand()) {
         jobs.delete(job.key)
         report({ type: 'executor.startFailed', ...idOf(job), code: 'START_FAILED', reason })

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { connectOcps } from '../../src/client/index.ts'
 import { startService, type ServiceOptions } from '../../src/service.ts'
@@ -190,10 +191,13 @@ describe('presence', () => {
     expect(perSecond).toBeGreaterThan(20)
   })
 
-  it('99 S: with --simulate the instance says simulationMode 1', async () => {
-    const service = await startService(beside('SIM', { simulate: true, initialState: 'STANDBY' }))
+  it('99 S: with --simulate the instance says simulationMode 1, and no pipeline is started', async () => {
+    const service = await startService(beside('SIM', { simulate: true }))
     const wire = await connectWire(host.service.natsUrl, 'SIM')
     expect((await wire.retained()).get('simulationMode')).toMatchObject({ mode: 1 })
+    const ack = await wire.command('processData', { dataId: { obsid: 'AT_O_20261122_000001' }, pipeline: 'missing' })
+    expect(await wire.result(ack.jobIds[0])).toMatchObject({ outcome: { kind: 'succeeded' } })
+    expect(existsSync(service.workDir)).toBe(false)
     await wire.close()
     await service.stop()
   })
