@@ -145,7 +145,7 @@ export async function* readStream(
         : { deliver_policy: DeliverPolicy.All }),
       headers_only: options.headersOnly,
     })
-    const messages = await consumer.consume({ max_messages: readBatch })
+    const messages = await consumer.consume({ max_messages: readBatch, expires: readExpiresMs })
     try {
       for await (const message of messages) {
         yield message
@@ -162,6 +162,9 @@ export async function* readStream(
 
 /** Measured: 130 000 to 150 000 messages a second from a thousand upwards. */
 const readBatch = 5000
+
+/** A server that restarts forgets who was reading; that is noticed after two missed heartbeats, each half of this. The client's own 30 s are 30 s of recovery. */
+const readExpiresMs = 2000
 
 export function nanoseconds(milliseconds: number): number {
   return milliseconds * nanosecondsPerMs

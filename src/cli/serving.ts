@@ -47,6 +47,9 @@ export async function serve(options: ServeOptions): Promise<void> {
     onWaiting: active => {
       if (!logs) process.stderr.write(`OCPS ${instance} stands by; active is ${active}\n`)
     },
+  }).catch((error: unknown) => {
+    endAnyway()
+    throw error
   })
   service = running
   const ownServer = options.url === undefined && (process.env['NATS_URL'] ?? '') === ''
@@ -60,6 +63,7 @@ export async function serve(options: ServeOptions): Promise<void> {
   const ended = { offline: 'went OFFLINE', stopped: 'stopped', lost: 'lost its name to another process' }[how]
   if (!logs) process.stderr.write(`OCPS ${instance} ${ended}\n`)
   process.exitCode = how === 'lost' ? EXIT.FAILED : EXIT.DONE
+  endAnyway()
 
   /** Says that it runs, as anybody would see it from outside. */
   async function present(): Promise<Ocps> {
@@ -86,6 +90,13 @@ export async function serve(options: ServeOptions): Promise<void> {
     removeUrlFile(path)
     throw error
   }
+}
+
+/** Everything has been taken apart; a timer that was forgotten in a start that broke must not keep the process. */
+const END_ANYWAY_MS = 2_000
+
+function endAnyway(): void {
+  setTimeout(() => process.exit(), END_ANYWAY_MS).unref()
 }
 
 interface Ready {

@@ -37,6 +37,7 @@ const GROUP_EVERY = 12
 
 let stopping = false
 let serial = 0
+let ticks = 0
 const open = new Set<Promise<void>>()
 process.on('message', () => {
   stopping = true
@@ -45,8 +46,8 @@ process.on('message', () => {
 while (!stopping) {
   await delay(TICK_MS)
   if (open.size >= OPEN_MAX) continue
-  serial += 1
-  if (serial % GROUP_EVERY === 0) sendGroup(`G${serial}`)
+  ticks += 1
+  if (ticks % GROUP_EVERY === 0) sendGroup(`G${ticks}`)
   else send(pipelineOf(random.uniform()), null)
 }
 await Promise.all(open)

@@ -92,7 +92,9 @@ export async function createWorld(standby: boolean): Promise<World> {
       child = one
       isReady = false
       isExpected = false
-      createInterface({ input: one.stdout }).on('line', () => {
+      createInterface({ input: one.stdout }).on('line', line => {
+        // The banner; an error is a line, too.
+        if (!line.includes('"natsUrl"')) return
         isReady = true
         takeovers.push(Date.now())
       })
