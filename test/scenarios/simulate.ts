@@ -36,7 +36,7 @@ const NIGHT_MAX_MS = 24 * 3_600_000
 export async function simulate(plan: Plan): Promise<Entry[]> {
   const { script = usual, ingested = () => 0 } = plan
   const todo = createAgenda()
-  let heard = (_: Parameters<Night['report']>[0]) => {}
+  let heard: (what: Parameters<Night['report']>[0]) => void = () => {}
   let serial = 0
   const looking = new Set<string>()
   const executor = createScriptedExecutor({
