@@ -31,7 +31,7 @@ const ACTIONS = {
       dataId: { obsid: obsid(which), detector: detectors(night, how) },
       pipeline: 'detect',
       priority: (more % 3) - 1,
-      ...(more % 2 === 0 && { group: group(which) }),
+      ...(more % (how % 12 === 0 ? 4 : 2) === 0 && { group: group(which) }),
     }),
   member: (night, index, which, how, more) => {
     const rules = { policy: pick(['partial', 'skip', 'fail'], more), ...(more % 2 === 0 && { pipeline: 'stack' }) }

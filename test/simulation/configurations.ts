@@ -12,7 +12,7 @@ export interface Setting {
 }
 
 export function drawSetting(draw: () => number): Setting {
-  const isLarge = draw() < 0.25
+  const isLarge = draw() < 0.12
   const retries = { attemptsMax: 3, backoffMs: 800, on: [7, 'lost', 'timedOut', 'signal', 'startFailed'] as const }
   const { groups, pipelines } = aConfiguration()
   const usual = aConfiguration({
@@ -60,7 +60,7 @@ export function scriptOf(salt: number, { dataId, pipeline, attempt }: StartOrder
   const draw = drawsFrom(`${salt} ${dataId.obsid} ${dataId.group} ${dataId.detector} ${pipeline.name} ${attempt}`)
   const kind = draw()
   const runs = 200 + draw() ** 3 * 25_000
-  const reports = Array.from({ length: Math.floor(draw() * 3.5) }, (_, index) => ({
+  const reports = Array.from({ length: Math.floor(draw() * 6) }, (_, index) => ({
     afterMs: runs * draw(),
     report: word(draw(), index),
   })).sort((one, other) => one.afterMs - other.afterMs)

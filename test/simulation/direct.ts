@@ -21,11 +21,11 @@ import { INSTANCE, type Site, type SiteOptions } from './site.ts'
  */
 export function createDirectSite(options: SiteOptions): Site {
   const { agenda, promises, processes } = options
-  const lines: string[] = []
+  const journal: Entry[] = []
   const answers = createAnswers()
   let gates: [live: Gate, shadow: Gate] = [gate(promises), gate(promises)]
   let live: World = createWorld({ instance: INSTANCE, observer: gates[0] })
-  const replay = createReplay(INSTANCE, gates[1], promises.broken)
+  const replay = options.isInLockstep ? createReplay(INSTANCE, gates[1], promises.broken) : null
   gates[0].isOpen = true
 
   let isUp = false
@@ -47,7 +47,7 @@ export function createDirectSite(options: SiteOptions): Site {
   let undone: Numbered[] = []
 
   const site: Site = {
-    lines,
+    lines: () => journal.map(toLine),
     entries: () => n,
     quietN: () => quietN,
     turn: () => null,
@@ -107,19 +107,32 @@ export function createDirectSite(options: SiteOptions): Site {
   }
   return site
 
-  /** Another process: the world folded from the journal's lines takes over; sometimes it is folded anew, from the beginning or from where it was quiet. */
+  /**
+   * Another process. In lockstep, the world that followed the journal line by line takes over, which is a fold. Otherwise the world that lived goes on, because nights in
+   * lockstep show that it is the same; some recoveries fold the journal anew all the same.
+   */
   function rise(): void {
-    // A timer that was taken off to fire and never did is off for good in the world that died; the next recovery needs one that has it.
-    const dead = isMissingTimers ? gate(promises) : gates[0]
-    live = replay.swap(isMissingTimers ? foldAnew(lines, 'start', dead) : live)
-    gates = [gates[1], dead]
+    // A timer that was taken off to fire and never did is off for good in the world that died.
+    const isFolded = isMissingTimers || options.draw() < FOLDED_ANEW
+    const from = !isMissingTimers && options.draw() < 0.5 ? 'quiescent' : 'start'
+    const dead = gates[0]
+    isMissingTimers = false
+    if (replay) {
+      live = replay.swap(live)
+      gates = [gates[1], dead]
+    }
+    if (isFolded) {
+      const fresh = gate(promises)
+      const folded = foldAnew(site.lines(), from, fresh)
+      const different = difference(folded, live)
+      if (different !== null)
+        promises.broken('replay is the same', `folded anew at entry ${n} from ${from}: ${different}`)
+      if (replay) replay.swap(folded)
+      else live = folded
+      gates = replay ? [gates[0], fresh] : [fresh, gates[1]]
+    }
     gates[0].isOpen = true
     gates[1].isOpen = false
-    isMissingTimers = false
-    if (options.draw() < FOLDED_ANEW) {
-      const different = difference(foldAnew(lines, options.draw() < 0.5 ? 'quiescent' : 'start'), live)
-      if (different !== null) promises.broken('replay is the same', `folded anew at entry ${n}: ${different}`)
-    }
   }
 
   function take(one: Waiting): void {
@@ -197,8 +210,7 @@ export function createDirectSite(options: SiteOptions): Site {
   /** Writes down and steps; what follows is carried out, or not by a process that is gone. */
   function store(entries: readonly Entry[], carryOut: (effect: Effect) => void): void {
     for (const entry of entries) {
-      const line = toLine(entry)
-      lines.push(line)
+      journal.push(entry)
       ;({ n, at } = entry)
       sinceQuiet += 1
       if (entry.what.type === 'engine.quiescent') {
@@ -206,13 +218,13 @@ export function createDirectSite(options: SiteOptions): Site {
         quietN = n
       }
       promises.journaled(entry)
-      replay.stored(line)
+      replay?.stored(toLine(entry))
       for (const effect of live.apply(entry)) {
-        replay.did(effect)
+        replay?.did(effect)
         if (effect.do === 'announce' && effect.announcement.type === 'ack') answers.note(effect.announcement)
         carryOut(effect)
       }
-      replay.compare(live, promises.touched)
+      replay?.compare(live, promises.touched)
       promises.check(live)
     }
     arm()
@@ -268,7 +280,7 @@ export function createDirectSite(options: SiteOptions): Site {
 // Small, so that a night of 2 000 entries is quiet some times; the engine's own is 1 000.
 const QUIET_AFTER = 150
 // Of the recoveries, how many fold the journal anew; the others go on with the world that followed it line by line, which is the same fold.
-const FOLDED_ANEW = 0.15
+const FOLDED_ANEW = 0.05
 
 type Waiting =
   | { readonly door: 'command'; readonly from: string; readonly command: Decoded; readonly caller: Caller }

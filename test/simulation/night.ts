@@ -45,6 +45,8 @@ export interface Night {
   supersede(which: number): void
   /** Acknowledgements have come for all that was asked of it. */
   resendUnanswered(): number
+  /** How many processes there have been. */
+  lives(): number
   /** Ids of commands that were sent and have no final answer. */
   unanswered(): string[]
 }
@@ -58,6 +60,8 @@ interface Pending {
 }
 
 const SCRIPTS = ['script.a', 'script.b', 'script.c'] as const
+// Nights through the engine are always in lockstep.
+const LOCKSTEP_EVERY = 4
 // Recent jobs are of more interest: half of those asked about are among the last so many.
 const RECENT = 12
 // How much of what was said last may not have reached the stored events when the process dies.
@@ -79,6 +83,7 @@ export function createNight(seed: number, kind: NightKind): Night {
     agenda,
     promises,
     processes,
+    isInLockstep: seed % LOCKSTEP_EVERY === 1,
     draw: drawsFrom(`${seed} site`),
     loadConfiguration: setting.loadConfiguration,
     dataSide,
@@ -175,6 +180,7 @@ export function createNight(seed: number, kind: NightKind): Night {
       for (const one of unanswered) arrive(one)
       return pending.size
     },
+    lives: () => lives,
     unanswered: () => [...pending.keys()],
   }
   rise()

@@ -10,6 +10,7 @@ import type { Violation } from './violation.ts'
  * end. The same seed, kind and actions are the same night, entry by entry.
  */
 export interface Played {
+  readonly plan: Plan
   readonly seed: number
   readonly kind: NightKind
   /** Journaled entries. */
@@ -18,7 +19,7 @@ export interface Played {
   readonly lives: number
   readonly actions: readonly Action[]
   readonly violation: Violation | null
-  readonly lines: readonly string[]
+  readonly lines: () => readonly string[]
 }
 
 export interface Plan {
@@ -27,6 +28,8 @@ export interface Plan {
   readonly steps: number
   /** Instead of actions drawn from the seed: these. */
   readonly actions?: readonly Action[]
+  /** Breaks a promise on purpose at these actions, to try the shrinking. */
+  readonly isTrap?: (action: Action) => boolean
 }
 
 // A night lasts as long as its entries; this one would have no end.
@@ -54,6 +57,7 @@ export async function play(plan: Plan): Promise<Played> {
       if (night.site.entries() >= plan.steps || night.promises.violation() !== null) break
       actions.push(action)
       act(night, action)
+      if (plan.isTrap?.(action)) night.promises.broken('all ends', `stopped by a trap at ${action.name}`)
       await through(night, night.agenda.now() + action.choices[3])
     }
     if (night.promises.violation() === null) await finish(night)
@@ -63,11 +67,12 @@ export async function play(plan: Plan): Promise<Played> {
   }
   const { site, promises } = night
   return {
+    plan,
     seed,
     kind,
     steps: site.entries(),
     jobs: promises.jobIds().length,
-    lives: site.lines.filter(line => line.includes('"type":"engine.started"')).length,
+    lives: night.lives(),
     actions,
     violation: promises.violation(),
     lines: site.lines,
@@ -122,7 +127,7 @@ function foldedTheSame({ site, promises }: Night): void {
   const world = site.world()
   if (world === null) return
   for (const from of ['start', 'quiescent'] as const) {
-    const different = difference(foldAnew(site.lines, from), world)
+    const different = difference(foldAnew(site.lines(), from), world)
     if (different !== null) promises.broken('replay is the same', `folded anew from ${from}: ${different}`)
   }
 }

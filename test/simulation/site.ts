@@ -37,7 +37,7 @@ export interface Site {
   /** Whether all that came in is delivered. */
   isSettled(): boolean
   /** The journal, line by line. */
-  readonly lines: readonly string[]
+  readonly lines: () => readonly string[]
 }
 
 export interface SiteOptions {
@@ -47,6 +47,8 @@ export interface SiteOptions {
   readonly dataSide: (report: (what: Exclude<Input, Command>) => void) => DataSide
   readonly say: (said: Numbered) => void
   readonly loadConfiguration: (configurationOverride: string) => LoadedConfiguration
+  /** Whether a second world follows the journal line by line. */
+  readonly isInLockstep: boolean
   /** Draws 0 ≤ u < 1 for decisions of the site. */
   readonly draw: () => number
 }

@@ -31,7 +31,7 @@ export function createWholeSite(options: SiteOptions): Site {
   let owed = new Set<string>()
 
   return {
-    lines: memory.lines,
+    lines: () => memory.lines,
     entries: () => n,
     quietN: () => quietN,
     world: () => leading?.engine?.world ?? null,

@@ -1,0 +1,43 @@
+import { describe, expect, test } from 'vitest'
+import { kindOf, play } from './play.ts'
+import { shrink } from './shrink.ts'
+import { transcriptOf } from './transcript.ts'
+
+/*
+ * A number of seeded nights chosen to take well under a minute on two cores; `npm run simulate -- --seeds 10000` plays more. Whatever fails here prints its seed.
+ */
+
+// Multiples of ten go through the engine itself (play.ts); the others step its world directly.
+const FROM = 1
+const NIGHTS = 60
+const STEPS = 1_000
+// A part of the nights each, so that a failure says soon where it is.
+const PART = 10
+
+describe('simulated nights', () => {
+  for (let first = FROM; first < FROM + NIGHTS; first += PART)
+    test(`nights ${first} to ${first + PART - 1} keep every promise after every entry`, async () => {
+      for (let seed = first; seed < first + PART; seed++) {
+        const played = await play({ seed, kind: kindOf(seed), steps: STEPS })
+        if (played.violation) expect.fail(transcriptOf(await shrink(played), STEPS))
+        expect(played.steps).toBeGreaterThanOrEqual(STEPS)
+        expect(played.jobs).toBeGreaterThan(10)
+      }
+    }, 120_000) // Ten nights take some seconds; a loaded machine a multiple of that.
+
+  test('the same seed is the same night, entry by entry', async () => {
+    for (const kind of ['direct', 'whole'] as const) {
+      const [one, other] = [await play({ seed: 7, kind, steps: 300 }), await play({ seed: 7, kind, steps: 300 })]
+      expect(other.lines()).toEqual(one.lines())
+    }
+  })
+
+  test('a night that fails is shrunk to the actions it takes', async () => {
+    // A night without a bug has nothing to shrink: here the promise is broken by an action that says so.
+    const failing = await play({ seed: 3, kind: 'direct', steps: 400, isTrap: ({ name }) => name === 'abort' })
+    expect(failing.violation).not.toBeNull()
+    const small = await shrink(failing)
+    expect(small.actions.map(({ name }) => name)).toEqual(['abort'])
+    expect(transcriptOf(small, 400)).toContain('npm run simulate -- --seeds 1 --from 3')
+  })
+})
