@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { Command } from 'commander'
+import { addChart } from './chart.ts'
 import { addCloseGroup } from './closeGroup.ts'
 import { addConfig } from './config.ts'
 import { addControl } from './control.ts'
@@ -57,6 +58,7 @@ for (const add of [
   addRecord,
   addReplay,
   addConfig,
+  addChart,
   addServer,
   addDemo,
 ])

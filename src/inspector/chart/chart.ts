@@ -33,6 +33,9 @@ export interface ChartEdge {
   readonly source: string
   /** null if the state is not left. */
   readonly target: string | null
+  /** What it waits for: a message, nothing (it is taken as soon as its guard holds), or a time. */
+  readonly kind: 'event' | 'always' | 'after'
+  /** The message, with `*` for any; '' for always; `after <delay>`. */
   readonly event: string
   readonly guard: string | null
   readonly actions: readonly string[]
@@ -45,6 +48,7 @@ export interface ChartOptions {
   readonly taken?: readonly string[]
 }
 
+/** Lights nothing unless asked to. Throws an Error if the layout fails, which only a new machine could make it do. */
 export async function chartOf(kind: MachineKind, { active = [], taken = [] }: ChartOptions = {}): Promise<Chart> {
   const graph = graphOf(machines[kind])
   const layout = await layoutOf(graph)
@@ -59,10 +63,13 @@ export async function chartOf(kind: MachineKind, { active = [], taken = [] }: Ch
     states: real.map(({ state: { id, name, parent, kind: of }, x, y, width, height }) => {
       return { id, name, parent, kind: of, x, y, width, height }
     }),
-    edges: labels.flatMap(({ edge, source, target, event, guard, actions }) =>
-      edge === null ? [] : [{ id: edge, source, target, event, guard, actions }],
-    ),
+    edges: labels.flatMap(edgeOf),
   }
+}
+
+function edgeOf({ edge, kind, source, target, event, guard, actions }: Label): ChartEdge[] {
+  if (edge === null || kind === 'entry' || kind === 'exit') return []
+  return [{ id: edge, source, target, kind, event, guard, actions }]
 }
 
 /** `job.held.awaitingData` is inside `job.held` and `job`. */

@@ -61,7 +61,7 @@ export function* nodesOf(node: AnyStateNode): Generator<AnyStateNode> {
 
 /** The transitions that begin at a node with their edge ids, in the order in which they are tried. */
 export function transitionsOf(node: AnyStateNode): { transition: AnyTransitionDefinition; edge: string }[] {
-  const groups = [...node.transitions.values(), node.always ?? []]
+  const groups = [node.always ?? [], ...node.transitions.values()]
   return groups.flatMap(group =>
     group.map((transition, index) => ({ transition, edge: `${node.id}|${eventOf(transition)}|${index}` })),
   )
@@ -175,13 +175,21 @@ function actionsOf(actions: readonly unknown[]): string[] {
 // What is longer is a sentence, not a name, and would make the chart unreadable.
 const PARAM_LENGTH_MAX = 14
 
-/** `announceState(ENABLED)`: the name, and what it is told if that is fixed and short. */
+/** `announceState(ENABLED)`: the name, and the first thing it is told if that is fixed and short. */
 function nameOf(thing: unknown): string {
   if (typeof thing === 'string') return thing
-  if (typeof thing !== 'object' && typeof thing !== 'function') return 'unnamed'
-  const { type, params } = { ...(thing as { type?: unknown; params?: unknown } | null) }
+  const type = fieldOf(thing, 'type')
   if (typeof type !== 'string') return 'unnamed'
-  const values = typeof params === 'object' && params !== null ? Object.values(params) : []
-  const shown = values.filter(value => value !== '').map(String)
-  return shown.length === 1 && shown.join('').length <= PARAM_LENGTH_MAX ? `${type}(${shown.join('')})` : type
+  const params = fieldOf(thing, 'params')
+  const [value]: unknown[] = typeof params === 'object' && params !== null ? Object.values(params) : []
+  const shown =
+    typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' ? String(value) : ''
+  return shown !== '' && shown.length <= PARAM_LENGTH_MAX ? `${type}(${shown})` : type
+}
+
+/** Also of XState's own actions, which are functions with a type. */
+function fieldOf(thing: unknown, name: string): unknown {
+  return (typeof thing === 'object' && thing !== null) || typeof thing === 'function'
+    ? Reflect.get(thing, name)
+    : undefined
 }

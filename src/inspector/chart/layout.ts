@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { ElkExtendedEdge, ElkNode, LayoutOptions } from 'elkjs'
+import { elkLayout } from './elk.ts'
 import type { Arrow, Graph, GraphState, Label } from './graph.ts'
 import { TITLE_SIZE, blockOf, textWidth, type Block } from './text.ts'
 
@@ -46,7 +47,7 @@ export const PILL_PADDING = { x: 8, y: 3 }
 // What is wider makes a chart that nobody can read beside a table; what is narrower breaks every label.
 const ROW_WIDTH_MAX = 300
 const FRAME_ROW_WIDTH_MAX = 620
-const PILL_WIDTH_MAX = 215
+const PILL_WIDTH_MAX = 230
 const MARGIN = 2
 
 const laidOut = new Map<string, Promise<Layout>>()
@@ -63,11 +64,17 @@ export function layoutOf(graph: Graph): Promise<Layout> {
 async function place(graph: Graph): Promise<Layout> {
   const rows = new Map([...statesOf(graph.root)].map(state => [state.id, rowsOf(state, graph)]))
   const labels = new Map(graph.arrows.map(({ id, labels: all }) => [id, blockOf(all, PILL_WIDTH_MAX)]))
-  const placed = await run(graph, {
+  const order = new Map([...statesOf(graph.root)].map(({ id }, index) => [id, index]))
+  // Cycles are broken here, by the order in which the states are written, which is the one their author thinks in.
+  const isBackwards = ({ source, target }: Arrow) => (order.get(source) ?? 0) > (order.get(target) ?? 0)
+  const placed = await elkLayout({
     id: 'chart',
     layoutOptions: OPTIONS,
     children: [nodeOf(graph.root, rows)],
-    edges: graph.arrows.map(arrow => edgeOf(arrow, labels.get(arrow.id) ?? EMPTY)),
+    edges: [
+      ...graph.arrows.map(arrow => edgeOf(arrow, isBackwards(arrow), labels.get(arrow.id) ?? EMPTY)),
+      ...spacersOf(graph),
+    ],
   })
   const boxes = new Map([...nodesOf(placed)].map(node => [node.id, node]))
   const states = [...statesOf(graph.root)].map(state => ({
@@ -76,20 +83,11 @@ async function place(graph: Graph): Promise<Layout> {
     ...boxOf(boxes.get(state.id)),
   }))
   const edges = new Map((placed.edges ?? []).map(edge => [edge.id, edge]))
-  const arrows = graph.arrows.map(arrow => placedArrow(arrow, edges.get(arrow.id), labels.get(arrow.id) ?? EMPTY))
+  const arrows = graph.arrows.map(arrow =>
+    placedArrow(arrow, isBackwards(arrow), edges.get(arrow.id), labels.get(arrow.id) ?? EMPTY),
+  )
   const frame = boxOf(boxes.get(graph.root.id))
   return { width: frame.x + frame.width + MARGIN, height: frame.y + frame.height + MARGIN, states, arrows }
-}
-
-/** ELK reports what went wrong with its whole source, a line of 1.4 MB, in front. */
-async function run(graph: Graph, root: ElkNode): Promise<ElkNode> {
-  try {
-    const { default: elk } = await import('elkjs')
-    return await new elk.default().layout(root)
-  } catch (error) {
-    const reason = error instanceof Error ? error.message.slice(0, 200) : 'unknown reason'
-    throw new Error(`the chart of ${graph.id} could not be laid out: ${reason}`)
-  }
 }
 
 function* statesOf(state: GraphState): Generator<GraphState> {
@@ -135,29 +133,67 @@ function sizeOf({ kind, name }: GraphState, rows: Block): { width: number; heigh
   }
 }
 
-function edgeOf({ id, source, target }: Arrow, { width, height }: Block): ElkExtendedEdge {
+function edgeOf({ id, source, target }: Arrow, backwards: boolean, { width, height }: Block): ElkExtendedEdge {
   const labels =
     height === 0
       ? []
       : [
           {
+            id: `${id}#label`,
             text: id,
             width: width + 2 * PILL_PADDING.x,
             height: height + 2 * PILL_PADDING.y,
-            layoutOptions: { 'elk.edgeLabels.inline': 'true', 'elk.edgeLabels.placement': 'CENTER' },
+            layoutOptions: {
+              'elk.edgeLabels.inline': 'true',
+              'elk.edgeLabels.placement': 'CENTER',
+              // Near the state that is left: there one asks what can happen.
+              'elk.layered.edgeLabels.centerLabelPlacementStrategy': backwards ? 'HEAD_LAYER' : 'TAIL_LAYER',
+            },
           },
         ]
-  return { id, sources: [source], targets: [target], labels }
+  const [from, to] = backwards ? [target, source] : [source, target]
+  return { id, sources: [from], targets: [to], labels }
 }
 
-function placedArrow(arrow: Arrow, edge: ElkExtendedEdge | undefined, block: Block): PlacedArrow {
+/** What can be reached from anywhere lies below the states it can be reached from: an edge that nobody sees pulls it there. */
+function spacersOf({ root, arrows }: Graph): ElkExtendedEdge[] {
+  return [...statesOf(root)].flatMap(({ id, states }) =>
+    arrows
+      .filter(({ source }) => source === `${id}#anywhere`)
+      .flatMap(({ target }) => {
+        const at = states.findIndex(state => state.id === target)
+        const above = states[at - 1]
+        if (!above || above.kind === 'anywhere') return []
+        return [{ id: `${target}#below`, sources: [above.id], targets: [target] }]
+      }),
+  )
+}
+
+function placedArrow(arrow: Arrow, backwards: boolean, edge: ElkExtendedEdge | undefined, block: Block): PlacedArrow {
   const section = edge?.sections?.[0]
   const label = edge?.labels?.[0]
+  const points = section ? [section.startPoint, ...(section.bendPoints ?? []), section.endPoint].map(rounded) : []
   return {
     arrow,
-    points: section ? [section.startPoint, ...(section.bendPoints ?? []), section.endPoint].map(rounded) : [],
+    points: straightened(backwards ? points.toReversed() : points),
     label: label ? { ...boxOf(label), block } : null,
   }
+}
+
+// Smaller than the distance between two lines at a state, so that none is moved onto its neighbour.
+const JOG_MAX = 8
+
+/** Without the little steps aside that ELK makes where a line leaves or reaches a state: it may as well begin a little further along. */
+function straightened(points: readonly Point[]): readonly Point[] {
+  return withoutJog(withoutJog(points).toReversed()).toReversed()
+}
+
+function withoutJog(points: readonly Point[]): readonly Point[] {
+  const [first, one, two, next] = points
+  if (!first || !one || !two || !next) return points
+  const isVertical = first.x === one.x && two.x === next.x && one.y === two.y
+  if (!isVertical || Math.abs(two.x - one.x) > JOG_MAX) return points
+  return [{ x: two.x, y: first.y }, ...points.slice(3)]
 }
 
 function boxOf(shape: Partial<Box> | undefined): Box {

@@ -38,37 +38,28 @@ export function escape(text: string): string {
   return text.replace(/[&<>"']/g, char => `&#${char.charCodeAt(0)};`)
 }
 
-function stateOf({ state, x, y, width, height, rows }: PlacedState, lit: Lit): string {
-  const { id, name, kind, parent } = state
+function stateOf(placed: PlacedState, lit: Lit): string {
+  const { state, x, y, width, height } = placed
+  const { id, name, kind } = state
+  const middle = { x: round(x + width / 2), y: round(y + height / 2) }
+  const title = (text: string) =>
+    `<text class="title" x="${middle.x}" y="${round(middle.y + 4.5)}" text-anchor="middle">${escape(text)}</text>`
+  if (kind === 'initial') return `<circle class="initial" cx="${middle.x}" cy="${middle.y}" r="${width / 2}"/>`
+  if (kind === 'anywhere')
+    return `<g class="anywhere"><rect x="${x}" y="${y}" width="${width}" height="${height}" rx="${height / 2}"/>${title(name)}</g>`
   const active = lit.active.has(id) ? ' is-active' : ''
-  const middle = { x: x + width / 2, y: y + height / 2 }
-  switch (kind) {
-    case 'initial':
-      return `<circle class="initial" cx="${middle.x}" cy="${middle.y}" r="${width / 2}"/>`
-    case 'history':
-      return `<g class="history${active}" data-state="${escape(id)}"><circle cx="${middle.x}" cy="${middle.y}" r="${width / 2 - 1}"/><text class="title" x="${middle.x}" y="${middle.y + 4.5}" text-anchor="middle">H</text></g>`
-    case 'anywhere':
-      return `<g class="anywhere"><rect x="${x}" y="${y}" width="${width}" height="${height}" rx="${height / 2}"/><text class="title" x="${middle.x}" y="${middle.y + 4.5}" text-anchor="middle">${escape(name)}</text></g>`
-    default: {
-      const role = parent === null ? 'frame' : kind
-      const left = `x="${x + ROW_PADDING}"`
-      return [
-        `<g class="state ${role}${active}" data-state="${escape(id)}">`,
-        `<rect class="box" x="${x}" y="${y}" width="${width}" height="${height}" rx="8"/>`,
-        ...(kind === 'final'
-          ? [`<rect class="inner" x="${x + 3}" y="${y + 3}" width="${width - 6}" height="${height - 6}" rx="5.5"/>`]
-          : []),
-        `<text class="title" ${left} y="${y + 19}">${escape(name)}</text>`,
-        ...(rows.height === 0
-          ? []
-          : [
-              `<path class="rule" d="M${x + 1} ${y + TITLE_HEIGHT}H${x + width - 1}"/>`,
-              textOf(rows, x + ROW_PADDING, y + TITLE_HEIGHT + 5, lit),
-            ]),
-        '</g>',
-      ].join('')
-    }
-  }
+  if (kind === 'history')
+    return `<g class="history${active}" data-state="${escape(id)}"><circle cx="${middle.x}" cy="${middle.y}" r="${width / 2 - 1}"/>${title('H')}</g>`
+  return `<g class="state ${state.parent === null ? 'frame' : kind}${active}" data-state="${escape(id)}">${boxOf(placed, lit)}</g>`
+}
+
+function boxOf({ state: { name, kind }, x, y, width, height, rows }: PlacedState, lit: Lit): string {
+  const box = `<rect class="box" x="${x}" y="${y}" width="${width}" height="${height}" rx="8"/>`
+  const inner = `<rect class="inner" x="${round(x + 3)}" y="${round(y + 3)}" width="${round(width - 6)}" height="${round(height - 6)}" rx="5.5"/>`
+  const title = `<text class="title" x="${round(x + ROW_PADDING)}" y="${round(y + 19)}">${escape(name)}</text>`
+  const rule = `<path class="rule" d="M${round(x + 1)} ${round(y + TITLE_HEIGHT)}H${round(x + width - 1)}"/>`
+  const text = `${rule}${textOf(rows, round(x + ROW_PADDING), y + TITLE_HEIGHT + 5, lit)}`
+  return `${box}${kind === 'final' ? inner : ''}${title}${rows.height === 0 ? '' : text}`
 }
 
 function textOf({ lines }: Block, x: number, y: number, lit: Lit): string {
@@ -94,7 +85,7 @@ function arrowOf({ arrow, points, label }: PlacedArrow, lit: Lit): string {
 
 function pillOf({ x, y, width, height, block }: NonNullable<PlacedArrow['label']>, lit: Lit): string {
   const box = `<rect class="pill" x="${x}" y="${y}" width="${width}" height="${height}" rx="6"/>`
-  return `${box}${textOf(block, x + PILL_PADDING.x, y + PILL_PADDING.y, lit)}`
+  return `${box}${textOf(block, round(x + PILL_PADDING.x), y + PILL_PADDING.y, lit)}`
 }
 
 const CORNER_RADIUS = 7

@@ -62,13 +62,15 @@ function wordsOf(group: readonly Label[]): Word[] {
   if (!first) return []
   const { guard, actions } = first
   const names = group.map((label, index) => nameOf(label, index < group.length - 1 ? ',' : ''))
-  const condition: Word[] = guard === null ? [] : [[plain(`[${guard}]`, 'guard')]]
+  // Of a transition that waits for no message, the condition is the name.
+  const condition: Word[] = guard === null || first.kind === 'always' ? [] : [[plain(`[${guard}]`, 'guard')]]
+  const idle: Word[] = first.target === null && actions.length === 0 ? [[plain('is ignored', 'word')]] : []
   const doings = actions.map((action, index): Word => {
     const comma = index < actions.length - 1 ? ',' : ''
     const stroke = index === 0 ? [plain('/ ', 'word')] : []
     return [...stroke, plain(`${action}${comma}`, 'action')]
   })
-  return [...names, ...condition, ...doings]
+  return [...names, ...condition, ...idle, ...doings]
 }
 
 function nameOf({ kind, event, guard, edge }: Label, comma: string): Word {
@@ -77,7 +79,7 @@ function nameOf({ kind, event, guard, edge }: Label, comma: string): Word {
     case 'exit':
       return [plain(kind, 'word')]
     case 'always':
-      return guard === null ? [{ text: 'at once', style: 'who', edge }] : [{ text: '', style: 'event', edge }]
+      return guard === null ? [{ text: 'at once', style: 'who', edge }] : [{ text: `[${guard}]`, style: 'guard', edge }]
     case 'after':
       return [plain('after ', 'who'), { text: event.slice('after '.length), style: 'event', edge }]
     case 'event': {
@@ -95,10 +97,9 @@ function wrapped(words: readonly Word[], widthMax: number): Span[][] {
   const lines: Span[][] = []
   let width = 0
   for (const word of words) {
-    if (word.every(({ text, edge }) => text === '' && edge === null)) continue
     const wide = word.reduce((sum, span) => sum + spanWidth(span), 0)
     const line = lines.at(-1)
-    const space = line?.some(({ text }) => text.trim() !== '') ? plain(' ', 'word') : plain('', 'word')
+    const space = plain(' ', 'word')
     if (line && width + spanWidth(space) + wide <= widthMax) {
       line.push(space, ...word)
       width += spanWidth(space) + wide
@@ -108,7 +109,7 @@ function wrapped(words: readonly Word[], widthMax: number): Span[][] {
       width = spanWidth(indent) + wide
     }
   }
-  return lines.map(line => line.filter(({ text, edge }) => text !== '' || edge !== null))
+  return lines.map(line => line.filter(({ text }) => text !== ''))
 }
 
 function plain(text: string, style: Span['style']): Span {
