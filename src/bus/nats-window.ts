@@ -182,7 +182,13 @@ export class Window<T extends Item> {
     }
     if (this.#silence !== null || this.#closed) return
     this.#answered = false
-    this.#silence = setTimeout(() => this.#whenSilent(), this.#silenceMs)
+    // After a freeze of our own the answers lie there unread: they are read before it is called silence.
+    const timer = setTimeout(() => {
+      setImmediate(() => {
+        if (this.#silence === timer) this.#whenSilent()
+      })
+    }, this.#silenceMs)
+    this.#silence = timer
   }
 
   #whenSilent(): void {

@@ -9,7 +9,7 @@
  * Said on stdout, one line each; all but H also stand in the ledger (there H is written L, and P comes before the fork):
  *   H pid startTime bootId ledgerFile
  *   S id attempt pid startTime
- *   Q pid 0                                                          from now on it reads nothing: it was sent SIGURG
+ *   Q pid 0                                                          from now on it starts nothing: it was sent SIGURG
  *   F id attempt errno where                                         it never ran
  *   E id attempt status wallUs userUs systemUs peakKiB stdoutBytes stderrBytes stoppedBy survivors
  * status is an exit code, or minus a signal; stoppedBy is 0, 15 or 9. startTime is field 22 of /proc/<pid>/stat on Linux, elsewhere
@@ -544,6 +544,8 @@ static void hear(void) {
   if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
   if (n <= 0) { stdinOpen = 0; return; }
   inUsed += (size_t)n;
+  /* Read and dropped until whoever writes has ended: were we to end, it would start another launcher and ask that one. */
+  if (isDeaf()) { inUsed = 0; return; }
   while (at < inUsed) {
     char *newline = memchr(in + at, '\n', inUsed - at);
     if (!newline) break;
@@ -582,7 +584,7 @@ static void watchChildren(void) {
 #endif
 
 int main(int argc, char **argv) {
-  struct pollfd *polled = 0; int polledSize = 0; char line[8192]; struct sigaction ignore;
+  struct pollfd *polled = 0; int polledSize = 0, saidDeaf = 0; char line[8192]; struct sigaction ignore;
   if (argc != 2) return 64;
   ledgerDir = argv[1];
   setsid();
@@ -620,13 +622,13 @@ int main(int argc, char **argv) {
     now = nowUs();
     for (struct job *next, *j = jobs; j; j = next) { next = j->next; if (j->stopping) advance(j, now); }
     if (polled[1].revents & POLLIN) { isDeaf(); char sink[4096]; (void)!read(wake, sink, sizeof sink); reap(); }
-    if (deaf && stdinOpen) {
-      stdinOpen = 0;
+    if (deaf && !saidDeaf) {
+      saidDeaf = 1;
       n = snprintf(line, sizeof line, "Q %d 0\n", (int)getpid());
       ledgerWrite(line, (size_t)n);
     }
     /* Endings are told before anything is started: a start blocks for as long as exec takes. */
-    if (stdinOpen && polled[0].revents) { flushOut(); hear(); }
+    if (polled[0].revents) { flushOut(); hear(); }
   }
   flushOut();
   return 0;

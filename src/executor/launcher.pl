@@ -19,7 +19,7 @@ my ($TAIL, $ROOM, $CHUNK) = (2048, 2048 + 64, 65536);
 my $linux = $^O eq 'linux';
 my $machine = (POSIX::uname())[4];
 my %calls = $linux ? (x86_64 => [61, 157, 228], aarch64 => [260, 167, 113]) : $^O eq 'darwin' ? ($machine => [7, 0, 0]) : ();
-my $deaf = 0;
+my ($deaf, $saidDeaf) = (0, 0);
 my ($WAIT4, $PRCTL, $CLOCK) = @{ $calls{$machine} || [0, 0, 0] };
 # Time::HiRes is not in perl-base.
 my $clock = $CLOCK ? sub { my $t = "\0" x 16; syscall($CLOCK, 1, $t); my ($s, $ns) = unpack 'qq', $t; $s + $ns / 1e9 }
@@ -336,6 +336,7 @@ sub hear {
   my $n = sysread(STDIN, $in, $CHUNK, length $in);
   return if !defined $n && ($! == EAGAIN || $! == EINTR);
   if (!$n) { $stdinOpen = 0; return }
+  if ($deaf) { $in = ''; return }
   while ($in =~ /\A(\d+)\n/) {
     my ($length, $from) = ($1, length($1) + 1);
     POSIX::_exit(71) if $length > $REQUEST_MAX;
@@ -382,7 +383,7 @@ while ($stdinOpen || %jobs) {
   for my $j (my @all = values %jobs) { advance($j, $now) if $j->{stopping} }
   if ($ready > 0 && vec($r, fileno $wake, 1)) { sysread($wake, my $sink, 4096) }
   reap() if %jobs;
-  if ($deaf && $stdinOpen) { $stdinOpen = 0; ledgerWrite("Q $$ 0\n") }
+  if ($deaf && !$saidDeaf) { $saidDeaf = 1; ledgerWrite("Q $$ 0\n") }
   hear() if $ready > 0 && $stdinOpen && vec($r, 0, 1);
 }
 flushOut();

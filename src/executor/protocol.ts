@@ -20,7 +20,7 @@ export interface Ending {
 
 export type Said =
   | { readonly kind: 'hello'; readonly pid: number; readonly startTime: number; readonly bootId: string }
-  /** It reads no requests any more, and goes on until its last job has ended. */
+  /** It starts nothing any more, and goes on until its last job has ended. */
   | { readonly kind: 'deaf' }
   | { readonly kind: 'preparing'; readonly key: string }
   | { readonly kind: 'started'; readonly key: string; readonly pid: number; readonly startTime: number }

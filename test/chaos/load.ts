@@ -43,7 +43,8 @@ process.on('message', () => {
   stopping = true
 })
 
-while (!stopping) {
+for (;;) {
+  if (stopping) break
   await delay(TICK_MS)
   if (open.size >= OPEN_MAX) continue
   ticks += 1

@@ -31,6 +31,9 @@ const between = (least: number, most: number) => least + (most - least) * random
 const DRAIN_MS = 180_000
 /** Leftovers get a second of grace from their launcher, or two from who finds them. */
 const GONE_MS = 8_000
+/** Most blows are for one who has work in hand; the others fall while someone is just coming back. */
+const RECOVERED_FIRST = 0.8
+const RECOVERED_MS = 10_000
 const LONG_OUTAGE_MS = 30_000
 
 type Round = (world: World) => string
@@ -74,7 +77,9 @@ async function run(): Promise<number> {
     load = helper('load', world.url, loadFile, values.seed)
     const drained = once(load, 'message')
     for (let round = 1; round <= rounds; round += 1) {
-      await delay(between(200, 2_500))
+      await delay(between(100, 1_500))
+      if (random.uniform() < RECOVERED_FIRST)
+        await until('', () => active(world) !== undefined, RECOVERED_MS).catch(() => {})
       const what = values['long-outage'] && round === Math.ceil(rounds / 2) ? longOutage(world) : something(world)
       done[what] = (done[what] ?? 0) + 1
       process.stderr.write(`\rround ${round} of ${rounds}: ${what.padEnd(50)}`)

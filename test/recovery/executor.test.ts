@@ -1,0 +1,130 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { ExecutorReport } from '../../machines/domain/reports.ts'
+import type { Executor, StartOrder } from '../../machines/ports.ts'
+import type { LauncherKind } from '../../src/executor/launcher.ts'
+import { createSubprocessExecutor } from '../../src/executor/subprocess.ts'
+import { eventually } from '../bus/eventually.ts'
+import { order } from '../executor/world.ts'
+
+/*
+ * One work directory in the hands of two executors, as when a frozen OCPS has been replaced; and what a work directory holds that is nobody's any more.
+ */
+let root: string
+let opened: Executor[]
+
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), 'ocps-recovery-'))
+  opened = []
+})
+afterEach(async () => {
+  for (const executor of opened) await executor.close()
+  rmSync(root, { recursive: true, force: true })
+})
+
+interface Opened {
+  readonly executor: Executor
+  readonly reports: readonly ExecutorReport[]
+  readonly warnings: readonly string[]
+}
+
+async function open(launcher: LauncherKind, more: { isJournalNew?: boolean; instance?: string } = {}): Promise<Opened> {
+  const reports: ExecutorReport[] = []
+  const warnings: string[] = []
+  const executor = await createSubprocessExecutor({
+    instance: 'LATISS',
+    workDir: join(root, 'work'),
+    cacheDir: join(tmpdir(), 'ocps-test-launcher'),
+    pipelinesDir: root,
+    report: report => reports.push(report),
+    log: { info: () => {}, warn: (_, message) => warnings.push(message), error: () => {} },
+    launcher,
+    ...more,
+  })
+  opened.push(executor)
+  return { executor, reports, warnings }
+}
+
+const touch = (jobId: string): StartOrder => order(['/bin/sh', '-c', `touch ${root}/${jobId}`], { jobId })
+const adoption = (start: StartOrder) => ({ type: 'executor.adopt', start, reportsHeard: 0, started: false }) as const
+
+describe.each(['c', 'fallback'] as const)('with the launcher %s', kind => {
+  it('an executor that was replaced starts nothing any more, and who replaced it knows at once that the job never ran', async () => {
+    const old = await open(kind)
+    const present = await open(kind)
+    const began = performance.now()
+    old.executor.start(touch('j1'))
+    present.executor.adopt(adoption(touch('j1')))
+    await eventually('it is told', () => present.reports.length > 0)
+    expect(present.reports).toMatchObject([{ type: 'executor.lost', reason: expect.stringContaining('never ran') }])
+    // Not after the wait for a launcher that says nothing.
+    expect(performance.now() - began).toBeLessThan(900)
+    expect(old.reports).toEqual([])
+    present.executor.start(touch('j2'))
+    await eventually('the next job ends', () => present.reports.some(({ type }) => type === 'executor.exited'))
+  })
+
+  it('what a replaced executor has started goes on and is followed by the one that replaced it', async () => {
+    const old = await open(kind)
+    const start = order(['/bin/sh', '-c', `while [ ! -e ${root}/go ]; do sleep 0.02; done; exit 3`], { jobId: 'j1' })
+    old.executor.start(start)
+    await eventually('it runs', () => old.reports.length > 0)
+    await old.executor.close()
+    const present = await open(kind)
+    present.executor.adopt({ ...adoption(start), started: true })
+    present.executor.start(touch('go'))
+    await eventually('both end', () => present.reports.filter(({ type }) => type === 'executor.exited').length === 2)
+    expect(present.reports.filter(({ jobId }) => jobId === 'j1')).toMatchObject([
+      { type: 'executor.exited', exitCode: 3 },
+    ])
+  })
+})
+
+it('with a new journal, how a job of the same id ended under the old one is not taken for the new one', async () => {
+  const old = await open('c')
+  old.executor.start(touch('20261122-000007'))
+  await eventually('it ended', () => old.reports.some(({ type }) => type === 'executor.exited'))
+  await old.executor.close()
+  const present = await open('c', { isJournalNew: true })
+  present.executor.adopt(adoption(touch('20261122-000007')))
+  await eventually('it is told', () => present.reports.length > 0)
+  expect(present.reports).toMatchObject([{ type: 'executor.lost' }])
+})
+
+it('a work directory belongs to one instance, and another one is told whose it is', async () => {
+  await open('c')
+  await expect(open('c', { instance: 'LSSTCam' })).rejects.toThrow(
+    /belongs to instance LATISS; give LSSTCam another one/,
+  )
+})
+
+it.runIf(process.platform === 'linux')(
+  'a process with our mark that no job claims is stopped at the start, and said; those of others are left alone',
+  async () => {
+    const mark = (instance: string, directory: string) =>
+      spawn('/bin/sh', ['-c', 'trap "" TERM; while :; do sleep 0.05; done'], {
+        stdio: 'ignore',
+        env: { OCPS_INSTANCE: instance, OCPS_JOB_ID: 'j9', OCPS_WORK_DIR: directory, PATH: '/usr/bin:/bin' },
+      })
+    const [ours, others, elsewhere] = [
+      mark('LATISS', join(root, 'work', 'j9')),
+      mark('LSSTCam', join(root, 'work', 'j9')),
+      mark('LATISS', '/nowhere/work/j9'),
+    ]
+    const gone = once(ours, 'exit')
+    const { warnings } = await open('c')
+    // It does not hear TERM.
+    expect(await gone).toEqual([null, 'SIGKILL'])
+    expect(warnings.some(line => line.includes(`process ${ours.pid} of job j9 belongs to no open job`))).toBe(true)
+    for (const one of [others, elsewhere]) {
+      expect(one.exitCode).toBeNull()
+      const ended = once(one, 'exit')
+      one.kill('SIGKILL')
+      await ended
+    }
+  },
+)
