@@ -10,6 +10,7 @@ const may = {
   '^src/ingest/': ['^src/ingest/', '^machines/', '^src/contract/', '^src/bus/port\\.ts$', 'zod'],
   '^src/config/': ['^src/config/', '^machines/domain/', '^src/contract/', 'yaml', 'zod'],
   '^src/client/': ['^src/client/', '^src/bus/', '^src/contract/', '^machines/domain/'],
+  '^src/inspector/': ['^src/inspector/', '^src/client/', '^src/contract/', '^machines/', '^src/bus/', '^src/journal/', '^src/engine/(world|step|timers|inWords)\\.ts$', '^src/userError\\.ts$', 'xstate', 'elkjs', 'preact', '@preact/signals', 'uplot', 'vite', 'ws'],
   '^src/pipelines/': ['^src/pipelines/', '^src/sim/random\\.ts$', 'fast-png', 'pngjs'],
 }
 
@@ -29,7 +30,8 @@ export default {
   ],
   options: {
     doNotFollow: { path: 'node_modules' },
-    exclude: { path: '^dist/' },
+    // The page is TSX, which this parser does not read; Vite refuses what a browser cannot have.
+    exclude: { path: '^dist/|^src/inspector/page/' },
     parser: 'swc',
     tsPreCompilationDeps: true,
     enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'node', 'default', 'types'], extensions: ['.ts', '.js', '.mjs', '.json'] },

@@ -7,6 +7,7 @@ import { addControl } from './control.ts'
 import { addDemo } from './demo.ts'
 import { EXIT_CODES_HELP, endingOf } from './exitCodes.ts'
 import { addGroup } from './group.ts'
+import { addInspect } from './inspect.ts'
 import { addJob } from './job.ts'
 import { addJobs } from './jobs.ts'
 import { addLifecycle } from './lifecycle.ts'
@@ -55,6 +56,7 @@ for (const add of [
   addJob,
   addGroup,
   addWatch,
+  addInspect,
   addRecord,
   addReplay,
   addConfig,

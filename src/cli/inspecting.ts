@@ -1,0 +1,103 @@
+/**
+ * What `ocps inspect` and `ocps explain` do. Both read the journal and append nothing; the inspector goes on until Ctrl-C, or until the process that started
+ * it is gone.
+ */
+import { writeFile } from 'node:fs/promises'
+import { once } from 'node:events'
+import { connectNats } from '../bus/nats.ts'
+import { machines, type MachineKind } from '../../machines/index.ts'
+import { chartOf } from '../inspector/chart/chart.ts'
+import { explain } from '../inspector/explain.ts'
+import { startGateway } from '../inspector/gateway.ts'
+import { createNight } from '../inspector/night.ts'
+import { type Charts, readPage, singleFile } from '../inspector/pageFiles.ts'
+import { mustHaveJournal, startTail } from '../inspector/tail.ts'
+import { openJournal } from '../journal/log.ts'
+import { toLine } from '../journal/lines.ts'
+import { readRecording } from '../journal/recording.ts'
+import { UserError } from '../userError.ts'
+import type { InspectOptions } from './inspect.ts'
+import { createOutput } from './output.ts'
+import { serverUrl } from './recording.ts'
+import type { SharedOptions } from './session.ts'
+
+export async function inspect(options: InspectOptions, recording: string | undefined): Promise<void> {
+  if (recording !== undefined) return writePage(options, recording)
+  if (options.output !== undefined)
+    throw new UserError('-o writes a recording as one file; name the recording, made with "ocps record"')
+  const { instance, host, name: names } = options
+  const out = createOutput(options.json === true)
+  const page = readPage(await drawAll())
+  const tail = startTail({ instance, url: () => serverUrl(options) })
+  const gateway = await startGateway({ instance, port: portOf(options.port), host, names, page, tail }).catch(
+    async (error: unknown) => {
+      await tail.close()
+      throw cannotListen(error, options)
+    },
+  )
+  out.say(`the inspector of ${instance} is at ${gateway.url}`, { url: gateway.url, port: gateway.port, instance })
+  process.send?.({ url: gateway.url })
+  const stopping = new AbortController()
+  for (const signal of ['SIGINT', 'SIGTERM', 'disconnect'] as const) process.once(signal, () => stopping.abort())
+  await once(stopping.signal, 'abort')
+  await gateway.close()
+  await tail.close()
+}
+
+/** Prints the sentence. Throws UserError for an id the journal does not hold. */
+export async function explainTo(options: SharedOptions, id: string): Promise<void> {
+  const { instance } = options
+  const bus = await connectNats({ url: serverUrl(options), name: 'ocps-explain' })
+  try {
+    await mustHaveJournal(bus, instance)
+    const { journal } = await openJournal({ bus, instance })
+    // What is open, or just over, is found without reading the night.
+    for (const from of ['quiescent', 'start'] as const) {
+      const night = createNight(instance)
+      for await (const entry of journal.read(from)) night.apply(entry)
+      const text = explain(night, id)
+      if (text === null) continue
+      createOutput(options.json === true).say(text, { id, text })
+      return
+    }
+    throw new UserError(`the journal of ${instance} knows no job and no group ${JSON.stringify(id)}`)
+  } finally {
+    await bus.close()
+  }
+}
+
+async function writePage({ instance, output, json }: InspectOptions, recording: string): Promise<void> {
+  const lines: string[] = []
+  for await (const entry of readRecording(recording)) if (entry.what.type !== 'engine.said') lines.push(toLine(entry))
+  if (lines.length === 0) throw new UserError(`${recording} holds no entry; a recording is made with "ocps record"`)
+  const file = output ?? `${recording.replace(/\.ndjson(\.gz)?$/, '')}.html`
+  const page = readPage(await drawAll())
+  await writeFile(file, singleFile({ page, instance, lines: lines.join('\n') }))
+  createOutput(json === true).say(`${file} shows ${lines.length} entries in any browser, without a server`, {
+    file,
+    entries: lines.length,
+  })
+}
+
+async function drawAll(): Promise<Charts> {
+  const kinds = Object.keys(machines) as MachineKind[]
+  const drawn = await Promise.all(kinds.map(async kind => [kind, { svg: (await chartOf(kind)).svg }] as const))
+  return Object.fromEntries(drawn)
+}
+
+function portOf(text: string): number {
+  const port = Number(text)
+  if (!/^\d{1,5}$/.test(text) || port > 65_535)
+    throw new UserError(`--port ${text}: a port is a number from 0 to 65535`)
+  return port
+}
+
+function cannotListen(error: unknown, { port, host }: InspectOptions): unknown {
+  const code = error instanceof Error && 'code' in error ? error.code : ''
+  if (code === 'EADDRINUSE') return new UserError(`port ${port} is taken; choose another with --port, or 0 for any`)
+  if (code === 'EACCES' || code === 'EADDRNOTAVAIL')
+    return new UserError(
+      `the inspector may not listen on ${host} port ${port} (${code}); choose others with --host, --port`,
+    )
+  return error
+}

@@ -1,0 +1,55 @@
+/// <reference lib="dom" />
+/** A statechart as it was drawn once for its kind, lit for one actor: its active states and the edge it took last. Large ones scroll and zoom. */
+import { useLayoutEffect, useRef, useState } from 'preact/hooks'
+import type { Heard } from '../night.ts'
+import { activeStates, edgesTaken } from './taken.ts'
+import { charts } from './store.ts'
+import { Empty } from './parts.tsx'
+
+export function Chart({ kind, snapshot, step }: { kind: string; snapshot: Heard['after'] | null; step: Heard | null }) {
+  const frame = useRef<HTMLDivElement>(null)
+  const [zoom, setZoom] = useState(0)
+  const chart = charts.value[kind]
+  const active = snapshot ? activeStates(snapshot).join(' ') : ''
+  const taken = step ? edgesTaken(step).join(' ') : ''
+  useLayoutEffect(() => {
+    light(frame.current, '[data-state]', 'is-active', element =>
+      active.split(' ').includes(element.dataset['state'] ?? ''),
+    )
+    light(frame.current, '[data-edge]', 'is-taken', element => taken.split(' ').includes(element.dataset['edge'] ?? ''))
+  }, [active, taken, chart])
+  if (!chart) return <Empty>The chart of {kind} is not there: the inspector was started without charts.</Empty>
+  const [, width = '800'] = /viewBox="0 0 ([\d.]+)/.exec(chart.svg) ?? []
+  const scale = ZOOMS[zoom] ?? null
+  return (
+    <div class="chart-box">
+      <div class="choice zoom" role="group" aria-label="size of the chart">
+        {['fit', '100 %', '150 %'].map((name, index) => (
+          <button key={name} type="button" aria-pressed={zoom === index} onClick={() => setZoom(index)}>
+            {name}
+          </button>
+        ))}
+      </div>
+      <div class="chart" tabIndex={0} role="region" aria-label={`statechart of ${kind}`}>
+        {/* Drawn by our own gateway from our own machines; nothing a client sent is in it. */}
+        <div
+          ref={frame}
+          style={scale === null ? {} : { width: `${Number(width) * scale}px` }}
+          dangerouslySetInnerHTML={{ __html: chart.svg }}
+        />
+      </div>
+    </div>
+  )
+}
+
+const ZOOMS = [null, 1, 1.5] as const
+
+function light(
+  root: HTMLElement | null,
+  selector: string,
+  name: string,
+  isLit: (element: SVGElement & { dataset: DOMStringMap }) => boolean,
+): void {
+  for (const element of root?.querySelectorAll<SVGElement>(selector) ?? [])
+    element.classList.toggle(name, isLit(element))
+}

@@ -1,0 +1,88 @@
+/// <reference lib="dom" />
+/** Who is looked at and whether it lives: instance, summary state, heartbeat, what an accepted command survives, and where the page stands in time. */
+import { signal } from '@preact/signals'
+import { leafOf } from '../night.ts'
+import { Actor, Chip, clock, stateTone } from './parts.tsx'
+import { isTravelling, live, night, now, recordingName, second, source, version } from './store.ts'
+
+const TABS = [
+  ['', 'Night'],
+  ['charts', 'Charts'],
+  ['metrics', 'Metrics'],
+  ['images', 'Images'],
+  ['journal', 'Journal'],
+] as const
+
+const THEMES = ['auto', 'light', 'dark'] as const
+type Theme = (typeof THEMES)[number]
+
+const theme = signal<Theme>('auto')
+
+export function Header({ view }: { view: string }) {
+  void version.value
+  const { instance, world, process } = night()
+  const csc = world.actor('csc')
+  const state = csc ? leafOf(csc.snapshot) : 'unknown'
+  const promise = live.value.facts?.promise ?? process?.promise ?? null
+  return (
+    <header class="top">
+      <a class="brand" href="#/">
+        OCPS <b>{instance}</b>
+      </a>
+      <Actor address="csc">
+        <Chip tone={stateTone(state)}>{state.toUpperCase()}</Chip>
+      </Actor>
+      <Presence />
+      {promise !== null && (
+        <span class="muted promise" title="what an accepted command survives">
+          {promise}
+        </span>
+      )}
+      <nav aria-label="views">
+        {TABS.map(([path, name]) => (
+          <a key={path} href={`#/${path}`} aria-current={path === view ? 'page' : undefined}>
+            {name}
+          </a>
+        ))}
+      </nav>
+      <button type="button" class="theme" onClick={nextTheme} aria-label={`colours: ${theme.value}`}>
+        {{ auto: '◐', light: '○', dark: '●' }[theme.value]}
+      </button>
+    </header>
+  )
+}
+
+function Presence() {
+  const { link, heartbeatAt, isCut, facts, problem } = live.value
+  if (isTravelling.value) return <Chip tone="warn">showing {clock(now())} UTC</Chip>
+  if (source.value === 'recording')
+    return (
+      <Chip tone="idle" title={recordingName.value}>
+        recording
+      </Chip>
+    )
+  if (isCut) return <Chip tone="bad">the inspector is away; what is shown is old</Chip>
+  if (link === 'away')
+    return (
+      <Chip tone="bad" title={problem}>
+        OCPS is away: {short(problem)}
+      </Chip>
+    )
+  if (heartbeatAt === null) return <Chip tone="bad">no heartbeat: the process is not running</Chip>
+  const age = Math.max(0, second.value + live.value.skew - heartbeatAt)
+  return (
+    <Chip tone={age < 3_000 ? 'good' : 'bad'} title={facts?.host ? `process ${facts.pid ?? '?'} on ${facts.host}` : ''}>
+      {age < 3_000 ? 'live' : `no heartbeat for ${Math.round(age / 1000)} s`}
+    </Chip>
+  )
+}
+
+function nextTheme(): void {
+  theme.value = THEMES[(THEMES.indexOf(theme.value) + 1) % THEMES.length] ?? 'auto'
+  if (theme.value === 'auto') delete document.documentElement.dataset['theme']
+  else document.documentElement.dataset['theme'] = theme.value
+}
+
+function short(text: string): string {
+  return text.length > 60 ? `${text.slice(0, 60)}…` : text
+}

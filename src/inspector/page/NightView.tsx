@@ -1,0 +1,318 @@
+/// <reference lib="dom" />
+/** The night at a glance: what needs attention first, then who waits and why, who runs, how groups fill, and how jobs lay in time. */
+import type { QueueContext } from '../../../machines/queue.ts'
+import type { CscContext } from '../../../machines/csc.ts'
+import { explainGroup, explainJob } from '../explain.ts'
+import { type GroupRecord, type JobRecord, leafOf, type Night } from '../night.ts'
+import {
+  Actor,
+  Chip,
+  clock,
+  dataName,
+  Empty,
+  jobTone,
+  jobWord,
+  outcomeTone,
+  Section,
+  shapeOf,
+  span,
+  stateTone,
+  type Tone,
+} from './parts.tsx'
+import { night, now, version } from './store.ts'
+import { Timeline } from './Timeline.tsx'
+
+// What can be read at a glance; the rest is counted.
+const ROWS_MAX = 40
+const GROUPS_MAX = 12
+const ATTENTION_MAX = 12
+
+export function NightView() {
+  void version.value
+  const tonight = night()
+  const jobs = [...tonight.jobs.values()]
+  const open = jobs.filter(({ isOpen }) => isOpen)
+  return (
+    <div class="night">
+      <Tiles night={tonight} jobs={jobs} open={open} />
+      <div class="columns">
+        <div>
+          <Attention night={tonight} jobs={jobs} />
+          <Queue night={tonight} open={open} />
+        </div>
+        <div>
+          <Groups night={tonight} />
+        </div>
+      </div>
+      <Timeline jobs={jobs} />
+    </div>
+  )
+}
+
+function Tiles({
+  night: tonight,
+  jobs,
+  open,
+}: {
+  night: Night
+  jobs: readonly JobRecord[]
+  open: readonly JobRecord[]
+}) {
+  const queue = tonight.world.actor('queue')
+  const csc = tonight.world.actor('csc')
+  if (!queue || !csc) return null
+  const { configuration, slotsTaken, waiting, running } = queue.snapshot.context as QueueContext
+  const { applied } = csc.snapshot.context as CscContext
+  const flow = leafOf(queue.snapshot)
+  const over = jobs.length - open.length
+  const bad = jobs.filter(job => !job.isOpen && jobTone(job) !== 'good').length
+  const walls = jobs.flatMap(({ context: { outcome } }) => (outcome?.usage ? [outcome.usage.wallMs] : []))
+  const groups = [...tonight.groups.values()]
+  return (
+    <div class="tiles">
+      <Tile
+        title="Queue"
+        value={<Chip tone={stateTone(flow)}>{flow}</Chip>}
+        note={`${configuration?.mode ?? 'no configuration'} · ${configuration?.order ?? '–'} · ${applied?.configurations ?? 'nothing applied'}`}
+      />
+      <Tile
+        title="Slots"
+        value={`${slotsTaken} / ${configuration?.slots ?? 0}`}
+        note={<Bar parts={slotsTaken} of={configuration?.slots ?? 0} />}
+      />
+      <Tile
+        title="Running"
+        value={Object.keys(running).length}
+        note={`${waiting.size} waiting · ${open.length - waiting.size - Object.keys(running).length} held`}
+      />
+      <Tile title="Over" value={over} note={`${over - bad} succeeded · ${bad} not`} />
+      <Tile
+        title="Median run"
+        value={walls.length === 0 ? '–' : span(median(walls))}
+        note={walls.length === 0 ? 'nothing ran yet' : `longest ${span(Math.max(...walls.slice(-5_000)))}`}
+      />
+      <Tile
+        title="Groups"
+        value={groups.length}
+        note={`${groups.filter(({ state }) => state === 'open').length} open · ${groups.filter(({ context }) => context.result?.outcome === 'complete').length} complete`}
+      />
+    </div>
+  )
+}
+
+function Tile({
+  title,
+  value,
+  note,
+}: {
+  title: string
+  value: preact.ComponentChildren
+  note: preact.ComponentChildren
+}) {
+  return (
+    <div class="tile">
+      <h3>{title}</h3>
+      <div class="value">{value}</div>
+      <div class="note">{note}</div>
+    </div>
+  )
+}
+
+function Bar({ parts, of }: { parts: number; of: number }) {
+  const share = of === 0 ? 0 : Math.min(1, parts / of)
+  return (
+    <svg class="bar" viewBox="0 0 100 6" preserveAspectRatio="none" role="img" aria-label={`${parts} of ${of}`}>
+      <rect width="100" height="6" rx="3" class="bar-all" />
+      <rect width={share * 100} height="6" rx="3" class="bar-part" />
+    </svg>
+  )
+}
+
+interface Concern {
+  readonly at: number
+  readonly tone: Tone
+  readonly address: string | null
+  readonly name: string
+  readonly text: string
+}
+
+function Attention({ night: tonight, jobs }: { night: Night; jobs: readonly JobRecord[] }) {
+  const concerns = concernsOf(tonight, jobs)
+  return (
+    <Section title="Needs attention" note={concerns.length === 0 ? '' : concerns.length}>
+      {concerns.length === 0 ? (
+        <Empty>
+          <Chip tone="good">All is well</Chip> No job, group or command has failed.
+        </Empty>
+      ) : (
+        <ul class="attention">
+          {concerns.slice(0, ATTENTION_MAX).map(({ at, tone, address, name, text }) => (
+            <li key={`${at}${name}`} class={tone}>
+              <span class="shape" aria-hidden="true">
+                {shapeOf(tone)}
+              </span>
+              <time>{clock(at)}</time>
+              <span>
+                {address === null ? <b>{name}</b> : <Actor address={address}>{name}</Actor>} {text}
+              </span>
+            </li>
+          ))}
+        </ul>
+      )}
+      {concerns.length > ATTENTION_MAX && <p class="more">and {concerns.length - ATTENTION_MAX} earlier</p>}
+    </Section>
+  )
+}
+
+function concernsOf(tonight: Night, jobs: readonly JobRecord[]): Concern[] {
+  const csc = tonight.world.actor('csc')
+  const { errorCode, errorReport } = csc ? (csc.snapshot.context as CscContext) : { errorCode: 0, errorReport: '' }
+  const fault: Concern[] =
+    csc && leafOf(csc.snapshot) === 'fault'
+      ? [
+          {
+            at: Number.MAX_SAFE_INTEGER / 1_000,
+            tone: 'bad',
+            address: 'csc',
+            name: 'FAULT',
+            text: `code ${errorCode}: ${errorReport}`,
+          },
+        ]
+      : []
+  const failed = jobs
+    .filter(job => !job.isOpen && jobTone(job) !== 'good')
+    .map(job => ({
+      at: job.context.times.settled,
+      tone: jobTone(job),
+      address: `job.${job.jobId}`,
+      name: dataName(job),
+      text: explainJob(tonight, job),
+    }))
+  const groups = [...tonight.groups.values()]
+    .filter(({ context }) => context.result !== null && context.result.outcome !== 'complete')
+    .map(group => ({
+      at: group.since,
+      tone: group.context.result?.outcome === 'partial' ? ('warn' as const) : ('bad' as const),
+      address: group.address,
+      name: 'group',
+      text: explainGroup(tonight, group),
+    }))
+  const refusals = tonight.refusals.map(({ at, identity, code, result }) => ({
+    at,
+    tone: 'warn' as const,
+    address: null,
+    name: `${identity} was refused (${code})`,
+    text: result.replace(/^Failed: /, ''),
+  }))
+  return [...fault, ...[...failed, ...groups, ...refusals].sort((a, b) => b.at - a.at)].map(one =>
+    one.at > 1e14 ? { ...one, at: tonight.at } : one,
+  )
+}
+
+const ORDER = ['running', 'starting', 'stopping', 'queued', 'backingOff', 'awaitingData', 'awaitingJobs']
+
+function Queue({ night: tonight, open }: { night: Night; open: readonly JobRecord[] }) {
+  const rows = [...open].sort((a, b) => ORDER.indexOf(a.state) - ORDER.indexOf(b.state))
+  return (
+    <Section title="Jobs now" note={open.length === 0 ? '' : open.length}>
+      {open.length === 0 ? (
+        <Empty>Nothing is waiting and nothing runs.</Empty>
+      ) : (
+        <table class="jobs">
+          <thead>
+            <tr>
+              <th>State</th>
+              <th>Data</th>
+              <th>Pipeline</th>
+              <th>For</th>
+              <th>Why</th>
+            </tr>
+          </thead>
+          <tbody>
+            {rows.slice(0, ROWS_MAX).map(job => (
+              <tr key={job.jobId}>
+                <td>
+                  <Chip tone={jobTone(job)}>{jobWord(job)}</Chip>
+                </td>
+                <td>
+                  <Actor address={`job.${job.jobId}`}>{dataName(job)}</Actor>
+                </td>
+                <td>{job.context.pipeline.name}</td>
+                <td class="number">{span(now() - job.since)}</td>
+                <td class="why">{explainJob(tonight, job).replace(`Job ${job.jobId} `, '')}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      )}
+      {open.length > ROWS_MAX && <p class="more">and {open.length - ROWS_MAX} more</p>}
+    </Section>
+  )
+}
+
+function Groups({ night: tonight }: { night: Night }) {
+  const groups = [...tonight.groups.values()].reverse()
+  return (
+    <Section title="Groups" note={groups.length === 0 ? '' : groups.length}>
+      {groups.length === 0 && <Empty>No group yet. A job becomes a member with “group” in processData.</Empty>}
+      {groups.slice(0, GROUPS_MAX).map(group => (
+        <Group key={group.group} night={tonight} group={group} />
+      ))}
+      {groups.length > GROUPS_MAX && <p class="more">and {groups.length - GROUPS_MAX} earlier</p>}
+    </Section>
+  )
+}
+
+function Group({ night: tonight, group }: { night: Night; group: GroupRecord }) {
+  const { context, state, address } = group
+  const members = Object.values(context.members)
+  const missing = Math.max(0, (context.expected ?? 0) - members.length)
+  const outcome = context.result?.outcome ?? null
+  const tone: Tone =
+    outcome === null ? stateTone(state) : outcome === 'complete' ? 'good' : outcome === 'partial' ? 'warn' : 'bad'
+  return (
+    <article class="group">
+      <header>
+        <Chip tone={tone}>{outcome ?? state}</Chip>
+        <Actor address={address}>{group.group}</Actor>
+        <span class="count">
+          {members.filter(({ output }) => output !== null).length}/{context.expected ?? members.length}
+          {context.revision > 1 && ` · revision ${context.revision}`}
+        </span>
+      </header>
+      <ul class="cells" aria-label={`members of ${group.group}`}>
+        {members.map(member => {
+          const job = tonight.jobs.get(member.jobId)
+          const tone = member.output ? outcomeTone(member.output.outcome.kind) : job ? jobTone(job) : 'wait'
+          const word = member.output?.outcome.kind ?? job?.state ?? 'unknown'
+          return (
+            <li key={member.jobId}>
+              <a
+                class={`cell ${tone}`}
+                href={`#/actor/${encodeURIComponent(`job.${member.jobId}`)}`}
+                title={`${member.identity}: ${word}`}
+                aria-label={`${member.identity}: ${word}`}
+              >
+                {shapeOf(tone)}
+              </a>
+            </li>
+          )
+        })}
+        {Array.from({ length: Math.min(missing, 200) }, (_, index) => (
+          <li
+            key={index}
+            class="cell missing"
+            aria-label="expected, not accepted yet"
+            title="expected, not accepted yet"
+          />
+        ))}
+      </ul>
+      <p class="why">{explainGroup(tonight, group).replace(`Group ${group.group} `, '')}</p>
+    </article>
+  )
+}
+
+function median(values: readonly number[]): number {
+  const sorted = values.slice(-5_000).sort((a, b) => a - b)
+  return sorted[sorted.length >> 1] ?? 0
+}

@@ -1,0 +1,45 @@
+/**
+ * The page's side of the gateway's socket: comes back by itself when either side was away, and hears everything from the start again then (entries known
+ * already are passed over). While a recording is shown it is silent.
+ */
+import { begin, caughtUp, live, source, take } from './store.ts'
+import type { Status } from '../tail.ts'
+
+type Word =
+  | { readonly type: 'hello'; readonly instance: string; readonly now: number }
+  | ({ readonly type: 'status'; readonly now: number } & Status)
+  | { readonly type: 'caughtUp' }
+
+// A gateway that is restarted is back within a second or two.
+const RETRY_MS = 1_000
+
+export function connect(): void {
+  if (source.value !== 'live') return
+  const socket = new WebSocket(`${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/live`)
+  socket.addEventListener('message', ({ data }) => {
+    if (source.value !== 'live') return socket.close()
+    const text = String(data)
+    // Entries begin with {"n": and words with {"type":.
+    if (text.startsWith('{"n"')) return take(text)
+    hear(JSON.parse(text) as Word)
+  })
+  socket.addEventListener('close', () => {
+    live.value = { ...live.value, isCut: true }
+    setTimeout(connect, RETRY_MS)
+  })
+}
+
+let known = ''
+
+function hear(word: Word): void {
+  switch (word.type) {
+    case 'hello':
+      known = word.instance
+      return begin(known)
+    case 'status':
+      live.value = { ...word, skew: word.now - Date.now(), isCut: false }
+      return
+    case 'caughtUp':
+      caughtUp.value = true
+  }
+}

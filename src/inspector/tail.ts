@@ -1,0 +1,219 @@
+/**
+ * The journal of an instance as it grows, kept here as lines, and whether the instance is there. Reads only: no lease, no entry, nothing asked of the
+ * engine but one question about its process. Goes on through restarts of OCPS and of its server, and re-reads what it missed.
+ */
+import { setTimeout as delay } from 'node:timers/promises'
+import { connectNats } from '../bus/nats.ts'
+import type { Bus } from '../bus/port.ts'
+import { streams, subjects } from '../contract/subjects.ts'
+import type { Entry } from '../journal/entry.ts'
+import { toLine } from '../journal/lines.ts'
+import { openJournal } from '../journal/log.ts'
+
+export interface Tail {
+  /** Oldest first; begins at entry 1 or at a quiescent entry. Entries that only hold digests are left out. */
+  readonly lines: readonly Kept[]
+  /** Raised when what was read before is void: the beginning was dropped, or the journal is another one. */
+  readonly generation: number
+  readonly status: Status
+  /** True once the journal has been read to its end. */
+  readonly caughtUp: boolean
+  close(): Promise<void>
+}
+
+export interface Kept {
+  readonly n: number
+  readonly line: string
+  readonly isQuiescent: boolean
+}
+
+export interface Status {
+  readonly link: 'connected' | 'away'
+  /** Why it is away, or ''. */
+  readonly problem: string
+  /** When the last heartbeat came, milliseconds since 1970 UTC of this machine; null: none yet. */
+  readonly heartbeatAt: number | null
+  readonly facts: Facts | null
+}
+
+/** What the process says about itself; null fields where an older one does not. */
+export interface Facts {
+  readonly promise: string | null
+  readonly workDir: string | null
+  readonly host: string | null
+  readonly pid: number | null
+  readonly ocps: string | null
+}
+
+export interface TailOptions {
+  readonly instance: string
+  /** Where the server is now; asked again after it went away, since an embedded one comes back elsewhere. */
+  readonly url: () => string
+}
+
+// A browser folds some 20 000 entries per second: a page is there within a few seconds, and shows the last hours of a busy night.
+const LINES_MAX = 60_000
+// How long a server or a journal that is away is left alone between two looks.
+const RETRY_MS = 500
+// The process answers from memory.
+const ASK_MS = 2_000
+
+export function startTail({ instance, url }: TailOptions): Tail {
+  let lines: Kept[] = []
+  let generation = 1
+  let lastN = 0
+  let caughtUp = false
+  let status: Status = { link: 'away', problem: 'not connected yet', heartbeatAt: null, facts: null }
+  let bus: Bus | null = null
+  const closing = new AbortController()
+  const running = run()
+
+  return {
+    get lines() {
+      return lines
+    },
+    get generation() {
+      return generation
+    },
+    get status() {
+      return status
+    },
+    get caughtUp() {
+      return caughtUp
+    },
+    async close() {
+      closing.abort()
+      await bus?.close().catch(() => {})
+      await running
+    },
+  }
+
+  async function run(): Promise<void> {
+    while (!closing.signal.aborted) {
+      try {
+        await follow(url())
+      } catch (error) {
+        status = { ...status, link: 'away', problem: error instanceof Error ? error.message : String(error) }
+      }
+      await bus?.close().catch(() => {})
+      bus = null
+      await delay(RETRY_MS, undefined, { signal: closing.signal }).catch(() => {})
+    }
+  }
+
+  /** Returns when the server is gone, or has moved. */
+  async function follow(from: string): Promise<void> {
+    let isGone = false
+    const connected = await connectNats({ url: from, name: 'ocps-inspector' })
+    bus = connected
+    if (closing.signal.aborted) return
+    await mustHaveJournal(connected, instance)
+    const to = subjects(instance)
+    let waiting: Entry[] | null = []
+    const hear = (body: Uint8Array) => {
+      for (const entry of entriesOf(body)) {
+        if (waiting) waiting.push(entry)
+        else if (entry.n > lastN + 1) isGone = true
+        else keep(entry)
+      }
+    }
+    connected.subscribe(to.journal, ({ body }) => hear(body))
+    connected.subscribe(`${to.journal}.>`, ({ body }) => hear(body))
+    connected.subscribe(to.event('heartbeat'), () => {
+      const isNew = status.heartbeatAt === null
+      status = { ...status, heartbeatAt: Date.now() }
+      if (isNew) void ask(connected)
+    })
+    const { journal, lastN: newest } = await openJournal({ bus: connected, instance })
+    if (newest < lastN) startAgain()
+    const caught = lines.length > 0 && (await firstOf(journal.read('quiescent'))) <= lastN + 1
+    for await (const entry of journal.read(caught ? 'quiescent' : 'start')) keep(entry)
+    for (const entry of waiting) keep(entry)
+    waiting = null
+    caughtUp = true
+    status = { ...status, link: 'connected', problem: '' }
+    void ask(connected)
+    let wasThere = true
+    connected.onStatus(now => {
+      if (now === 'disconnected') wasThere = false
+      // What was said in between was not heard: read again from the start of this function.
+      else if (!wasThere) isGone = true
+      status = {
+        ...status,
+        link: now === 'connected' ? 'connected' : 'away',
+        problem: now === 'connected' ? '' : 'the NATS server is away',
+      }
+    })
+    while (!isGone && !closing.signal.aborted) {
+      await delay(RETRY_MS, undefined, { signal: closing.signal }).catch(() => {})
+      if (!wasThere && url() !== from) return
+      if (status.heartbeatAt !== null && Date.now() - status.heartbeatAt > HEARTBEAT_LOST_MS)
+        status = { ...status, facts: null, heartbeatAt: status.facts === null ? status.heartbeatAt : null }
+    }
+  }
+
+  function keep(entry: Entry): void {
+    if (entry.n <= lastN) return
+    lastN = entry.n
+    if (entry.what.type === 'engine.said') return
+    const isQuiescent = entry.what.type === 'engine.quiescent'
+    lines.push({ n: entry.n, line: toLine(entry), isQuiescent })
+    if (lines.length <= LINES_MAX * 1.25) return
+    const from = lines.findIndex((one, at) => one.isQuiescent && lines.length - at <= LINES_MAX)
+    if (from <= 0) return
+    // Who looks already has these; only who comes later begins further on.
+    lines = lines.slice(from)
+  }
+
+  function startAgain(): void {
+    lines = []
+    lastN = 0
+    generation += 1
+  }
+
+  async function ask(connected: Bus): Promise<void> {
+    try {
+      const { body } = await connected.request(subjects(instance).query('state'), '{}', { timeoutMs: ASK_MS })
+      const answer = JSON.parse(new TextDecoder().decode(body)) as Record<string, unknown>
+      const text = (name: string) => (typeof answer[name] === 'string' ? answer[name] : null)
+      const versions = answer['versions'] as { ocps?: string } | undefined
+      status = {
+        ...status,
+        facts: {
+          promise: text('promise'),
+          workDir: text('workDir'),
+          host: text('host'),
+          pid: typeof answer['pid'] === 'number' ? answer['pid'] : null,
+          ocps: versions?.ocps ?? null,
+        },
+      }
+    } catch {
+      // Nobody is there to answer; the next heartbeat asks again.
+    }
+  }
+}
+
+// Three of its periods; OCPS's own rule for "gone".
+const HEARTBEAT_LOST_MS = 3_000
+
+/** Throws while there is none: opening one that does not exist would create it. */
+export async function mustHaveJournal(bus: Bus, instance: string): Promise<void> {
+  const { body } = await bus.request(`$JS.API.STREAM.INFO.${streams(instance).journal}`, '', { timeoutMs: ASK_MS })
+  const { error } = JSON.parse(new TextDecoder().decode(body)) as { error?: { description?: string } }
+  if (error)
+    throw new Error(
+      `there is no journal of an instance ${instance} at ${bus.server.url} (${error.description ?? 'no reason given'})`,
+    )
+}
+
+function entriesOf(body: Uint8Array): Entry[] {
+  return new TextDecoder()
+    .decode(body)
+    .split('\n')
+    .map(line => JSON.parse(line) as Entry)
+}
+
+async function firstOf(entries: AsyncIterable<Entry>): Promise<number> {
+  for await (const { n } of entries) return n
+  return 0
+}
