@@ -31,7 +31,7 @@ By itself: fold it through the machines of this version and compare what they sa
 With --config or --set: what would have happened under another configuration; jobs take as long and end as they did.
 With --onto: send the recorded commands to an instance that runs.
 
-Exit code 1: something differs from what was said, or with --onto something was refused.`,
+Exit code 1: something differs from what was said, or with --onto a command was answered otherwise.`,
     )
     .argument('<recording>', 'NDJSON as ocps record writes it; .gz is uncompressed')
     .option('--events <file>', 'write what this version says, one announcement per line, to be compared by diff')
@@ -41,7 +41,7 @@ Exit code 1: something differs from what was said, or with --onto something was 
     .option('--set <path=value>', 'what if: one value of the recorded configuration, e.g. groups.policy=fail', setting)
     .option('--onto <url>', 'send the commands to the instance --instance at this NATS server')
     .option('--speed <factor|max>', 'with --onto: so many times as fast as it was', speed, 1)
-    .option('--only-data', 'with --onto: leave out start, enable, disable, standby, exitControl')
+    .option('--only-data', 'with --onto: leave out start, enable, disable, standby, exitControl and setLogLevel')
     .option('--same-ids', 'with --onto: under the recorded message ids, so that what was executed is not again')
     .addHelpText(
       'after',

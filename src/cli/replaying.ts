@@ -3,7 +3,6 @@ import { createWriteStream } from 'node:fs'
 import { MACHINES_VERSION } from '../../machines/index.ts'
 import { instanceOf, type Named } from '../engine/instanceOf.ts'
 import { type Difference, replay, type Replayed, ReplayError } from '../engine/replay.ts'
-import type { Entry } from '../journal/entry.ts'
 import { JournalError } from '../journal/port.ts'
 import { readRecording } from '../journal/recording.ts'
 import { UserError } from '../userError.ts'
@@ -49,10 +48,6 @@ export async function readably<T>(path: string, run: () => Promise<T>): Promise<
     if (error instanceof ReplayError) throw new UserError(`${path}: ${error.message}`)
     throw error
   }
-}
-
-export function entriesOf(path: string): AsyncIterable<Entry> {
-  return readRecording(path)
 }
 
 function inText(replayed: Replayed, path: string, certain: boolean): string {

@@ -1,0 +1,112 @@
+import type { Command, GroupRules, ProcessDataCommand, RetryCommand } from '../../machines/domain/commands.ts'
+
+/**
+ * A journaled command as a client would send it: the inverse of contract/commands.ts, tested against it. Job ids it names are translated,
+ * because another instance gives other ones.
+ */
+export interface WireForm {
+  readonly name: string
+  readonly body: Readonly<Record<string, unknown>>
+}
+
+export function wireForm(command: Command, translate: (jobId: string) => string): WireForm {
+  const name = command.type.slice('command.'.length)
+  switch (command.type) {
+    case 'command.start':
+      return { name, body: { configurationOverride: command.configurationOverride } }
+    case 'command.processData':
+      return { name, body: given(processDataBody(command, translate)) }
+    case 'command.abortJob':
+      return { name, body: { jobId: translate(command.jobId) } }
+    case 'command.closeGroup': {
+      const { group, pipeline, policy, patienceMs } = command
+      return { name, body: given({ group, pipeline, policy, patience: seconds(patienceMs) }) }
+    }
+    case 'command.retry': {
+      const { pipeline, overrides, version } = command
+      return { name, body: given({ ...meant(command.of, translate), pipeline, overrides, version }) }
+    }
+    case 'command.setLogLevel':
+      return { name, body: { level: command.level, subsystem: command.subsystem } }
+    case 'command.enable':
+    case 'command.disable':
+    case 'command.standby':
+    case 'command.exitControl':
+    case 'command.pause':
+    case 'command.resume':
+      return { name, body: {} }
+  }
+}
+
+/** The jobs a command names. */
+export function jobsNamedBy(command: Command): readonly string[] {
+  switch (command.type) {
+    case 'command.processData':
+      return command.after.map(({ jobId }) => jobId)
+    case 'command.abortJob':
+      return [command.jobId]
+    case 'command.retry':
+      return command.of.by === 'jobId' ? [command.of.jobId] : []
+    case 'command.start':
+    case 'command.enable':
+    case 'command.disable':
+    case 'command.standby':
+    case 'command.exitControl':
+    case 'command.setLogLevel':
+    case 'command.closeGroup':
+    case 'command.pause':
+    case 'command.resume':
+      return []
+  }
+}
+
+function processDataBody(command: ProcessDataCommand, translate: (jobId: string) => string) {
+  const { dataId, detectors, pipeline, overrides, configFile, version, priority, after, readiness } = command
+  const { instrument, obsid, group } = dataId
+  const { groupRules: rules, timeLimitMs } = command
+  const isClosing = obsid === null
+  return {
+    dataId: given({
+      instrument,
+      obsid,
+      group: isClosing ? group : null,
+      detector: detectors.length === 0 ? null : detectors,
+    }),
+    pipeline,
+    group: rules === null ? (isClosing ? null : group) : { id: group, ...rulesBody(rules) },
+    overrides: isEmpty(overrides) ? null : overrides,
+    configFile,
+    version: version === '' ? null : version,
+    priority: priority === 0 ? null : priority,
+    after: after.length === 0 ? null : after.map(one => ({ ...one, jobId: translate(one.jobId) })),
+    readiness:
+      readiness.policy === 'waitFor'
+        ? { waitFor: readiness.waitMs / 1_000 }
+        : readiness.policy === 'runNow'
+          ? null
+          : readiness.policy,
+    timeLimit: seconds(timeLimitMs),
+  }
+}
+
+function rulesBody({ expected, deadlineMs, policy, patienceMs, pipeline }: GroupRules) {
+  return given({ expected, deadline: seconds(deadlineMs), policy, patience: seconds(patienceMs), pipeline })
+}
+
+function meant(of: RetryCommand['of'], translate: (jobId: string) => string): Readonly<Record<string, unknown>> {
+  const { by, ...which } = of
+  return of.by === 'jobId' && by === 'jobId' ? { jobId: translate(of.jobId) } : which
+}
+
+/** Without what is null: on the wire that is left out. */
+function given(body: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(body).filter(([, value]) => value !== null))
+}
+
+function isEmpty(record: object): boolean {
+  return Object.keys(record).length === 0
+}
+
+function seconds(ms: number | null): number | null {
+  return ms === null ? null : ms / 1_000
+}

@@ -1,0 +1,69 @@
+import { describe, expect, test } from 'vitest'
+import type { Command } from '../../machines/domain/commands.ts'
+import { type CommandBody, type CommandName, commandSchemas, completeCommand } from '../../src/contract/commands.ts'
+import { jobsNamedBy, wireForm } from '../../src/engine/wireForm.ts'
+import { aCaller } from '../harness.ts'
+
+type Said = { [N in CommandName]: readonly CommandBody<N>[] }
+
+const group = '2026-11-22T22:59:05.721#1'
+const said: Said = {
+  start: [{}, { configurationOverride: 'night.yaml' }],
+  enable: [{}],
+  disable: [{}],
+  standby: [{}],
+  exitControl: [{}],
+  pause: [{}],
+  resume: [{}],
+  setLogLevel: [{ level: 10 }, { level: 30, subsystem: 'queue' }],
+  abortJob: [{ jobId: 'j1' }],
+  closeGroup: [{ group }, { group, pipeline: 'stack', policy: 'skip', patience: 12.5 }],
+  retry: [
+    { jobId: 'j1' },
+    { obsid: 'E1', pipeline: 'other' },
+    { group, overrides: { a: 1 } },
+    { dayObs: 20261122, version: 'w1' },
+  ],
+  processData: [
+    { dataId: { obsid: 'E1' }, pipeline: 'look' },
+    { dataId: { obsid: 'E1', instrument: 'LSSTCam', detector: [1, 2] }, pipeline: 'look', group },
+    { dataId: { obsid: 'E1', detector: 94 }, pipeline: 'look', readiness: 'skip', priority: -3, version: 'w_2026_46' },
+    {
+      dataId: { obsid: 'E1' },
+      pipeline: 'look',
+      group: { id: group, expected: 3, deadline: 60, policy: 'fail', patience: 5, pipeline: 'stack' },
+      overrides: { threshold: 4.5, mode: 'fast', plots: false },
+      configFile: 'deep.yaml',
+      after: ['j1', { jobId: 'j2', requires: 'settled' }],
+      readiness: { waitFor: 12.5 },
+      timeLimit: 90,
+    },
+    { dataId: { group }, pipeline: 'stack' },
+    { dataId: { group }, pipeline: 'stack', group: { id: group, policy: 'skip', patience: 3 }, timeLimit: 20 },
+  ],
+}
+
+describe.each(Object.keys(commandSchemas))('%s', name => {
+  test('is sent again as it was understood', () => {
+    const commandName = name as CommandName
+    for (const body of said[commandName]) {
+      const decoded = completeCommand(commandName, body, 'LATISS')
+      const stamps = { caller: aCaller('m1'), ...(name === 'abortJob' ? {} : { jobId: 'stamped' }) }
+      const form = wireForm({ ...decoded, ...stamps } as Command, jobId => jobId)
+      expect(form.name).toBe(name)
+      expect(completeCommand(commandName, form.body, 'LATISS')).toEqual(decoded)
+    }
+  })
+})
+
+test('jobs that a command names are translated', () => {
+  const after = completeCommand('processData', said.processData[3], 'LATISS')
+  const command = { ...after, caller: aCaller('m1'), jobId: 'stamped' } as Command
+  expect(jobsNamedBy(command)).toEqual(['j1', 'j2'])
+  expect(wireForm(command, jobId => `new-${jobId}`).body['after']).toEqual([
+    { jobId: 'new-j1', requires: 'success' },
+    { jobId: 'new-j2', requires: 'settled' },
+  ])
+  const abort = { type: 'command.abortJob', jobId: 'j1', caller: aCaller('m2') } as const
+  expect(wireForm(abort, jobId => `new-${jobId}`).body).toEqual({ jobId: 'new-j1' })
+})
