@@ -146,7 +146,7 @@ export async function runDemo(options: DemoOptions): Promise<number> {
       dataDir: directory,
       initialState: 'STANDBY',
       configurationOverride: '',
-      simulate: true,
+      simulate: false,
       logTo: null,
     })
     undo.push(() => service.stop())

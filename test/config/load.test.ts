@@ -245,6 +245,7 @@ describe('configuration: pipelines', () => {
         retries: { attemptsMax: 1, backoffMs: 1_000, on: [] },
         overrides: {},
         configFiles: [],
+        fallback: [],
       },
     })
   })
@@ -264,6 +265,18 @@ describe('configuration: pipelines', () => {
       },
       configFiles: ['fast.yaml'],
     })
+  })
+
+  test('a fall-back is another pipeline over the same kind of data', () => {
+    const plain = 'description: plain\nscope: exposure\ncommand: [/bin/true]\ntimeLimit: 1\n'
+    const careful = (other: string) =>
+      folder({ 'pipelines/plain.yaml': plain, 'pipelines/careful.yaml': `${plain}fallback: [${other}]\n` })
+    expect(configurationOf(careful('plain')).pipelines['careful']?.fallback).toEqual(['plain'])
+    for (const wrong of ['careful', 'none'])
+      expect(careful(wrong).load('')).toMatchObject({
+        ok: false,
+        problem: expect.stringContaining(`careful.yaml: fallback: ${wrong}`),
+      })
   })
 
   test('a folder without pipelines is accepted: there is nothing to process with', () => {

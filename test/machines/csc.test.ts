@@ -295,7 +295,7 @@ describe('csc', () => {
   })
 
   test('a retry goes to the shelf', () => {
-    const enabled = given('csc', { instance: 'LATISS' }).when(start, plain('enable'), retry)
+    const enabled = given('csc', { instance: 'LATISS' }).when(start, plain('enable')).when(retry)
     expect(enabled.emissions).toMatchObject([
       { type: 'tell', to: 'shelf', message: { type: 'shelf.retry', command: { jobId: '20261122-000006' } } },
     ])
