@@ -82,6 +82,20 @@ const ACTIONS = {
         ...(more % 4 === 0 && { policy: pick(['partial', 'skip', 'fail'], more) }),
       })
   },
+  retry: (night, index, which, how, more) => {
+    const jobId = night.job(which) ?? 'nobody'
+    const of = [
+      { jobId },
+      { jobId },
+      { jobId },
+      { jobId },
+      { jobId },
+      { obsid: `M${more % 6}` },
+      { group: group(more) },
+      { dayObs: 20_261_122 },
+    ]
+    night.send(index, 'retry', { ...pick(of, how), ...(more % 5 === 0 && { pipeline: 'long' }) })
+  },
   abort: (night, index, which, how) =>
     night.send(index, 'abortJob', { jobId: night.job(which, how % 4 === 0) ?? 'nobody' }),
   pause: (night, index, which) => night.send(index, which % 2 === 0 ? 'pause' : 'resume', {}),
@@ -135,6 +149,7 @@ const WEIGHTS: Record<ActionName, number> = {
   waiting: 6,
   oods: 4,
   closeGroup: 10,
+  retry: 3,
   abort: 6,
   pause: 1.5,
   resume: 3,

@@ -30,7 +30,7 @@ export function drawSetting(draw: () => number): Setting {
     },
     pipelines: {
       ...pipelines,
-      quicklook: aPipeline('quicklook', { retries, timeLimitMs: 15_000 }),
+      quicklook: aPipeline('quicklook', { retries, timeLimitMs: 15_000, fallback: ['long'] }),
       long: aPipeline('long', { slots: 2, timeLimitMs: 30_000 }),
       detect: aPipeline('detect', { scope: 'detector', retries: { ...retries, attemptsMax: 2 }, timeLimitMs: 20_000 }),
       stack: aPipeline('stack', { scope: 'group', slots: 2, retries }),

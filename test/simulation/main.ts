@@ -1,6 +1,7 @@
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import type { NightKind } from './night.ts'
 import { kindOf, play } from './play.ts'
 import { shrink } from './shrink.ts'
 import { keepTranscript, transcriptOf } from './transcript.ts'
@@ -17,6 +18,8 @@ interface Options {
   readonly steps: number
   readonly workers: number
   readonly json: boolean
+  /** Of which kind nights are; null: one in ten goes through the engine itself. */
+  readonly kind: NightKind | null
   /** So many failing nights are enough. */
   readonly failures: number
 }
@@ -53,7 +56,7 @@ async function main(): Promise<void> {
     Array.from({ length: options.workers }, (_, place) =>
       runWorker({ ...options, first: options.from + place }, workers, told => {
         total.nights += 1
-        total.whole += kindOf(told.seed) === 'whole' ? 1 : 0
+        total.whole += (options.kind ?? kindOf(told.seed)) === 'whole' ? 1 : 0
         total.steps += told.steps
         total.jobs += told.jobs
         total.recoveries += told.lives - 1
@@ -75,9 +78,9 @@ async function main(): Promise<void> {
   if (failures.length > 0) process.exitCode = 1
 }
 
-async function explain({ seed, violation }: Told, { steps }: Options): Promise<void> {
+async function explain({ seed, violation }: Told, { steps, kind }: Options): Promise<void> {
   console.log(`seed ${seed}: ${violation?.promise}: ${violation?.evidence}`)
-  const failing = await play({ seed, kind: kindOf(seed), steps })
+  const failing = await play({ seed, kind: kind ?? kindOf(seed), steps })
   if (failing.violation === null)
     return console.log('  it does not fail again: the simulation itself is not deterministic')
   const small = await shrink(failing)
@@ -100,7 +103,11 @@ function runWorker(data: Options & { first: number }, workers: Worker[], hear: (
 
 async function work(options: Options & { first: number }): Promise<void> {
   for (let seed = options.first; seed < options.from + options.seeds; seed += options.workers) {
-    const { steps, jobs, lives, violation } = await play({ seed, kind: kindOf(seed), steps: options.steps })
+    const { steps, jobs, lives, violation } = await play({
+      seed,
+      kind: options.kind ?? kindOf(seed),
+      steps: options.steps,
+    })
     parentPort?.postMessage({ seed, steps, jobs, lives, violation } satisfies Told)
   }
 }
@@ -114,6 +121,7 @@ function optionsOf(args: readonly string[]): Options | string {
         from: { type: 'string', default: '1' },
         steps: { type: 'string', default: '2000' },
         workers: { type: 'string', default: String(CPUS) },
+        kind: { type: 'string' },
         json: { type: 'boolean', default: false },
         failures: { type: 'string', default: String(FAILURES_ENOUGH) },
       },
@@ -124,7 +132,11 @@ function optionsOf(args: readonly string[]): Options | string {
         throw new Error(`--${name} is a whole number from 1 on, not ${values[name]}`)
       return value
     }
+    const { kind = null } = values
+    if (kind !== null && kind !== 'direct' && kind !== 'whole')
+      throw new Error(`--kind is direct or whole, not ${kind}`)
     return {
+      kind,
       seeds: number('seeds'),
       from: number('from'),
       steps: number('steps'),
@@ -133,6 +145,6 @@ function optionsOf(args: readonly string[]): Options | string {
       failures: number('failures'),
     }
   } catch (error) {
-    return `simulate: ${error instanceof Error ? error.message : String(error)}; usage: simulate [--seeds n] [--from n] [--steps n] [--workers n] [--failures n] [--json]`
+    return `simulate: ${error instanceof Error ? error.message : String(error)}; usage: simulate [--seeds n] [--from n] [--steps n] [--workers n] [--kind direct|whole] [--failures n] [--json]`
   }
 }

@@ -16,7 +16,7 @@ export function transcriptOf(played: Played, steps: number): string {
     `Seed ${seed} (${kind === 'whole' ? 'the engine itself' : 'the world stepped directly'}): ${promise}.`,
     `  Promised: ${PROMISES[promise]}`,
     `  Found:    ${violation?.evidence ?? ''}`,
-    `  Again:    npm run simulate -- --seeds 1 --from ${seed} --steps ${steps}`,
+    `  Again:    npm run simulate -- --seeds 1 --from ${seed} --steps ${steps} --kind ${kind}`,
     '',
     `What it takes, ${actions.length} actions:`,
     ...actions.map(({ name, index, choices }) => `  ${String(index).padStart(5)}  ${name} ${choices.join(' ')}`),

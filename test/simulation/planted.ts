@@ -1,0 +1,189 @@
+/**
+ * Bugs planted by hand, each a replacement in the compiled program: machines, world, inbox, answers. The simulation must find every one; `finds` says in which kind of night it is looked for.
+ */
+export interface Mutant {
+  readonly name: string
+  /** Below the compiled program's root. */
+  readonly file: string
+  readonly edits: readonly (readonly [from: string, to: string])[]
+  /** whole: nights through the engine itself, because that is where the bug is. */
+  readonly finds: 'direct' | 'whole'
+}
+
+export const MUTANTS: readonly Mutant[] = [
+  {
+    name: 'a slot is not freed when its job ends',
+    file: 'machines/queue.js',
+    edits: [['slotsTaken: context.slotsTaken - slots }', 'slotsTaken: context.slotsTaken }']],
+    finds: 'direct',
+  },
+  {
+    name: 'a paused queue grants slots',
+    file: 'machines/queue.js',
+    edits: [
+      [
+        'paused: {\n                    on: {',
+        "paused: {\n                    always: { guard: 'isNextFitting', actions: 'grantSlot' },\n                    on: {",
+      ],
+    ],
+    finds: 'direct',
+  },
+  {
+    name: 'priority is ignored',
+    file: 'machines/domain/waitingList.js',
+    edits: [['add(list, priority, waiting) {', 'add(list, priority, waiting) {\n    priority = 0;']],
+    finds: 'direct',
+  },
+  {
+    name: 'the newest is taken from the wrong end',
+    file: 'machines/domain/waitingList.js',
+    edits: [['chunks?.at(-1)?.at(-1)', 'chunks?.at(-1)?.[0]']],
+    finds: 'direct',
+  },
+  {
+    name: 'a gather does not wait for its last member',
+    file: 'machines/gather.js',
+    edits: [
+      ['isSettled: ({ context }) => context.unsettled === 0', 'isSettled: ({ context }) => context.unsettled <= 1'],
+    ],
+    finds: 'direct',
+  },
+  {
+    name: 'a late member is not awaited',
+    file: 'machines/gather.js',
+    edits: [
+      [
+        '(before && before.output === null ? 0 : 1)',
+        '(context.revision > 0 || (before && before.output === null) ? 0 : 1)',
+      ],
+    ],
+    finds: 'direct',
+  },
+  {
+    name: 'members are counted instead of identified',
+    file: 'machines/gather.js',
+    edits: [
+      [
+        'exposures(context, member.dataId.obsid).size >= expected',
+        'Object.keys(context.members).length + 1 >= expected',
+      ],
+    ],
+    finds: 'direct',
+  },
+  {
+    name: 'a closure does not raise the revision',
+    file: 'machines/gather.js',
+    edits: [['revision: context.revision + 1', 'revision: Math.max(1, context.revision)']],
+    finds: 'direct',
+  },
+  {
+    name: 'the exit code overwrites the first reason',
+    file: 'machines/job.js',
+    edits: [
+      [
+        'context.outcome ? { outcome: ending(context.outcome, exited) } : byItself(context, exited)',
+        'byItself(context, exited)',
+      ],
+    ],
+    finds: 'direct',
+  },
+  {
+    name: 'a retry keeps the number of its attempt',
+    file: 'machines/job.js',
+    edits: [['attempt: attempt + 1', 'attempt']],
+    finds: 'direct',
+  },
+  {
+    name: 'a report of an earlier attempt is heard',
+    file: 'machines/job.js',
+    edits: [['attempt }) => attempt === context.attempt', 'attempt }) => attempt <= context.attempt']],
+    finds: 'direct',
+  },
+  {
+    name: 'a timer is not cancelled',
+    file: 'src/engine/world.js',
+    edits: [['actor.timers.delete(change.cancel);', '']],
+    finds: 'direct',
+  },
+  {
+    name: 'who watches an actor that has ended is not answered',
+    file: 'src/engine/world.js',
+    edits: [
+      [
+        'watched.watchers.add(actor.address);\n                else',
+        'watched.watchers.add(actor.address);\n                else if (false)',
+      ],
+    ],
+    finds: 'direct',
+  },
+  {
+    name: 'a quiescent entry is written while a job is open',
+    file: 'src/engine/world.js',
+    edits: [['byKind.job.size > 0 ||', '']],
+    finds: 'direct',
+  },
+  {
+    name: 'the time of the day decides',
+    file: 'src/engine/world.js',
+    edits: [
+      [
+        'const due = entry.at + change.delayMs',
+        'const due = entry.at + change.delayMs + (performance.now() % 2 < 1 ? 0 : 1)',
+      ],
+    ],
+    finds: 'direct',
+  },
+  {
+    name: 'the same message id is executed twice',
+    file: 'src/engine/answers.js',
+    edits: [["return { as: 'repeated', acks: before.acks };", "return { as: 'new' };"]],
+    finds: 'direct',
+  },
+  {
+    name: 'answers are forgotten when OCPS dies',
+    file: 'src/engine/engine.js',
+    edits: [['answers.recall(caller.id', 'void (caller.id']],
+    finds: 'whole',
+  },
+  {
+    name: 'the inbox delivers before it has written',
+    file: 'src/engine/inbox.js',
+    edits: [
+      [
+        'await journal.append(entries);',
+        'for (const entry of entries)\n                        deliver(entry);\n                    await journal.append(entries);',
+      ],
+      ['return;\n                    deliver(entry);', 'return;'],
+    ],
+    finds: 'whole',
+  },
+  {
+    name: 'who has lost the journal goes on',
+    file: 'src/engine/inbox.js',
+    edits: [
+      [
+        'else\n                        return lose(error);\n                    continue;',
+        "else if (error.code !== 'FENCED')\n                        return lose(error);\n                    if (error.code !== 'FENCED')\n                        continue;",
+      ],
+    ],
+    finds: 'whole',
+  },
+  {
+    name: 'everything is said again after a recovery',
+    file: 'src/engine/engine.js',
+    edits: [['isAfter(effect.id, options.lastSaid)', 'true']],
+    finds: 'whole',
+  },
+  {
+    name: 'nothing is said again after a recovery',
+    file: 'src/engine/engine.js',
+    edits: [['isAfter(effect.id, options.lastSaid)', 'false']],
+    finds: 'whole',
+  },
+  {
+    name: 'what was running is not taken up after a recovery',
+    file: 'src/engine/engine.js',
+    edits: [['takeUp();\n', '\n']],
+    finds: 'whole',
+  },
+]
