@@ -1,20 +1,46 @@
+import { once } from 'node:events'
 import { createRequire } from 'node:module'
+import { setTimeout } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import type { ElkNode } from 'elkjs'
 
 /*
- * ELK, in a thread of its own that ends with its work: a layout takes a second of a busy machine, and a heartbeat may not wait for it.
- * What to lay out is decided in layout.ts.
+ * ELK, in a thread of its own, which ends when there is nothing left to lay out: a layout takes up to a second, on a busy machine more, and
+ * a heartbeat may not wait for it. What to lay out is decided in layout.ts.
  */
 
+let thread: Worker | null = null
+let pending = 0
 // On two cores, pipelines and the server come first: one layout at a time.
 let last: Promise<unknown> = Promise.resolve()
 
 /** The graph with places. Throws an Error of one sentence. */
 export function elkLayout(graph: ElkNode): Promise<ElkNode> {
+  pending += 1
   const layout = last.then(() => inThread(graph))
   last = layout.catch(() => {})
   return layout
+}
+
+async function inThread(graph: ElkNode): Promise<ElkNode> {
+  thread ??= new Worker(PROGRAM, {
+    eval: true,
+    workerData: { elk: createRequire(import.meta.url).resolve('elkjs') },
+  })
+  const worker = thread
+  let sound = false
+  try {
+    const placed = await answerOf(worker, graph)
+    sound = true
+    return placed
+  } finally {
+    pending -= 1
+    // One that failed is not asked again.
+    if (pending === 0 || !sound) {
+      thread = null
+      await worker.terminate()
+    }
+  }
 }
 
 // A text and not a file, because Node 20 runs a thread from JavaScript only and the tests run the sources. ELK reports what went wrong with
@@ -22,36 +48,34 @@ export function elkLayout(graph: ElkNode): Promise<ElkNode> {
 const PROGRAM = `
 const { parentPort, workerData } = require('node:worker_threads')
 const ELK = require(workerData.elk)
-new ELK().layout(workerData.graph).then(
-  graph => parentPort.postMessage({ graph }),
-  error => parentPort.postMessage({ reason: String(error && error.message).slice(0, 200) }),
+parentPort.on('message', graph =>
+  new ELK().layout(graph).then(
+    graph => parentPort.postMessage({ graph }),
+    error => parentPort.postMessage({ reason: String(error && error.message).slice(0, 200) }),
+  ),
 )`
 
 // The largest chart takes one second alone, three on a machine at its limit; what takes so much longer does not end.
 const LAYOUT_MS_MAX = 60_000
 
-async function inThread(graph: ElkNode): Promise<ElkNode> {
-  const elk = createRequire(import.meta.url).resolve('elkjs')
-  const worker = new Worker(PROGRAM, { eval: true, workerData: { elk, graph } })
+async function answerOf(worker: Worker, graph: ElkNode): Promise<ElkNode> {
+  const over = new AbortController()
+  const { signal } = over
+  const events = [
+    once(worker, 'message', { signal }).then(
+      ([answer]: unknown[]) => answer as { graph: ElkNode } | { reason: string },
+    ),
+    once(worker, 'exit', { signal }).then(() => ({ reason: 'ELK ended without an answer' })),
+    setTimeout(LAYOUT_MS_MAX, { reason: `ELK took more than ${LAYOUT_MS_MAX / 1_000} s` }, { signal }),
+  ]
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread has no origin
+  worker.postMessage(graph)
   try {
-    return await answerOf(worker)
+    const answer = await Promise.race(events).catch((error: unknown) => ({ reason: String(error) }))
+    if ('graph' in answer) return answer.graph
+    throw new Error(`a chart could not be laid out: ${answer.reason.slice(0, 200)}`)
   } finally {
-    await worker.terminate()
+    over.abort()
+    await Promise.allSettled(events)
   }
-}
-
-function answerOf(worker: Worker): Promise<ElkNode> {
-  return new Promise((resolve, reject) => {
-    const fail = (reason: string) => reject(new Error(`a chart could not be laid out: ${reason}`))
-    const timer = setTimeout(() => fail(`ELK took more than ${LAYOUT_MS_MAX / 1_000} s`), LAYOUT_MS_MAX)
-    worker.once('message', (answer: { graph: ElkNode } | { reason: string }) => {
-      if ('graph' in answer) resolve(answer.graph)
-      else fail(answer.reason)
-    })
-    worker.once('error', error => fail(error.message.slice(0, 200)))
-    worker.once('exit', () => {
-      clearTimeout(timer)
-      fail('ELK ended without an answer')
-    })
-  })
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { ElkExtendedEdge, ElkNode, LayoutOptions } from 'elkjs'
 import { elkLayout } from './elk.ts'
-import type { Arrow, Graph, GraphState, Label } from './graph.ts'
+import type { Arrow, Graph, GraphState } from './graph.ts'
 import { TITLE_SIZE, blockOf, textWidth, type Block } from './text.ts'
 
 /*
@@ -50,13 +50,17 @@ const FRAME_ROW_WIDTH_MAX = 620
 const PILL_WIDTH_MAX = 230
 const MARGIN = 2
 
+// By what is in the graph; as many as there are machines.
 const laidOut = new Map<string, Promise<Layout>>()
 
 export function layoutOf(graph: Graph): Promise<Layout> {
   const key = createHash('sha256').update(JSON.stringify(graph)).digest('hex')
   const known = laidOut.get(key)
   if (known) return known
-  const layout = place(graph)
+  const layout = place(graph).catch((error: unknown) => {
+    laidOut.delete(key)
+    throw error
+  })
   laidOut.set(key, layout)
   return layout
 }
@@ -226,7 +230,6 @@ const OPTIONS: LayoutOptions = {
   'elk.layered.cycleBreaking.strategy': 'DEPTH_FIRST',
   'elk.layered.layering.strategy': 'NETWORK_SIMPLEX',
   'elk.layered.nodePlacement.strategy': 'NETWORK_SIMPLEX',
-  'elk.layered.thoroughness': '40',
   'elk.randomSeed': '1',
   'elk.json.shapeCoords': 'ROOT',
   'elk.json.edgeCoords': 'ROOT',
