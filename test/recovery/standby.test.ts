@@ -55,7 +55,7 @@ const answered = (by: Serving) =>
   eventually('it answers', async () => {
     const subject = `ocps.${wire.instance}.qry.state`
     const answer = await wire.connection.request(subject, '', { timeout: 200 }).catch(() => null)
-    return (answer?.json() as { pid?: number } | undefined)?.pid === by.pid
+    return answer?.json<{ pid?: number }>().pid === by.pid
   })
 
 describe('who stands by', () => {
