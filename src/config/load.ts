@@ -126,6 +126,8 @@ function merged(
   if (problem !== null) throw new ConfigurationError(`${lastWith(layers, ['dataPath'])}: dataPath: ${problem}`)
   return {
     ...rest,
+    // Absolute from here on: the journal must mean the same wherever it is read.
+    dataPath: rest.dataPath === '' ? '' : resolve(rest.dataPath),
     instrument,
     queueDepthMax: queueDepth,
     ackTimeoutMs: ackTimeout * 1000,

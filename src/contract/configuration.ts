@@ -35,9 +35,8 @@ export const configurationSchema = z
     }),
     dataPath: z
       .string()
-      .regex(/^$|^\//, 'expected an absolute path, or nothing')
       .describe(
-        'Where raw files are: {instrument} {obsid} {dayObs} {seqNum} {detector} {group} are filled in; empty: pipelines find their own',
+        'Where raw files are: {instrument} {obsid} {dayObs} {seqNum} {detector} {group} are filled in; from the directory OCPS was started in, unless absolute; empty: pipelines find their own',
       ),
   })
   .meta({ title: 'OCPS configuration v1' })

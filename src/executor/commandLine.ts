@@ -97,6 +97,10 @@ function commandValue(name: string, order: StartOrder, around: Surroundings): Va
     case 'pipelines':
       return around.pipelinesDir
     case 'input': {
+      if (order.dataPath === '')
+        return {
+          problem: '{input} needs dataPath, which is empty in the configuration; set it to where the frames are.',
+        }
       const path = inputPath(dataId, around.dataPath)
       return 'ok' in path ? path.ok : path
     }

@@ -162,12 +162,6 @@ describe('configuration: a mistake is one sentence naming file, key and what was
     ['a value set to nothing', folder({ 'night.yaml': 'slots:\n' }), 'night.yaml', ['night.yaml', 'slots', 'number']],
     ['a missing key', withInit('slots: 2\n', ''), '', ['_init.yaml', 'slots']],
     [
-      'a relative path of the data',
-      withInit('dataPath: ""', 'dataPath: data/x'),
-      '',
-      ['_init.yaml', 'dataPath', 'absolute'],
-    ],
-    [
       'a placeholder nobody knows',
       withInit('dataPath: ""', 'dataPath: "/d/{visit}"'),
       '',
@@ -277,6 +271,12 @@ describe('configuration: pipelines', () => {
         ok: false,
         problem: expect.stringContaining(`careful.yaml: fallback: ${wrong}`),
       })
+  })
+
+  test('a relative path of the data begins where OCPS was started', () => {
+    expect(configurationOf(withInit('dataPath: ""', 'dataPath: "data/{obsid}.fits"')).dataPath).toBe(
+      join(process.cwd(), 'data/{obsid}.fits'),
+    )
   })
 
   test('a folder without pipelines is accepted: there is nothing to process with', () => {
