@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test, vi } from 'vitest'
 import { connectOcps } from '../../src/client/index.ts'
 import { writeRecording } from '../../src/journal/recording.ts'
 import { buildIfMissing, ocps } from '../cli/run.ts'
@@ -8,6 +8,8 @@ import { aPipeline } from '../harness.ts'
 import { simulate } from '../scenarios/simulate.ts'
 import { aFolder } from './folder.ts'
 
+// Each runs several processes; the bound is for a machine that is busy with other tests.
+vi.setConfig({ testTimeout: 120_000 })
 beforeAll(buildIfMissing)
 
 /** Recorded in memory, where pipelines are named as in the real instance's configuration. */

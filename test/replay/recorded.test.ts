@@ -7,6 +7,9 @@ import { buildIfMissing, ocps } from '../cli/run.ts'
 import { startRealService } from '../client/realService.ts'
 import { aFolder } from './folder.ts'
 
+// A dozen processes and three servers, one after the other, on a machine that is busy with other tests.
+const PROCESSES_MS = 120_000
+
 /** record and replay as people use them, over a real instance with real pipelines. */
 describe('a night of a real instance', () => {
   let folder: string
@@ -16,44 +19,48 @@ describe('a night of a real instance', () => {
     await buildIfMissing()
   })
 
-  test('is recorded while it runs and after it has ended, and replayed identically', async () => {
-    folder = await aFolder()
-    const real = await startRealService()
-    try {
-      const client = await connectOcps({ instance: 'TEST', url: real.service.natsUrl })
-      const [look, fail] = await Promise.all(
-        ['look', 'fail'].map(pipeline =>
-          client.processData({ dataId: { obsid: `E_${pipeline}` }, pipeline, group: 'pair' }),
-        ),
-      )
-      await Promise.all([look?.result, fail?.result])
-      await (await client.closeGroup('pair', { pipeline: 'combine' })).result
-      await client.close()
+  test(
+    'is recorded while it runs and after it has ended, and replayed identically',
+    async () => {
+      folder = await aFolder()
+      const real = await startRealService()
+      try {
+        const client = await connectOcps({ instance: 'TEST', url: real.service.natsUrl })
+        const [look, fail] = await Promise.all(
+          ['look', 'fail'].map(pipeline =>
+            client.processData({ dataId: { obsid: `E_${pipeline}` }, pipeline, group: 'pair' }),
+          ),
+        )
+        await Promise.all([look?.result, fail?.result])
+        await (await client.closeGroup('pair', { pipeline: 'combine' })).result
+        await client.close()
 
-      const live = await run('record', '--instance', 'TEST', '--url', real.service.natsUrl, '--gzip')
-      expect(live).toMatchObject({ code: 0, stderr: expect.stringMatching(/recorded \d+ entries of TEST, 1 to \d+/) })
-      await real.service.stop()
+        const live = await run('record', '--instance', 'TEST', '--url', real.service.natsUrl, '--gzip')
+        expect(live).toMatchObject({ code: 0, stderr: expect.stringMatching(/recorded \d+ entries of TEST, 1 to \d+/) })
+        await real.service.stop()
 
-      const path = join(folder, 'night.ndjson.gz')
-      expect(await run('record', '--instance', 'TEST', '--data', real.dataDir, '-o', path)).toMatchObject({ code: 0 })
-      lines = gunzipSync(await readFile(path))
-        .toString()
-        .trim()
-        .split('\n')
-      const said = join(folder, 'said.ndjson')
-      const replayed = await run('replay', path, '--json', '--events', said)
-      expect(replayed.stderr).toBe('')
-      const answer = JSON.parse(replayed.stdout)
-      expect(answer).toMatchObject({ instance: 'TEST', entries: lines.length, difference: null, notCovered: 0 })
-      expect(replayed.code).toBe(0)
-      expect((await readFile(said, 'utf8')).trim().split('\n')).toHaveLength(answer.announcements)
+        const path = join(folder, 'night.ndjson.gz')
+        expect(await run('record', '--instance', 'TEST', '--data', real.dataDir, '-o', path)).toMatchObject({ code: 0 })
+        lines = gunzipSync(await readFile(path))
+          .toString()
+          .trim()
+          .split('\n')
+        const said = join(folder, 'said.ndjson')
+        const replayed = await run('replay', path, '--json', '--events', said)
+        expect(replayed.stderr).toBe('')
+        const answer = JSON.parse(replayed.stdout)
+        expect(answer).toMatchObject({ instance: 'TEST', entries: lines.length, difference: null, notCovered: 0 })
+        expect(replayed.code).toBe(0)
+        expect((await readFile(said, 'utf8')).trim().split('\n')).toHaveLength(answer.announcements)
 
-      await tampered(path)
-      await otherRanges(real.dataDir)
-    } finally {
-      await real.stop()
-    }
-  })
+        await tampered(path)
+        await otherRanges(real.dataDir)
+      } finally {
+        await real.stop()
+      }
+    },
+    PROCESSES_MS,
+  )
 
   async function tampered(path: string): Promise<void> {
     const changed = join(folder, 'changed.ndjson')
