@@ -19,6 +19,7 @@ export function addServe(program: Command): void {
       '--standby',
       'wait until no other process runs this instance, then take over; needs --url and the same --data',
     )
+    .option('--inspector [port]', 'serve the page of `ocps inspect`, too, in a process of its own (default port 8133)')
     .option('--simulate', 'say simulationMode 1')
     .addHelpText(
       'after',

@@ -9,6 +9,8 @@ export interface ServeOptions extends SharedOptions {
   readonly override: string
   readonly simulate?: boolean
   readonly standby?: boolean
+  /** A port, or true for the usual one; undefined: no page. */
+  readonly inspector?: string | true
 }
 
 export const STATES = ['standby', 'disabled', 'enabled', 'offline'] as const

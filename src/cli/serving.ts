@@ -7,6 +7,8 @@ import { type Service, startService } from '../service.ts'
 import { UserError } from '../userError.ts'
 import { configurationDirectory } from './configurationDirectory.ts'
 import { EXIT } from './exitCodes.ts'
+import { INSPECTOR_PORT } from './inspect.ts'
+import { startInspector } from './inspectorChild.ts'
 import { createOutput, type Output } from './output.ts'
 import { eventLine } from './watch.ts'
 import { STATES, type ServeOptions } from './serveOptions.ts'
@@ -22,6 +24,7 @@ export async function serve(options: ServeOptions): Promise<void> {
   const path = urlFile(instance)
   const logs = options.json === true || !process.stderr.isTTY
   let service: Service | null = null
+  let endInspector = () => {}
   let signals = 0
   const stop = () => {
     signals += 1
@@ -56,6 +59,7 @@ export async function serve(options: ServeOptions): Promise<void> {
   const ocps = wanted === 'OFFLINE' ? null : await present().catch(giveUp)
   if (ocps && !logs) void showEvents(ocps, out)
   const how = await running.ended
+  endInspector()
   await ocps?.close()
   removeUrlFile(path)
   process.off('SIGINT', stop)
@@ -69,23 +73,31 @@ export async function serve(options: ServeOptions): Promise<void> {
   async function present(): Promise<Ocps> {
     writeUrlFile(path, { url: running.natsUrl, pid: process.pid })
     const client = await connectOcps({ instance, url: running.natsUrl })
+    const port = options.inspector === true ? INSPECTOR_PORT : options.inspector
+    const inspector = port === undefined ? null : await startInspector({ instance, natsUrl: running.natsUrl, port })
+    endInspector = () => inspector?.stop()
     const state = await client.state()
     const problem = state === wanted ? null : problemOf({ configDir, site, instance, override })
     const { natsUrl, promise, workDir } = running
-    out.say(banner({ service: running, state, wanted, problem, configDir, ownServer }), {
-      instance,
-      natsUrl,
-      promise,
-      workDir,
-      configDir,
-      state,
-      problem,
-      pid: process.pid,
-    })
+    out.say(
+      banner({ service: running, state, wanted, problem, configDir, ownServer, inspector: inspector?.url ?? null }),
+      {
+        instance,
+        natsUrl,
+        promise,
+        workDir,
+        configDir,
+        inspector: inspector?.url ?? null,
+        state,
+        problem,
+        pid: process.pid,
+      },
+    )
     return client
   }
 
   async function giveUp(error: unknown): Promise<never> {
+    endInspector()
     await running.stop()
     removeUrlFile(path)
     throw error
@@ -106,9 +118,11 @@ interface Ready {
   readonly problem: string | null
   readonly configDir: string
   readonly ownServer: boolean
+  /** Where its page is; null: none was asked for, or it did not come up. */
+  readonly inspector: string | null
 }
 
-function banner({ service, state, wanted, problem, configDir, ownServer }: Ready): string {
+function banner({ service, state, wanted, problem, configDir, ownServer, inspector }: Ready): string {
   const { instance } = service
   const go = problem === null && state === wanted ? '' : `\n  wanted        ${wanted}: ${problem ?? 'see the log'}`
   const next =
@@ -121,7 +135,7 @@ function banner({ service, state, wanted, problem, configDir, ownServer }: Ready
   server        ${service.natsUrl}${ownServer ? ' (our own; ends with us)' : ''}
   durability    ${service.promise}
   configuration ${configDir}
-  jobs' files   ${service.workDir}
+  jobs' files   ${service.workDir}${inspector === null ? '' : `\n  inspector     ${inspector}`}
   try           ${next}${instance === 'LATISS' ? '' : `   (with --instance ${instance} or OCPS_INSTANCE)`}
   stop          Ctrl-C`
 }

@@ -29,7 +29,7 @@ export function explainJob(night: Night, job: JobRecord): string {
     }
     case 'awaitingData': {
       const until = firstTimer(night, jobAddress(jobId))
-      return `${name} waits for the data of ${dataOf(job)} to be ingested${until === null ? '' : `, until ${clock(until)} at the latest`}.`
+      return `${name} waits for the data of ${dataOf(job)} to be ingested${until === null ? '' : `, until ${clock(until, night)} at the latest`}.`
     }
     case 'queued':
       return `${name} waits in the queue${placeOf(night, jobId)}.`
@@ -37,13 +37,13 @@ export function explainJob(night: Night, job: JobRecord): string {
       return `${name} has its slot and is being started since ${clock(job.since)}, attempt ${attempt}.`
     case 'running': {
       const until = firstTimer(night, jobAddress(jobId))
-      return `${name} runs ${pipeline.name} since ${clock(job.since)}, attempt ${attempt} of at most ${pipeline.retries.attemptsMax}${job.progress ? ` (${job.progress})` : ''}${until === null ? '' : `; it is stopped at ${clock(until)} if it is not over by then`}.`
+      return `${name} runs ${pipeline.name} since ${clock(job.since)}, attempt ${attempt} of at most ${pipeline.retries.attemptsMax}${job.progress ? ` (${job.progress})` : ''}${until === null ? '' : `; it is stopped at ${clock(until, night)} if it is not over by then`}.`
     }
     case 'stopping':
       return `${name} is being stopped since ${clock(job.since)}: ${context.outcome?.message ?? 'someone asked for it'}; SIGKILL follows ${pipeline.graceMs / 1000} s after SIGTERM.`
     case 'backingOff': {
       const until = firstTimer(night, jobAddress(jobId))
-      return `${name} failed in attempt ${attempt}${lastFailure(night, jobId)} and is tried again${until === null ? '' : ` at ${clock(until)}`}, at most ${pipeline.retries.attemptsMax} times.`
+      return `${name} failed in attempt ${attempt}${lastFailure(night, jobId)} and is tried again${until === null ? '' : ` at ${clock(until, night)}`}, at most ${pipeline.retries.attemptsMax} times.`
     }
     default: {
       if (!context.outcome) return `${name} is ${state} since ${clock(job.since)}.`
@@ -66,7 +66,7 @@ export function explainGroup(night: Night, { group, address, state, context, sin
       const ways = [
         ...(context.expected === null ? [] : [`${context.expected} members are accepted`]),
         'a command closes it',
-        ...(until === null ? [] : [`at ${clock(until)}`]),
+        ...(until === null || context.deadlineMs === null ? [] : [`at ${clock(until, night)}`]),
       ]
       return `${name} is open (${counted}) and closes when ${ways.join(', or ')}.`
     }
@@ -76,7 +76,7 @@ export function explainGroup(night: Night, { group, address, state, context, sin
         ({ identity, jobId }) => `${identity} (${night.jobs.get(jobId)?.state ?? 'unknown here'})`,
       )
       const until = firstTimer(night, address)
-      return `${name} is closed and waits for ${named.length} of ${members.length} members: ${few(named)}${until === null ? '' : `; its patience ends at ${clock(until)}`}.`
+      return `${name} is closed and waits for ${named.length} of ${members.length} members: ${few(named)}${until === null ? '' : `; its patience ends at ${clock(until, night)}`}.`
     }
     case 'gathering':
       return `${name} is being combined by job ${context.gatherJob ?? '?'} since ${clock(since)} (${counted}).`
@@ -136,9 +136,14 @@ function dataOf({ context: { dataId } }: JobRecord): string {
     : `${dataId.obsid}${dataId.detector === null ? '' : ` detector ${dataId.detector}`}`
 }
 
-function clock(at: number): string {
-  return `${new Date(at).toISOString().slice(11, 19)} UTC`
+function clock(at: number, night?: Night): string {
+  const text = new Date(at).toISOString()
+  const isFar = night !== undefined && Math.abs(at - night.at) > FAR_MS
+  return `${isFar ? `${text.slice(0, 10)} ` : ''}${text.slice(11, 19)} UTC`
 }
+
+// Beyond this a time of day alone is mistaken for one of today.
+const FAR_MS = 12 * 3_600_000
 
 function sentence(text: string): string {
   return /[.!?]$/.test(text) ? text : `${text}.`

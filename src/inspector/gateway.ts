@@ -115,8 +115,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     }
     if (path === '') {
       const files = listFiles(workDir, jobId)
-      if (files === null) return refuse(response, 404, 'This job has no files on this machine.')
-      response.writeHead(200, { ...HEADERS, 'Content-Type': 'application/json' }).end(JSON.stringify(files))
+      response.writeHead(200, { ...HEADERS, 'Content-Type': 'application/json' }).end(JSON.stringify(files ?? []))
       return
     }
     const found = findFile(workDir, jobId, path)

@@ -103,7 +103,7 @@ export function startTail({ instance, url }: TailOptions): Tail {
 
   /** Returns when the server is gone, or has moved. */
   async function follow(from: string): Promise<void> {
-    let isGone = false
+    const gone = new AbortController()
     const connected = await connectNats({ url: from, name: 'ocps-inspector' })
     bus = connected
     if (closing.signal.aborted) return
@@ -113,7 +113,7 @@ export function startTail({ instance, url }: TailOptions): Tail {
     const hear = (body: Uint8Array) => {
       for (const entry of entriesOf(body)) {
         if (waiting) waiting.push(entry)
-        else if (entry.n > lastN + 1) isGone = true
+        else if (entry.n > lastN + 1) gone.abort()
         else keep(entry)
       }
     }
@@ -137,14 +137,14 @@ export function startTail({ instance, url }: TailOptions): Tail {
     connected.onStatus(now => {
       if (now === 'disconnected') wasThere = false
       // What was said in between was not heard: read again from the start of this function.
-      else if (!wasThere) isGone = true
+      else if (!wasThere) gone.abort()
       status = {
         ...status,
         link: now === 'connected' ? 'connected' : 'away',
         problem: now === 'connected' ? '' : 'the NATS server is away',
       }
     })
-    while (!isGone && !closing.signal.aborted) {
+    while (!gone.signal.aborted && !closing.signal.aborted) {
       await delay(RETRY_MS, undefined, { signal: closing.signal }).catch(() => {})
       if (!wasThere && url() !== from) return
       if (status.heartbeatAt !== null && Date.now() - status.heartbeatAt > HEARTBEAT_LOST_MS)

@@ -126,14 +126,19 @@ function Timers({ timers }: { timers: ReadonlyMap<string, number> }) {
         {[...timers].map(([name, due]) => (
           <li key={name}>
             <b>{readable(name)}</b>
-            <span class="number">{due > now() ? `in ${span(due - now())}` : 'due'}</span>
-            <time>{clock(due)}</time>
+            <span class="number">
+              {due > now() + FAR_MS ? 'never' : due > now() ? `in ${span(due - now())}` : 'due'}
+            </span>
+            {due <= now() + FAR_MS && <time>{clock(due)}</time>}
           </li>
         ))}
       </ul>
     </Section>
   )
 }
+
+// A timer that is set for longer stands for none.
+const FAR_MS = 14 * 24 * 3_600_000
 
 function History({
   history,

@@ -18,6 +18,7 @@ export function Chart({ kind, snapshot, step }: { kind: string; snapshot: Heard[
     )
     light(frame.current, '[data-edge]', 'is-taken', element => taken.split(' ').includes(element.dataset['edge'] ?? ''))
   }, [active, taken, chart])
+  useLayoutEffect(() => show(frame.current), [active, zoom, chart])
   if (!chart) return <Empty>The chart of {kind} is not there: the inspector was started without charts.</Empty>
   const [, width = '800'] = /viewBox="0 0 ([\d.]+)/.exec(chart.svg) ?? []
   const scale = ZOOMS[zoom] ?? null
@@ -52,4 +53,17 @@ function light(
 ): void {
   for (const element of root?.querySelectorAll<SVGElement>(selector) ?? [])
     element.classList.toggle(name, isLit(element))
+}
+
+/** Scrolls the chart, and nothing around it, to the innermost active state. */
+function show(root: HTMLElement | null): void {
+  const box = root?.parentElement
+  const lit = [...(root?.querySelectorAll<SVGElement>('[data-state].is-active') ?? [])].at(-1)
+  if (!box || !lit) return
+  const outer = box.getBoundingClientRect()
+  const inner = lit.getBoundingClientRect()
+  if (inner.top < outer.top || inner.bottom > outer.bottom)
+    box.scrollTop += inner.top - outer.top - (outer.height - inner.height) / 2
+  if (inner.left < outer.left || inner.right > outer.right)
+    box.scrollLeft += inner.left - outer.left - (outer.width - inner.width) / 2
 }

@@ -3,7 +3,7 @@
 import { useEffect, useRef } from 'preact/hooks'
 import uPlot from 'uplot'
 import type { JobRecord } from '../night.ts'
-import { dataName, Empty, Section } from './parts.tsx'
+import { clock, dataName, Empty, Section } from './parts.tsx'
 import { night, version } from './store.ts'
 
 // A plot of this many points is drawn in a frame.
@@ -89,9 +89,11 @@ function Plot({ series }: { series: Series }) {
         height: HEIGHT,
         tzDate: at => uPlot.tzDate(new Date(at * 1000), 'Etc/UTC'),
         legend: { show: false },
+        // A single value has no range of its own.
+        scales: { x: { range: (_plot, from, to) => (to - from < 1 ? [from - 5, to + 5] : [from, to]) } },
         cursor: { y: false, points: { size: 7 } },
         axes: [
-          { ...axis, size: 24 },
+          { ...axis, size: 24, space: 70, values: (_plot, ticks) => ticks.map(at => clock(at * 1000)) },
           { ...axis, size: 52 },
         ],
         series: [

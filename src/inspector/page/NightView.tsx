@@ -204,9 +204,14 @@ function concernsOf(tonight: Night, jobs: readonly JobRecord[]): Concern[] {
     name: `${identity} was refused (${code})`,
     text: result.replace(/^Failed: /, ''),
   }))
-  return [...fault, ...[...failed, ...groups, ...refusals].sort((a, b) => b.at - a.at)].map(one =>
+  return [...fault, ...[...failed, ...groups, ...refusals].sort((a, b) => rank(a) - rank(b) || b.at - a.at)].map(one =>
     one.at > 1e14 ? { ...one, at: tonight.at } : one,
   )
+}
+
+/** Failures before what is merely odd. */
+function rank({ tone }: Concern): number {
+  return tone === 'bad' ? 0 : 1
 }
 
 const ORDER = ['running', 'starting', 'stopping', 'queued', 'backingOff', 'awaitingData', 'awaitingJobs']

@@ -1,0 +1,43 @@
+/**
+ * The inspector beside an instance, as a process of its own: however slow a page is, the engine does not notice. Ends with the process that started it.
+ * Where it cannot listen it says so itself on standard error, and the instance goes on without it.
+ */
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { setTimeout as delay } from 'node:timers/promises'
+
+export interface InspectorChild {
+  /** null: it did not come up. */
+  readonly url: string | null
+  stop(): void
+}
+
+// It draws the charts first, a second on a busy machine; an instance does not wait longer than this for its page.
+const UP_MS = 10_000
+
+export async function startInspector(options: {
+  instance: string
+  natsUrl: string
+  port: string
+}): Promise<InspectorChild> {
+  const { instance, natsUrl, port } = options
+  const [, program = ''] = process.argv
+  const child = fork(program, ['inspect', '--instance', instance, '--port', port], {
+    // The URL may hold a password, which a list of processes would show.
+    env: { ...process.env, NATS_URL: natsUrl },
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  })
+  const url = await Promise.race([
+    once(child, 'message').then(([word]) => (word as { url: string }).url),
+    once(child, 'exit').then(() => null),
+    delay(UP_MS, null, { ref: false }),
+  ])
+  letGo(child)
+  return { url, stop: () => void child.kill('SIGTERM') }
+}
+
+/** It ends when we do, so it must not be what keeps us. */
+function letGo(child: ChildProcess): void {
+  child.unref()
+  child.channel?.unref()
+}
