@@ -7,6 +7,7 @@ import { connectNats } from '../../src/bus/nats.ts'
 import type { Bus } from '../../src/bus/port.ts'
 import { createRandom } from '../../src/sim/random.ts'
 import { audit, show } from './audit.ts'
+import { measure } from './measure.ts'
 import { marked, signal } from './processes.ts'
 import { createWorld, helper, INSTANCE, removeWorld, type World } from './world.ts'
 
@@ -20,6 +21,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '1' },
     'without-standby': { type: 'boolean', default: false },
     'long-outage': { type: 'boolean', default: false },
+    measure: { type: 'boolean', default: false },
     keep: { type: 'boolean', default: false },
   },
 })
@@ -61,10 +63,11 @@ const repertoire: readonly (readonly [number, Round])[] = [
   [7, world => killOne(world, 'job')],
 ]
 
-process.exitCode = await run()
+if (values.measure) await measure()
+else process.exitCode = await run()
 
 async function run(): Promise<number> {
-  const world = await createWorld(!values['without-standby'])
+  const world = await createWorld(values['without-standby'] ? 1 : 2)
   const loadFile = join(world.dir, 'load.ndjson')
   const auditFile = join(world.dir, 'audit.ndjson')
   const auditor = helper('auditor', world.url, auditFile)

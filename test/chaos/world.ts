@@ -16,6 +16,9 @@ export const INSTANCE = 'CHAOS'
 
 export interface World {
   readonly dir: string
+  readonly configDir: string
+  /** The argv of `ocps serve` in this world, after `node`. */
+  readonly serveWords: readonly string[]
   readonly url: string
   readonly workDir: string
   /** Where jobs write that they run: `jobId attempt pid`, one line each. */
@@ -45,7 +48,8 @@ const SLOTS = 8
 /** A process that cannot start says so at once; started again more often it would only fill the log. */
 const RESTART_MS = 200
 
-export async function createWorld(standby: boolean): Promise<World> {
+/** `processes`: how many `ocps serve` there are, at most two. */
+export async function createWorld(processes: 0 | 1 | 2): Promise<World> {
   const dir = mkdtempSync(join(tmpdir(), 'ocps-chaos-'))
   const dataDir = join(dir, 'data')
   const ranFile = join(dir, 'ran.txt')
@@ -76,7 +80,10 @@ export async function createWorld(standby: boolean): Promise<World> {
   startServer()
 
   const cli = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
-  const slots = (standby ? ['a', 'b'] : ['a']).map((name): Slot & { stop(): Promise<void> } => {
+  const configDir = join(dir, 'config')
+  const where = ['--instance', INSTANCE, '--url', url, '--data', dataDir, '--config', configDir]
+  const serveWords = [cli, 'serve', ...where, '--state', 'enabled', '--standby', '--json']
+  const slots = ['a', 'b'].slice(0, processes).map((name): Slot & { stop(): Promise<void> } => {
     const log = createWriteStream(join(dir, `ocps-${name}.log`), { flags: 'a' })
     const takeovers: number[] = []
     let child: ChildProcess | null = null
@@ -84,8 +91,7 @@ export async function createWorld(standby: boolean): Promise<World> {
     let isExpected = false
     const start = (): void => {
       if (isStopping) return
-      const words = ['serve', '--instance', INSTANCE, '--url', url, '--data', dataDir, '--config', join(dir, 'config')]
-      const one = spawn(process.execPath, [cli, ...words, '--state', 'enabled', '--standby', '--json'], {
+      const one = spawn(process.execPath, serveWords, {
         cwd: dir,
         stdio: ['ignore', 'pipe', 'pipe'],
       })
@@ -130,6 +136,8 @@ export async function createWorld(standby: boolean): Promise<World> {
 
   return {
     dir,
+    configDir,
+    serveWords,
     url,
     workDir: join(dataDir, 'work'),
     ranFile,
@@ -195,6 +203,7 @@ dataPath: ""
     metrics: `${metric('a')}; sleep 0.3; ${metric('b')}; sleep 0.3; ${metric('c')}`,
     // Leaves a process behind that hides from its group.
     leaver: 'setsid sleep 600 & sleep 0.2; exit 0',
+    sleeper: 'exec sleep 600',
     stack: metric('combined'),
   }
   for (const [name, script] of Object.entries(scripts))
@@ -202,7 +211,7 @@ dataPath: ""
       join(config, 'pipelines', `${name}.yaml`),
       `description: for chaos
 scope: ${name === 'stack' ? 'group' : 'exposure'}
-timeLimit: 60
+timeLimit: 900
 grace: 1
 retries: { attempts: 3, backoff: 0.2, on: [lost] }
 command:

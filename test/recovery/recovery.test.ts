@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { jetstreamManager } from '@nats-io/jetstream'
+import { DiscardPolicy, jetstreamManager } from '@nats-io/jetstream'
 import { afterEach, describe, expect, it } from 'vitest'
 import { eventually } from '../bus/eventually.ts'
 import { makePlace, type Place } from '../conformance/instance.ts'
@@ -213,7 +213,7 @@ describe('while nats-server is dead', () => {
     const manager = await jetstreamManager(wire.connection)
     const { config, state } = await manager.streams.info('OCPS_FULL_JOURNAL')
     const limit = (max_bytes: number) =>
-      manager.streams.update('OCPS_FULL_JOURNAL', { ...config, max_bytes, discard: 'new' as never })
+      manager.streams.update('OCPS_FULL_JOURNAL', { ...config, max_bytes, discard: DiscardPolicy.New })
     await limit(state.bytes)
     expect(await wire.command('processData', { dataId: dataId(2), pipeline: 'true' })).toMatchObject({
       ack: -302,
