@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import type { GroupAnswer } from '../client/answers.ts'
+import type { GroupAnswer } from '../contract/answers.ts'
 import { groupResultText } from './closeGroup.ts'
 import { table } from './format.ts'
 import type { Paint } from './output.ts'

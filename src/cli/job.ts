@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import type { Command } from 'commander'
-import type { JobAnswer, StateAnswer } from '../client/answers.ts'
+import type { JobAnswer, StateAnswer } from '../contract/answers.ts'
 import { dataText, duration, moment, number, outcomeText, table } from './format.ts'
 import type { Paint } from './output.ts'
 import { examples, withOcps } from './session.ts'

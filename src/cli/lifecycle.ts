@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import type { TransitionCommand } from '../../machines/domain/summaryState.ts'
-import type { StateAnswer } from '../client/answers.ts'
+import type { StateAnswer } from '../contract/answers.ts'
 import { state } from './status.ts'
 import { examples, type Session, withOcps } from './session.ts'
 

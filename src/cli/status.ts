@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import type { JobsAnswer, StateAnswer } from '../client/answers.ts'
+import type { JobsAnswer, StateAnswer } from '../contract/answers.ts'
 import { dataText, duration, table } from './format.ts'
 import type { Paint } from './output.ts'
 import { examples, withOcps } from './session.ts'

@@ -3,7 +3,7 @@ import { SUMMARY_STATE, type SummaryState, transitionChain } from '../../machine
 import type { Bus } from '../bus/port.ts'
 import type { CommandBody, CommandName } from '../contract/commands.ts'
 import { createSend, type SendOptions } from './acknowledgements.ts'
-import type { GroupAnswer, JobAnswer, JobsAnswer, ShelfAnswer, StateAnswer } from './answers.ts'
+import type { GroupAnswer, JobAnswer, JobsAnswer, ShelfAnswer, StateAnswer } from '../contract/answers.ts'
 import { CommandRefused, OcpsError } from './errors.ts'
 import { listenToEvents, type OcpsEvent } from './events.ts'
 import { followGroup, type Group } from './groups.ts'

@@ -1,48 +1,17 @@
-import type { JobState, JobResult } from '../../machines/domain/announcements.ts'
+import type { JobState } from '../../machines/domain/announcements.ts'
 import { gatherAddress, jobAddress } from '../../machines/domain/messages.ts'
 import { inOrder } from '../../machines/domain/waitingList.ts'
 import type { CscContext } from '../../machines/csc.ts'
 import { progressOf, type GatherContext } from '../../machines/gather.ts'
 import type { JobContext } from '../../machines/job.ts'
-import type { ShelfItem } from '../../machines/domain/messages.ts'
 import type { ShelfContext } from '../../machines/shelf.ts'
 import type { QueueContext } from '../../machines/queue.ts'
+import type { GroupAnswer, JobAnswer, JobsAnswer, Present, ShelfAnswer } from '../contract/answers.ts'
 import type { Actor, World } from './world.ts'
 
 /** What can be asked about the present: read from the actors, changing nothing. */
 
-export interface StateAnswer {
-  readonly summaryState: string
-  readonly errorCode: number
-  readonly errorReport: string
-  readonly logLevel: number
-  readonly configuration: string | null
-  readonly queue: {
-    readonly state: string
-    readonly mode: string | null
-    readonly waiting: number
-    readonly running: number
-    readonly held: number
-    readonly slots: number
-    readonly slotsTaken: number
-  }
-  readonly groups: number
-  /** Jobs that ended without success and can be retried. */
-  readonly shelf: number
-}
-
-export interface JobAnswer extends Omit<JobState, 'outcome'> {
-  readonly group: string | null
-  readonly attemptsMax: number
-  readonly metrics: JobContext['metrics']
-  readonly datasets: JobContext['datasets']
-  readonly verdict: string | null
-  readonly times: JobContext['times']
-  /** The result once settled; null before. */
-  readonly result: JobResult | null
-}
-
-export function stateOf(world: World): StateAnswer {
+export function stateOf(world: World): Present {
   const csc = need(world.actor('csc'))
   const queue = need(world.actor('queue'))
   const { errorCode, errorReport, logLevel, applied } = csc.snapshot.context as CscContext
@@ -74,12 +43,6 @@ export function stateOf(world: World): StateAnswer {
 // One message on the wire; a list of more is cut and says so.
 const JOBS_MAX = 1_000
 
-export interface JobsAnswer {
-  readonly jobs: readonly Pick<JobAnswer, 'jobId' | 'state' | 'dataId' | 'pipeline' | 'attempt' | 'times'>[]
-  /** How many there are; more than `jobs` holds where the list was cut. */
-  readonly open: number
-}
-
 /** Open jobs: running first, then waiting in the order they will run, then the rest. */
 export function jobsOf(world: World): JobsAnswer {
   const { waiting, running, configuration } = need(world.actor('queue')).snapshot.context as QueueContext
@@ -109,7 +72,7 @@ export function jobOf(world: World, jobId: string): JobAnswer | null {
 }
 
 /** A group that is open or lingers, or null. */
-export function groupOf(world: World, group: string) {
+export function groupOf(world: World, group: string): GroupAnswer | null {
   const actor = world.actor(gatherAddress(group))
   if (!actor) return null
   const context = actor.snapshot.context as GatherContext
@@ -119,16 +82,16 @@ export function groupOf(world: World, group: string) {
     pipeline,
     outcome: output?.outcome.kind ?? null,
   }))
-  return { ...progressOf(context, String(actor.snapshot.value)), members, result: context.result }
+  return {
+    ...progressOf(context, String(actor.snapshot.value) as GroupAnswer['state']),
+    members,
+    result: context.result,
+  }
 }
 
 /** Jobs that ended without success, oldest first. */
 export function shelfOf(world: World): ShelfAnswer {
   return { jobs: (need(world.actor('shelf')).snapshot.context as ShelfContext).items }
-}
-
-export interface ShelfAnswer {
-  readonly jobs: readonly ShelfItem[]
 }
 
 function jobAnswer({ snapshot, timers }: Actor): JobAnswer {
@@ -154,7 +117,6 @@ function jobAnswer({ snapshot, timers }: Actor): JobAnswer {
     jobId,
     state: state as JobState['state'],
     dataId,
-    group: dataId.group,
     pipeline: pipeline.name,
     attempt,
     attemptsMax: pipeline.retries.attemptsMax,

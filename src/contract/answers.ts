@@ -3,8 +3,20 @@ import type { ShelfItem } from '../../machines/domain/messages.ts'
 import type { Dataset, Metric } from '../../machines/domain/reports.ts'
 
 /** The answers to questions about the present, as they come over the wire. Times are milliseconds since 1970 UTC. */
-export interface StateAnswer {
+export interface StateAnswer extends Present {
   readonly instance: string
+  readonly natsUrl: string
+  /** How durable an accepted command is: power-safe, process-crash-safe, or as the server is configured. */
+  readonly promise: string
+  /** Where the jobs' directories are, on `host`. */
+  readonly workDir: string
+  readonly versions: Readonly<Record<string, string>>
+  readonly pid: number
+  readonly host: string
+}
+
+/** What the actors are, without what only the process knows. */
+export interface Present {
   readonly summaryState: string
   readonly errorCode: number
   readonly errorReport: string
@@ -24,14 +36,6 @@ export interface StateAnswer {
   readonly groups: number
   /** Jobs that ended without success and can be retried. */
   readonly shelf: number
-  readonly natsUrl: string
-  /** How durable an accepted command is: power-safe, process-crash-safe, or as the server is configured. */
-  readonly promise: string
-  /** Where the jobs' directories are, on `host`. */
-  readonly workDir: string
-  readonly versions: Readonly<Record<string, string>>
-  readonly pid: number
-  readonly host: string
 }
 
 export interface JobTimes {
