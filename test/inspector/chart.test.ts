@@ -20,7 +20,7 @@ const kettle = setup({
   actions: {
     heat: assign({ warm: true }),
     whistle: emit({ type: 'whistle' }),
-    say: (_, _params: { word: string }) => {},
+    say: (_self, _params: { word: string }) => {},
   },
 }).createMachine({
   id: 'kettle',
@@ -203,6 +203,23 @@ describe('where things lie', () => {
     for (const { arrow, points } of arrows) {
       expect(isOnBorder(boxes.get(arrow.source), points.at(0)), `the beginning of ${arrow.id}`).toBe(true)
       expect(isOnBorder(boxes.get(arrow.target), points.at(-1)), `the end of ${arrow.id}`).toBe(true)
+    }
+  })
+
+  test.each(KINDS)('in the chart of %s no arrow runs through a label that is not its own or a state', async kind => {
+    const { states, arrows } = await layoutOf(graphOf(machines[kind]))
+    const leaves = states.filter(({ state }) => state.states.length === 0).map(box => ({ ...box, id: box.state.id }))
+    for (const { arrow, points } of arrows) {
+      const others = arrows.flatMap(({ label, arrow: { id } }) => (label && id !== arrow.id ? [{ ...label, id }] : []))
+      for (const [index, from] of points.slice(0, -1).entries()) {
+        const to = points[index + 1] ?? from
+        const line = { x: Math.min(from.x, to.x), y: Math.min(from.y, to.y), width: 0, height: 0 }
+        const piece = { ...line, width: Math.abs(from.x - to.x), height: Math.abs(from.y - to.y) }
+        for (const box of [...leaves, ...others]) {
+          const inner = { x: box.x + 0.5, y: box.y + 0.5, width: box.width - 1, height: box.height - 1 }
+          expect(isApart(piece, inner), `${arrow.id} and ${box.id}`).toBe(true)
+        }
+      }
     }
   })
 

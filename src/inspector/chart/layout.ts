@@ -47,7 +47,7 @@ export const PILL_PADDING = { x: 8, y: 3 }
 // What is wider makes a chart that nobody can read beside a table; what is narrower breaks every label.
 const ROW_WIDTH_MAX = 300
 const FRAME_ROW_WIDTH_MAX = 620
-const PILL_WIDTH_MAX = 230
+const PILL_WIDTH_MAX = 250
 const MARGIN = 2
 
 // By what is in the graph; as many as there are machines.
@@ -184,20 +184,19 @@ function placedArrow(arrow: Arrow, backwards: boolean, edge: ElkExtendedEdge | u
   }
 }
 
-// Smaller than the distance between two lines at a state, so that none is moved onto its neighbour.
-const JOG_MAX = 8
+// Smaller than the distance between two lines, so that none is moved onto its neighbour.
+const JOG_MAX = 10
 
-/** Without the little steps aside that ELK makes where a line leaves or reaches a state: it may as well begin a little further along. */
+/** Without the little steps aside that ELK makes: where a line goes straight down, it may as well do so a little further along. */
 function straightened(points: readonly Point[]): readonly Point[] {
-  return withoutJog(withoutJog(points).toReversed()).toReversed()
-}
-
-function withoutJog(points: readonly Point[]): readonly Point[] {
-  const [first, one, two, next] = points
-  if (!first || !one || !two || !next) return points
-  const isVertical = first.x === one.x && two.x === next.x && one.y === two.y
-  if (!isVertical || Math.abs(two.x - one.x) > JOG_MAX) return points
-  return [{ x: two.x, y: first.y }, ...points.slice(3)]
+  const at = points.findIndex((one, index) => {
+    const [before, two, next] = [points[index - 1], points[index + 1], points[index + 2]]
+    if (!before || !two || !next) return false
+    return before.x === one.x && one.y === two.y && two.x === next.x && Math.abs(two.x - one.x) <= JOG_MAX
+  })
+  const [before, two] = [points[at - 1], points[at + 1]]
+  if (!before || !two) return points
+  return straightened([...points.slice(0, at - 1), { x: two.x, y: before.y }, ...points.slice(at + 2)])
 }
 
 function boxOf(shape: Partial<Box> | undefined): Box {
