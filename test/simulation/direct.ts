@@ -81,7 +81,7 @@ export function createDirectSite(options: SiteOptions): Site {
         })
       const dropped = [...waiting, ...(how === 'cut' ? (appending ?? []) : [])]
       isMissingTimers ||= dropped.some(({ door }) => door === 'clock')
-      for (const one of [...waiting]) if (one.caller) answers.forget(one.caller.id)
+      for (const one of waiting) if (one.caller) answers.forget(one.caller.id)
       if (how === 'cut') for (const { what } of appending ?? []) if ('caller' in what) answers.forget(what.caller.id)
       appending = null
       waiting = []

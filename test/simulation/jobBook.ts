@@ -14,7 +14,7 @@ import type { PromiseName } from './violation.ts'
 export interface JobBook {
   stepped(actor: Actor, event: EventObject, before: AnyMachineSnapshot | null, emissions: readonly Emission[]): void
   result(body: JobResult): void
-  outcomeOf(jobId: string): OutcomeKind | undefined
+  readonly outcomeOf: (jobId: string) => OutcomeKind | undefined
   /** Its machine is broken on purpose. */
   sabotage(jobId: string): void
   isSabotaged(jobId: string): boolean
@@ -73,20 +73,13 @@ export function createJobBook(broken: (promise: PromiseName, evidence: string) =
     if (heard.type === 'slot.granted' || heard.type.startsWith('xstate.after.backoff'))
       return void reasons.delete(jobId)
     if (before.matches('held') && event.type !== 'job.abort') return void reasons.set(jobId, 'skipped')
-    switch (event.type) {
-      case 'job.abort':
-        if (!isStopping) reasons.set(jobId, 'aborted')
-        return
-      case 'executor.exited':
-        if (isCurrent && isRunning) reasons.set(jobId, event.exitCode === 0 ? 'succeeded' : 'failed')
-        return
-      case 'executor.startFailed':
-        if (isCurrent && isRunning) reasons.set(jobId, 'failed')
-        return
-      case 'executor.lost':
-        if (isCurrent && isRunning) reasons.set(jobId, 'lost')
-        return
-      default:
+    if (event.type === 'job.abort') {
+      if (!isStopping) reasons.set(jobId, 'aborted')
+      return
     }
+    if (!isCurrent || !isRunning) return
+    if (event.type === 'executor.exited') reasons.set(jobId, event.exitCode === 0 ? 'succeeded' : 'failed')
+    if (event.type === 'executor.startFailed') reasons.set(jobId, 'failed')
+    if (event.type === 'executor.lost') reasons.set(jobId, 'lost')
   }
 }

@@ -233,7 +233,7 @@ export function createNight(seed: number, kind: NightKind): Night {
       },
     }
     // Of the bus it uses nothing but subscribe.
-    return createIngestWatch({ bus: bus as Bus, report, now: agenda.now })
+    return createIngestWatch({ bus: bus as Bus, report, now: () => agenda.now() })
   }
 
   function isRunning(jobId: string, attempt: number): boolean {

@@ -102,7 +102,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a timer is not cancelled',
     file: 'src/engine/world.js',
-    edits: [['actor.timers.delete(change.cancel);', '']],
+    edits: [['actor.timers.delete(change.cancel);', ';']],
     finds: 'direct',
   },
   {

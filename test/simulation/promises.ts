@@ -17,7 +17,7 @@ import type { PromiseName, Violation } from './violation.ts'
  */
 export interface Promises extends Observer {
   violation(): Violation | null
-  broken(promise: PromiseName, evidence: string): void
+  readonly broken: (promise: PromiseName, evidence: string) => void
   journaled(entry: Entry): void
   /** Said by the life that leads. */
   said(said: Numbered): void
@@ -115,6 +115,9 @@ export function createPromises(processes: Processes): Promises {
         case 'reply':
           if (actor.snapshot.status === 'done') openReplies.delete(actor.address)
           else openReplies.add(actor.address)
+          break
+        // Who rests on the shelf is nobody's business here.
+        case 'shelf':
           break
         case 'csc':
           checkFault(actor, event, before)

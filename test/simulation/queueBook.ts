@@ -87,6 +87,7 @@ export function createQueueBook(broken: (promise: PromiseName, evidence: string)
         case 'queue.open':
         case 'queue.close':
         case 'queue.submit':
+        case 'queue.resubmit':
         case 'queue.closeGroup':
         case 'queue.pause':
         case 'queue.resume':

@@ -94,7 +94,8 @@ export function difference(one: World, other: World): string | null {
       const folded = others.get(address)
       if (folded === undefined) return `${address} is not there when folded`
       if (!same(plain(snapshot), plain(folded.snapshot))) return `${address} is another one when folded`
-      if (!same([...timers].sort(), [...folded.timers].sort())) return `${address} has other timers when folded`
+      if (!same(Object.fromEntries(timers), Object.fromEntries(folded.timers)))
+        return `${address} has other timers when folded`
     }
   }
   return null

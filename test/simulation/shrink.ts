@@ -9,20 +9,21 @@ export async function shrink(failing: Played, limits = LIMITS): Promise<Played> 
   const promise = failing.violation?.promise
   let best = failing
   const until = performance.now() + limits.ms
-  let left = limits.nights
+  let played = 0
+  const mayGoOn = () => played < limits.nights && performance.now() < until
 
   const stillFails = async (actions: readonly Action[]): Promise<boolean> => {
-    left -= 1
-    const played = await play({ ...failing.plan, steps: Number.MAX_SAFE_INTEGER, actions })
-    if (played.violation?.promise !== promise) return false
-    best = played
+    played += 1
+    const shorter = await play({ ...failing.plan, steps: Number.MAX_SAFE_INTEGER, actions })
+    if (shorter.violation?.promise !== promise) return false
+    best = shorter
     return true
   }
 
-  for (let pieces = 2; left > 0 && performance.now() < until; ) {
+  for (let pieces = 2; mayGoOn(); ) {
     const size = Math.ceil(best.actions.length / pieces)
     let isSmaller = false
-    for (let at = 0; at < best.actions.length && left > 0 && performance.now() < until; at += size) {
+    for (let at = 0; at < best.actions.length && mayGoOn(); at += size) {
       const rest = best.actions.toSpliced(at, size)
       if (await stillFails(rest)) {
         isSmaller = true
