@@ -37,6 +37,8 @@ interface Told {
 const CPUS = 2
 // After these many failing nights there is one bug, not many.
 const FAILURES_ENOUGH = 5
+// A transcript of more actions is for an editor.
+const PRINTED_MAX = 15
 
 if (isMainThread) await main()
 else await work(workerData as Options & { first: number })
@@ -87,9 +89,6 @@ async function explain({ seed, violation }: Told, { steps, kind }: Options): Pro
   console.log(`  ${failing.actions.length} actions shrunk to ${small.actions.length}: ${keepTranscript(small, steps)}`)
   if (small.actions.length <= PRINTED_MAX) console.log(transcriptOf(small, steps))
 }
-
-// A transcript of more actions is for an editor.
-const PRINTED_MAX = 15
 
 function runWorker(data: Options & { first: number }, workers: Worker[], hear: (told: Told) => void): Promise<void> {
   return new Promise((resolve, reject) => {
