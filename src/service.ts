@@ -63,7 +63,7 @@ export interface Service {
 // The server notices within a quarter of a second that a lease ran out: who stands by has taken over three seconds after its holder died or froze.
 const LEASE_MS = 2_000
 // How often who waits for the lease asks for it: a handful of small requests.
-const LEASE_POLL_MS = 50
+const LEASE_POLL_MS = 100
 const INITIAL_STATES: readonly SummaryState[] = ['OFFLINE', 'STANDBY', 'DISABLED', 'ENABLED']
 // Jobs and groups of a week can be asked for; older ones are in the archive.
 const EVENTS_KEPT_MS = 7 * 24 * 3_600_000
@@ -133,7 +133,7 @@ async function assemble(options: ServiceOptions, dataDir: string, undo: (() => P
     void end('lost')
   }
 
-  const lease = await takeLease(bus, options, log, lose)
+  const { lease, isTakeover } = await takeLease(bus, options, log, lose)
   undo.push(() => lease.release())
 
   const { events } = streams(instance)
@@ -187,6 +187,7 @@ async function assemble(options: ServiceOptions, dataDir: string, undo: (() => P
     loadConfiguration: override => source.load(override),
     started: {
       type: 'engine.started',
+      instance,
       simulationMode: options.simulate ? 1 : 0,
       versions,
       available: source.available(),
@@ -217,7 +218,8 @@ async function assemble(options: ServiceOptions, dataDir: string, undo: (() => P
   const stopPresence = presence.begin({ bus: speaking(bus, publish => gate.isSure() && publish()), engine, source })
   undo.push(async () => stopPresence())
   log.info({ natsUrl, promise, workDir }, `OCPS ${instance} is ready`)
-  await reach(engine, options)
+  // Who takes over goes on where the other one was: perhaps someone had put it there.
+  if (!isTakeover || lastN === 0) await reach(engine, options)
 
   return { instance, natsUrl, promise, workDir, ended, stop: () => end('stopped') }
 
@@ -264,7 +266,7 @@ async function takeLease(
   { instance, standby = false, onWaiting }: ServiceOptions,
   log: pino.Logger,
   onLost: () => void,
-): Promise<Extract<LeaseResult, { held: true }>> {
+): Promise<{ lease: Extract<LeaseResult, { held: true }>; isTakeover: boolean }> {
   const holder = `process ${process.pid} on ${hostname()} since ${new Date().toISOString()}`
   const deadline = performance.now() + LEASE_MS + 1_000
   let active = ''
@@ -282,7 +284,7 @@ async function takeLease(
         : await bus.lease({ name: streams(instance).lease, holder, ttlMs: LEASE_MS, onLost }).catch(ifAway)
     if (result?.held) {
       if (active !== '') log.info({ before: active }, `OCPS ${instance} takes over from ${active}`)
-      return result
+      return { lease: result, isTakeover: active !== '' }
     }
     if (standby) {
       if (result !== null && result.holder !== active && result.holder !== 'unknown') {
