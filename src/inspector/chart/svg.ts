@@ -1,5 +1,5 @@
 import type { Layout, PlacedArrow, PlacedState, Point } from './layout.ts'
-import { PILL_PADDING, ROW_PADDING, TITLE_HEIGHT } from './layout.ts'
+import { PILL_PADDING, ROW_PADDING, TITLE_HEIGHT } from './elkGraph.ts'
 import { style } from './style.ts'
 import { LINE_HEIGHT, type Block, type Span } from './text.ts'
 

@@ -116,8 +116,7 @@ function plain(text: string, style: Span['style']): Span {
   return { text, style, edge: null }
 }
 
-// Thousandths of the size, from the space to the tilde; fonts/dejavu 2.37, hmtx.
-// prettier-ignore
+// Thousandths of the size, from the space to the tilde; from the hmtx table of DejaVu Sans 2.37.
 const REGULAR = [
   318, 401, 460, 838, 636, 950, 780, 275, 390, 390, 500, 838, 318, 361, 318, 337, 636, 636, 636, 636, 636, 636, 636,
   636, 636, 636, 337, 337, 838, 838, 838, 531, 1000, 684, 686, 698, 770, 632, 575, 775, 752, 295, 295, 656, 557, 863,
