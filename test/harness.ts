@@ -6,7 +6,7 @@ import type { Emission, Input, Message, Order } from '../machines/domain/message
 import type { Usage } from '../machines/domain/outcome.ts'
 import type { Pipeline } from '../machines/domain/pipeline.ts'
 import type { ExecutorReport, Metric } from '../machines/domain/reports.ts'
-import { machines, type MachineKind } from '../machines/index.ts'
+import { machines, MACHINES_VERSION, type MachineKind } from '../machines/index.ts'
 import type { CscContext, CscEvent, CscInput } from '../machines/csc.ts'
 import type { GatherContext, GatherEvent, GatherInput } from '../machines/gather.ts'
 import type { JobContext, JobEvent, JobInput } from '../machines/job.ts'
@@ -252,8 +252,9 @@ export function loaded(configuration: Configuration, file = '_init.yaml'): Loade
 
 export const STARTED: Extract<Input, { type: 'engine.started' }> = {
   type: 'engine.started',
+  instance: 'LATISS',
   simulationMode: 0,
-  versions: { ocps: '0.1.0', xstate: '5.33.3', node: '20.20.2', machines: '1' },
+  versions: { ocps: '0.1.0', xstate: '5.33.3', node: '20.20.2', machines: MACHINES_VERSION },
   available: { overrides: 'night.yaml', version: 'sha256:0', url: 'file:///config', schemaVersion: 'v1' },
   host: 'summit',
   pid: 4_711,

@@ -50,6 +50,7 @@ export type Message =
 export type EngineMessage =
   | {
       readonly type: 'engine.started'
+      readonly instance: string
       /** 0 real, 1 simulated. */
       readonly simulationMode: number
       readonly versions: {
