@@ -5,12 +5,11 @@
 import { writeFile } from 'node:fs/promises'
 import { once } from 'node:events'
 import { connectNats } from '../bus/nats.ts'
-import { machines, type MachineKind } from '../../machines/index.ts'
-import { chartOf } from '../inspector/chart/chart.ts'
+import { drawCharts } from '../inspector/charts.ts'
 import { explain } from '../inspector/explain.ts'
 import { startGateway } from '../inspector/gateway.ts'
 import { createNight } from '../inspector/night.ts'
-import { type Charts, readPage, singleFile } from '../inspector/pageFiles.ts'
+import { readPage, singleFile } from '../inspector/pageFiles.ts'
 import { mustHaveJournal, startTail } from '../inspector/tail.ts'
 import { openJournal } from '../journal/log.ts'
 import { toLine } from '../journal/lines.ts'
@@ -27,7 +26,7 @@ export async function inspect(options: InspectOptions, recording: string | undef
     throw new UserError('-o writes a recording as one file; name the recording, made with "ocps record"')
   const { instance, host, name: names } = options
   const out = createOutput(options.json === true)
-  const page = readPage(await drawAll())
+  const page = readPage(await drawCharts())
   const tail = startTail({ instance, url: () => serverUrl(options) })
   const gateway = await startGateway({ instance, port: portOf(options.port), host, names, page, tail }).catch(
     async (error: unknown) => {
@@ -71,18 +70,12 @@ async function writePage({ instance, output, json }: InspectOptions, recording: 
   for await (const entry of readRecording(recording)) if (entry.what.type !== 'engine.said') lines.push(toLine(entry))
   if (lines.length === 0) throw new UserError(`${recording} holds no entry; a recording is made with "ocps record"`)
   const file = output ?? `${recording.replace(/\.ndjson(\.gz)?$/, '')}.html`
-  const page = readPage(await drawAll())
+  const page = readPage(await drawCharts())
   await writeFile(file, singleFile({ page, instance, lines: lines.join('\n') }))
   createOutput(json === true).say(`${file} shows ${lines.length} entries in any browser, without a server`, {
     file,
     entries: lines.length,
   })
-}
-
-async function drawAll(): Promise<Charts> {
-  const kinds = Object.keys(machines) as MachineKind[]
-  const drawn = await Promise.all(kinds.map(async kind => [kind, { svg: (await chartOf(kind)).svg }] as const))
-  return Object.fromEntries(drawn)
 }
 
 function portOf(text: string): number {

@@ -1,6 +1,7 @@
 /// <reference lib="dom" />
 /** One actor: why it is where it is, its chart lit, what it would hear, its timers running down, all it heard, its files and its metrics. */
 import { useEffect, useState } from 'preact/hooks'
+import { decodeToken } from '../../../machines/domain/dataId.ts'
 import type { MachineKind } from '../../../machines/index.ts'
 import type { Dataset, Metric } from '../../../machines/domain/reports.ts'
 import { explain } from '../explain.ts'
@@ -25,7 +26,7 @@ import { legalNext, readable } from './taken.ts'
 
 export function ActorView({ address }: { address: string }) {
   void version.value
-  const [chosen, choose] = useState<number | null>(null)
+  const [chosen, choose] = useState<Heard | null>(null)
   const tonight = night()
   const found = find(tonight, address)
   if (found === null)
@@ -38,13 +39,13 @@ export function ActorView({ address }: { address: string }) {
     )
   const { kind, snapshot, history, timers, isLive } = found
   const job = kind === 'job' ? tonight.jobs.get(address.slice('job.'.length)) : undefined
-  const step = (chosen === null ? undefined : history.find(({ n }) => n === chosen)) ?? history.at(-1) ?? null
-  const shown = chosen === null ? snapshot : (step?.after ?? snapshot)
+  const step = chosen ?? history.at(-1) ?? null
+  const shown = chosen?.after ?? snapshot
   const text = explain(tonight, address)
   return (
     <div class="actor">
       <header class="actor-head">
-        <h1>{address}</h1>
+        <h1>{kind === 'gather' ? `group ${decodeToken(address.slice('gather.'.length))}` : address}</h1>
         {job ? (
           <Chip tone={jobTone(job)}>{jobWord(job)}</Chip>
         ) : (
@@ -56,7 +57,7 @@ export function ActorView({ address }: { address: string }) {
       {text !== null && <p class="explain">{text}</p>}
       <div class="columns wide-left">
         <div>
-          <Section title={`Chart of ${kind}`} note={chosen === null ? '' : `as it was after entry ${chosen}`}>
+          <Section title={`Chart of ${kind}`} note={chosen === null ? '' : `as it was after entry ${chosen.n}`}>
             <Chart kind={kind} snapshot={shown} step={step} />
           </Section>
           {job && <Files jobId={job.jobId} datasets={job.context.datasets} />}
@@ -146,8 +147,8 @@ function History({
   choose,
 }: {
   history: readonly Heard[]
-  chosen: number | null
-  choose: (n: number | null) => void
+  chosen: Heard | null
+  choose: (step: Heard | null) => void
 }) {
   return (
     <Section
@@ -164,8 +165,8 @@ function History({
     >
       <ol class="history">
         {[...history].reverse().map((step, index) => (
-          <li key={`${step.n}-${history.length - index}`} class={step.n === chosen ? 'chosen' : ''}>
-            <button type="button" onClick={() => choose(step.n)} title="show the chart as it was then">
+          <li key={`${step.n}-${history.length - index}`} class={isSame(step, chosen) ? 'chosen' : ''}>
+            <button type="button" onClick={() => choose(step)} title="show the chart as it was then">
               <time>{exactly(step.at)}</time>
               <b>{readable(step.event.type)}</b>
               <span class="muted">{moveOf(step)}</span>
@@ -186,6 +187,11 @@ function History({
       </ol>
     </Section>
   )
+}
+
+/** After the night was folded again, the same step is another object. */
+function isSame(step: Heard, other: Heard | null): boolean {
+  return step.n === other?.n && step.event.type === other.event.type
 }
 
 function EntryOf({ n }: { n: number }) {

@@ -1,0 +1,160 @@
+import { describe, expect, test } from 'vitest'
+import { explain } from '../../src/inspector/explain.ts'
+import { createNight as createShown, leafOf, type Night as Shown } from '../../src/inspector/night.ts'
+import { edgesTaken, legalNext } from '../../src/inspector/page/taken.ts'
+import { aConfiguration, aPipeline, createNight, type Night } from '../harness.ts'
+
+/* What the page and `ocps explain` know is folded from the journal alone: here against a whole instance in memory, on a stepped clock. */
+
+async function enabled(options: Parameters<typeof createNight>[0] = {}): Promise<Night> {
+  const night = await createNight(options)
+  await night.enable()
+  return night
+}
+
+async function process(night: Night, obsid: string, more: object = {}): Promise<string> {
+  const ack = await night.command('processData', { dataId: { obsid }, pipeline: 'quicklook', ...more })
+  const [jobId] = ack?.jobIds ?? []
+  if (jobId === undefined) throw new Error(`${obsid} was refused: ${ack?.result}`)
+  return jobId
+}
+
+function shown(night: Night, count?: number): Shown {
+  const page = createShown('LATISS')
+  for (const entry of night.entries().slice(0, count)) page.apply(entry)
+  return page
+}
+
+const oneSlot = () => aConfiguration({ slots: 1 })
+
+describe('a night folded for the page', () => {
+  test('is in the same states as the engine that wrote the journal', async () => {
+    const night = await enabled()
+    const jobId = await process(night, 'AT_O_20261122_000017', { group: 'night#1' })
+    await night.started(jobId)
+    const page = shown(night)
+    for (const address of ['csc', 'queue', `job.${jobId}`]) {
+      const there = night.engine().world.actor(address)
+      expect(page.world.actor(address)?.snapshot.value, address).toEqual(there?.snapshot.value)
+      expect([...(page.world.actor(address)?.timers ?? [])], address).toEqual([...(there?.timers ?? [])])
+    }
+    expect([...page.groups.keys()]).toEqual(['night#1'])
+  })
+
+  test('remembers a job that is over, its metrics, and everything it heard, in order', async () => {
+    const night = await enabled()
+    const jobId = await process(night, 'AT_O_20261122_000017')
+    await night.started(jobId)
+    await night.metric(jobId, 'psf.fwhm', 2.8, 'pix')
+    await night.exited(jobId)
+    const page = shown(night)
+    const job = page.jobs.get(jobId)
+    expect(job?.isOpen).toBe(false)
+    expect(job?.context.metrics).toEqual([{ metric: 'psf.fwhm', value: 2.8, unit: 'pix' }])
+    expect(page.histories.get(`job.${jobId}`)?.map(({ event, after }) => [event.type, leafOf(after)])).toEqual([
+      ['xstate.init', 'queued'],
+      ['slot.granted', 'starting'],
+      ['executor.started', 'running'],
+      ['executor.metric', 'running'],
+      ['executor.exited', 'settled'],
+    ])
+  })
+
+  test('shows an earlier moment as it was then, whatever came after', async () => {
+    const night = await enabled()
+    const jobId = await process(night, 'AT_O_20261122_000017')
+    const before = night.entries().length
+    await night.succeeds(jobId)
+    expect(shown(night, before).jobs.get(jobId)?.state).toBe('starting')
+    expect(shown(night).jobs.get(jobId)?.context.outcome?.kind).toBe('succeeded')
+  })
+
+  test('names the edge of the chart that a step took, and what would be heard next', async () => {
+    const night = await enabled()
+    const jobId = await process(night, 'AT_O_20261122_000017')
+    await night.started(jobId)
+    const page = shown(night)
+    const steps = page.histories.get(`job.${jobId}`) ?? []
+    expect(steps.map(edgesTaken)).toEqual([
+      [],
+      ['job.queued|slot.granted|0'],
+      ['job.active.starting|executor.started|0'],
+    ])
+    const last = steps.at(-1)
+    expect(last && legalNext(last.after)).toContain('job.abort')
+    expect(last && legalNext(last.after)).toContain('after timeLimit')
+  })
+
+  test('keeps who was refused, and why', async () => {
+    const night = await enabled()
+    await night.command('processData', { dataId: { obsid: 'E1' }, pipeline: 'nosuch' })
+    expect(shown(night).refusals).toMatchObject([{ code: 'UNKNOWN_PIPELINE' }])
+  })
+})
+
+describe('explain says in one sentence', () => {
+  test('at which place a job waits, and who has the slots', async () => {
+    const night = await enabled({ configuration: oneSlot() })
+    const first = await process(night, 'E1')
+    await night.started(first)
+    const second = await process(night, 'E2')
+    expect(explain(shown(night), second)).toBe(
+      `Job ${second} waits in the queue, place 1 of 1: 1 of 1 slots are taken by ${first}.`,
+    )
+  })
+
+  test('that nothing is started while the queue is paused, or the instance is not enabled', async () => {
+    const night = await enabled({ configuration: oneSlot() })
+    await night.command('pause')
+    const jobId = await process(night, 'E1')
+    expect(explain(shown(night), jobId)).toContain('the queue is paused')
+    await night.command('resume')
+    const other = await process(night, 'E2')
+    await night.command('disable')
+    expect(explain(shown(night), other)).toContain('the instance is not ENABLED')
+  })
+
+  test('which job another one waits for', async () => {
+    const night = await enabled()
+    const first = await process(night, 'E1')
+    await night.started(first)
+    const second = await process(night, 'E2', { after: [{ jobId: first, requires: 'success' }] })
+    expect(explain(shown(night), second)).toBe(`Job ${second} waits for job ${first} (running, must succeed).`)
+  })
+
+  test('how a job failed, with the words of its pipeline', async () => {
+    const night = await enabled()
+    const jobId = await process(night, 'E1')
+    await night.started(jobId)
+    await night.exited(jobId, { exitCode: 7, stderrTail: 'the dome is closed' })
+    expect(explain(shown(night), jobId)).toMatch(
+      /^Job \S+ failed at \d\d:\d\d:\d\d UTC: .*exit code 7.*the dome is closed\.$/,
+    )
+  })
+
+  test('when a job is tried again', async () => {
+    const retries = { attemptsMax: 3, backoffMs: 5_000, on: [7] }
+    const night = await enabled({
+      configuration: aConfiguration({ pipelines: { quicklook: aPipeline('quicklook', { retries }) } }),
+    })
+    const jobId = await process(night, 'E1')
+    await night.started(jobId)
+    await night.exited(jobId, { exitCode: 7 })
+    expect(explain(shown(night), jobId)).toMatch(/failed in attempt 1 with exit code 7 and is tried again at .* UTC/)
+  })
+
+  test('for which members a closed group waits, by name', async () => {
+    const night = await enabled()
+    const jobId = await process(night, 'E1', { group: { id: 'g', expected: 1 } })
+    await night.started(jobId)
+    const page = shown(night)
+    expect(explain(page, 'g')).toMatch(
+      /^Group g is closed and waits for 1 of 1 members: E1 \(running\); its patience ends at/,
+    )
+    expect(explain(page, 'gather.g')).toBe(explain(page, 'g'))
+  })
+
+  test('nothing about what the journal does not know', async () => {
+    expect(explain(shown(await enabled()), '20261122-999999')).toBeNull()
+  })
+})
