@@ -18,7 +18,7 @@ import { checkTemplate } from './executor/commandLine.ts'
 import { createSimulatedExecutor } from './executor/simulated.ts'
 import { createSubprocessExecutor } from './executor/subprocess.ts'
 import { createFeed, numberOf } from './feed/feed.ts'
-import { createGate } from './feed/gate.ts'
+import { createGate, type Gate } from './feed/gate.ts'
 import { createPresence } from './feed/presence.ts'
 import { createIngestWatch } from './ingest/ingest.ts'
 import { openJournal } from './journal/log.ts'
@@ -215,7 +215,7 @@ async function assemble(options: ServiceOptions, dataDir: string, undo: (() => P
     facts: () => ({ natsUrl, promise, workDir, versions, pid: process.pid, host: hostname() }),
   })
   undo.push(() => door.close())
-  const stopPresence = presence.begin({ bus: speaking(bus, publish => gate.isSure() && publish()), engine, source })
+  const stopPresence = presence.begin({ bus: speaking(bus, latest(gate)), engine, source })
   undo.push(async () => stopPresence())
   log.info({ natsUrl, promise, workDir }, `OCPS ${instance} is ready`)
   // Who takes over goes on where the other one was: perhaps someone had put it there.
@@ -247,6 +247,20 @@ const FLUSH_MS = 2_000
 
 async function takeApart(undo: (() => Promise<void>)[]): Promise<void> {
   for (const one of undo.splice(0).reverse()) await one().catch(() => {})
+}
+
+/** Of what could not be said at once only the last comes out: one late heartbeat, not thirty old ones. */
+function latest(gate: Gate): (publish: () => void) => void {
+  let waiting: (() => void) | null = null
+  return publish => {
+    const isWaiting = waiting !== null
+    waiting = publish
+    if (!isWaiting)
+      gate.whenSure(() => {
+        waiting?.()
+        waiting = null
+      })
+  }
 }
 
 /** A bus that publishes only through `through`; everything else is the bus's own. */

@@ -8,7 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 export interface Gate {
   /** At once while we are certain; else in order when we are again; never once shut. */
   whenSure(act: () => void): void
-  /** For what is not worth saying later, such as heartbeats. */
+  /** Whether it would act at once. */
   isSure(): boolean
   shut(): void
 }
