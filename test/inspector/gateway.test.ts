@@ -1,5 +1,5 @@
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { type IncomingHttpHeaders, request } from 'node:http'
+import { type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http'
 import { once } from 'node:events'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -61,7 +61,7 @@ interface Answer {
 /** Not fetch: it would tidy `..` away before anything is sent, and would not lie about its host. */
 async function ask(path: string, headers: Record<string, string> = {}, method = 'GET'): Promise<Answer> {
   const asked = request({ host: '127.0.0.1', port: gateway.port, path, method, headers }).end()
-  const [response] = (await once(asked, 'response')) as [import('node:http').IncomingMessage]
+  const [response] = (await once(asked, 'response')) as [IncomingMessage]
   let body = ''
   for await (const chunk of response) body += String(chunk)
   return { code: response.statusCode, headers: response.headers, body }
@@ -138,7 +138,7 @@ describe('the gateway', () => {
     const heard: string[] = []
     const isCaughtUp = new Promise<void>(resolve => {
       socket.on('message', data => {
-        heard.push(String(data))
+        heard.push((data as Buffer).toString())
         if (heard.at(-1) === '{"type":"caughtUp"}') resolve()
       })
     })

@@ -9,7 +9,7 @@ import type { Entry } from '../../journal/entry.ts'
 import { createLineReader } from '../../journal/lines.ts'
 import { createNight, type Night } from '../night.ts'
 import type { Charts } from '../pageFiles.ts'
-import type { Facts, Status } from '../tail.ts'
+import type { Status } from '../tail.ts'
 
 export type Source = 'live' | 'recording'
 
@@ -165,5 +165,3 @@ function instanceIn(read: readonly Entry[]): string | undefined {
   }
   return undefined
 }
-
-export type { Facts }
