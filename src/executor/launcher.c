@@ -624,8 +624,7 @@ int main(int argc, char **argv) {
     if (polled[1].revents & POLLIN) { isDeaf(); char sink[4096]; (void)!read(wake, sink, sizeof sink); reap(); }
     if (deaf && !saidDeaf) {
       saidDeaf = 1;
-      n = snprintf(line, sizeof line, "Q %d 0\n", (int)getpid());
-      ledgerWrite(line, (size_t)n);
+      record("Q %d 0\n", (int)getpid());
     }
     /* Endings are told before anything is started: a start blocks for as long as exec takes. */
     if (polled[0].revents) { flushOut(); hear(); }

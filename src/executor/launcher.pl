@@ -383,7 +383,7 @@ while ($stdinOpen || %jobs) {
   for my $j (my @all = values %jobs) { advance($j, $now) if $j->{stopping} }
   if ($ready > 0 && vec($r, fileno $wake, 1)) { sysread($wake, my $sink, 4096) }
   reap() if %jobs;
-  if ($deaf && !$saidDeaf) { $saidDeaf = 1; ledgerWrite("Q $$ 0\n") }
+  if ($deaf && !$saidDeaf) { $saidDeaf = 1; record("Q $$ 0") }
   hear() if $ready > 0 && $stdinOpen && vec($r, 0, 1);
 }
 flushOut();

@@ -20,6 +20,8 @@ export interface SuperviseOptions {
   readonly ledgerDir: string
   readonly log: Log
   readonly hear: (said: Said) => void
+  /** Another OCPS may have told our launcher to start nothing more, and gone again; where we are still the active one another launcher is started. */
+  readonly whenActive: (act: () => void) => void
   /** Called after all it said has been heard; requests sent from within go to the next one. */
   readonly died: (reason: string) => void
   /** Requests that were waiting are dropped. */
@@ -43,7 +45,8 @@ export async function superviseLauncher(options: SuperviseOptions): Promise<Supe
       ledgerDir: options.ledgerDir,
       hear: said => {
         silentDeaths = 0
-        options.hear(said)
+        if (said.kind === 'deaf') setImmediate(() => options.whenActive(() => retire(opened)))
+        else options.hear(said)
       },
       died: reason => {
         launcher = null
@@ -57,6 +60,16 @@ export async function superviseLauncher(options: SuperviseOptions): Promise<Supe
     launcher = opened
     for (const request of waiting) opened.send(request)
     waiting = []
+  }
+
+  /** It goes on until its last job has ended, and the ledger tells of those. */
+  const retire = (deaf: Launcher): void => {
+    if (launcher !== deaf || closed) return
+    launcher = null
+    log.warn({ pid: deaf.pid }, 'the launcher was told by another OCPS to start nothing more; another one is started')
+    void deaf.close()
+    options.died('it was told to start nothing more')
+    reopen()
   }
 
   const reopen = (): void => {

@@ -152,6 +152,7 @@ export async function createSubprocessExecutor(options: SubprocessOptions): Prom
     cacheDir: resolve(options.cacheDir),
     ledgerDir,
     log: options.log,
+    whenActive,
     hear,
     // Jobs it had begun go on without it; those it never read are asked of the next one.
     died: () => follow(inHand(), ask),

@@ -1,13 +1,13 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { ExecutorReport } from '../../machines/domain/reports.ts'
 import type { Executor, StartOrder } from '../../machines/ports.ts'
 import type { LauncherKind } from '../../src/executor/launcher.ts'
-import { createSubprocessExecutor } from '../../src/executor/subprocess.ts'
+import { createSubprocessExecutor, type SubprocessOptions } from '../../src/executor/subprocess.ts'
 import { eventually } from '../bus/eventually.ts'
 import { order } from '../executor/world.ts'
 
@@ -32,7 +32,7 @@ interface Opened {
   readonly warnings: readonly string[]
 }
 
-async function open(launcher: LauncherKind, more: { isJournalNew?: boolean; instance?: string } = {}): Promise<Opened> {
+async function open(launcher: LauncherKind, more: Partial<SubprocessOptions> = {}): Promise<Opened> {
   const reports: ExecutorReport[] = []
   const warnings: string[] = []
   const executor = await createSubprocessExecutor({
@@ -50,11 +50,13 @@ async function open(launcher: LauncherKind, more: { isJournalNew?: boolean; inst
 }
 
 const touch = (jobId: string): StartOrder => order(['/bin/sh', '-c', `touch ${root}/${jobId}`], { jobId })
+const forgotten = (): void => {}
 const adoption = (start: StartOrder) => ({ type: 'executor.adopt', start, reportsHeard: 0, started: false }) as const
 
 describe.each(['c', 'fallback'] as const)('with the launcher %s', kind => {
   it('an executor that was replaced starts nothing any more, and who replaced it knows at once that the job never ran', async () => {
-    const old = await open(kind)
+    // Never active again.
+    const old = await open(kind, { whenActive: forgotten })
     const present = await open(kind)
     const began = performance.now()
     old.executor.start(touch('j1'))
@@ -66,6 +68,42 @@ describe.each(['c', 'fallback'] as const)('with the launcher %s', kind => {
     expect(old.reports).toEqual([])
     present.executor.start(touch('j2'))
     await eventually('the next job ends', () => present.reports.some(({ type }) => type === 'executor.exited'))
+  })
+
+  it('an order that lay in the pipe of a frozen launcher is not carried out when it thaws', async () => {
+    let isReplaced = false
+    const old = await open(kind, { whenActive: act => (isReplaced ? undefined : act()) })
+    const [ledger = ''] = readdirSync(join(root, 'work', '.ledger'))
+    const launcher = Number(ledger.split('-')[1])
+    process.kill(launcher, 'SIGSTOP')
+    old.executor.start(touch('j1'))
+    isReplaced = true
+    const present = await open(kind)
+    process.kill(launcher, 'SIGCONT')
+    present.executor.adopt(adoption(touch('j1')))
+    await eventually('it is told', () => present.reports.length > 0)
+    expect(present.reports).toMatchObject([{ type: 'executor.lost' }])
+    expect(existsSync(join(root, 'j1'))).toBe(false)
+  })
+
+  it('an executor that is still the active one, though another one had begun to replace it, goes on', async () => {
+    const active = await open(kind)
+    const gate = join(root, 'go')
+    active.executor.start(
+      order(['/bin/sh', '-c', `while [ ! -e ${gate} ]; do sleep 0.02; done; exit 3`], { jobId: 'j1' }),
+    )
+    await eventually('it runs', () => active.reports.length === 1)
+    const pretender = await open(kind)
+    await pretender.executor.close()
+    active.executor.start(touch('go'))
+    const ends = () => active.reports.filter(({ type }) => type === 'executor.exited').map(({ jobId }) => jobId)
+    await eventually('both end', () => ends().length === 2)
+    expect(active.reports.map(({ jobId, type }) => `${jobId} ${type}`).toSorted()).toEqual([
+      'go executor.exited',
+      'go executor.started',
+      'j1 executor.exited',
+      'j1 executor.started',
+    ])
   })
 
   it('what a replaced executor has started goes on and is followed by the one that replaced it', async () => {
