@@ -64,7 +64,7 @@ const repertoire: readonly (readonly [number, Round])[] = [
 ]
 
 if (values.measure) await measure()
-else process.exitCode = await run()
+else process.exit(await run())
 
 async function run(): Promise<number> {
   const world = await createWorld(values['without-standby'] ? 1 : 2)
