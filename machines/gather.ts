@@ -59,7 +59,7 @@ export interface GatherContext {
   readonly patienceMs: number
   readonly pipeline: string | null
   readonly options: GatherOptions
-  /** By identity and pipeline, in the order they were accepted. */
+  /** By job, in the order they were accepted; one for each identity and pipeline. */
   readonly members: Readonly<Record<string, Member>>
   readonly unsettled: number
   /** Members accepted since the last closure began to gather. */
@@ -315,19 +315,15 @@ function stillKnown(pipeline: string | null, { pipelines, groups }: Configuratio
   return pipeline === null || Object.hasOwn(pipelines, pipeline) ? pipeline : groups.pipeline
 }
 
-function keyOf(dataId: DataId, pipeline: string): string {
-  return `${memberIdentity(dataId)} ${pipeline}`
-}
-
 function withMember(
   context: GatherContext,
   { jobId, dataId, pipeline, rules, configuration }: Accepted,
 ): Partial<GatherContext> {
-  const key = keyOf(dataId, pipeline)
-  const before = context.members[key]
-  const member: Member = { identity: memberIdentity(dataId), jobId, dataId, pipeline, output: null }
+  const identity = memberIdentity(dataId)
+  const before = Object.values(context.members).find(one => one.identity === identity && one.pipeline === pipeline)
+  const member: Member = { identity, jobId, dataId, pipeline, output: null }
   return {
-    members: { ...context.members, [key]: member },
+    members: before ? inPlaceOf(before, member, context.members) : { ...context.members, [jobId]: member },
     // The newest job of an identity stands for it; the older one is not awaited any more.
     unsettled: context.unsettled + (before && before.output === null ? 0 : 1),
     // Rules were admitted under the configuration of their own command; only it surely has the pipeline they name.
@@ -341,13 +337,18 @@ function withMember(
   }
 }
 
+function inPlaceOf(before: Member, member: Member, members: GatherContext['members']): GatherContext['members'] {
+  return Object.fromEntries(
+    Object.entries(members).map(([id, one]) => (one === before ? [member.jobId, member] : [id, one])),
+  )
+}
+
 function withEnd(context: GatherContext, address: Address, end: End): Partial<GatherContext> {
-  const found = Object.entries(context.members).find(([, member]) => jobAddress(member.jobId) === address)
-  if (!found || found[1].output !== null) return {}
-  const [key, member] = found
+  const member = context.members[address.slice('job.'.length)]
+  if (!member || member.output !== null) return {}
   const { outcome, metrics, datasets } = outputOf(end)
   return {
-    members: { ...context.members, [key]: { ...member, output: { outcome, metrics, datasets } } },
+    members: { ...context.members, [member.jobId]: { ...member, output: { outcome, metrics, datasets } } },
     unsettled: context.unsettled - 1,
   }
 }

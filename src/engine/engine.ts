@@ -186,7 +186,10 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       ...quiet,
       answers: answers.quiet(),
     }
-    return JSON.stringify(entry).length > QUIET_SIZE_MAX ? null : entry
+    if (JSON.stringify(entry).length <= QUIET_SIZE_MAX) return entry
+    // Too much lingers; it is looked at again when as much has happened again.
+    sinceQuiet = 0
+    return null
   }
 
   function recall(command: Command): void {
