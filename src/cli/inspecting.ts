@@ -67,7 +67,7 @@ export async function explainTo(options: SharedOptions, id: string): Promise<voi
 
 async function writePage({ instance, output, json }: InspectOptions, recording: string): Promise<void> {
   const lines: string[] = []
-  for await (const entry of readRecording(recording)) if (entry.what.type !== 'engine.said') lines.push(toLine(entry))
+  for await (const entry of readRecording(recording)) lines.push(toLine(entry))
   if (lines.length === 0) throw new UserError(`${recording} holds no entry; a recording is made with "ocps record"`)
   const file = output ?? `${recording.replace(/\.ndjson(\.gz)?$/, '')}.html`
   const page = readPage(await drawCharts())

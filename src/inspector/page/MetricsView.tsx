@@ -89,8 +89,7 @@ function Plot({ series }: { series: Series }) {
         height: HEIGHT,
         tzDate: at => uPlot.tzDate(new Date(at * 1000), 'Etc/UTC'),
         legend: { show: false },
-        // A single value has no range of its own.
-        scales: { x: { range: (_plot, from, to) => (to - from < 1 ? [from - 5, to + 5] : [from, to]) } },
+        scales: { x: { range: plot => around(plot.data[0]) } },
         cursor: { y: false, points: { size: 7 } },
         axes: [
           { ...axis, size: 24, space: 70, values: (_plot, ticks) => ticks.map(at => clock(at * 1000)) },
@@ -153,4 +152,11 @@ function dataOf({ pipelines, points }: Series): uPlot.AlignedData {
     points.map(({ at }) => at / 1000),
     ...pipelines.map(name => points.map(({ pipeline, value }) => (pipeline === name ? value : null))),
   ]
+}
+
+/** From the first to the last moment; a single one has some time around it. */
+function around(times: ArrayLike<number>): [number, number] {
+  const from = times[0] ?? 0
+  const to = times[times.length - 1] ?? 0
+  return to - from < 1 ? [from - 5, to + 5] : [from, to]
 }
