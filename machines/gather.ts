@@ -59,8 +59,8 @@ export interface GatherContext {
   readonly patienceMs: number
   readonly pipeline: string | null
   readonly options: GatherOptions
-  /** By job, in the order they were accepted; one for each identity and pipeline. */
-  readonly members: Readonly<Record<string, Member>>
+  /** One for each identity and pipeline, in the order they were accepted. */
+  readonly members: readonly Member[]
   readonly unsettled: number
   /** Members accepted since the last closure began to gather. */
   readonly late: number
@@ -208,7 +208,7 @@ export const gather = setup({
     configuration,
     ...rulesOf(rules, configuration),
     options: NO_OPTIONS,
-    members: {},
+    members: [],
     unsettled: 0,
     late: 0,
     revision: 0,
@@ -320,10 +320,11 @@ function withMember(
   { jobId, dataId, pipeline, rules, configuration }: Accepted,
 ): Partial<GatherContext> {
   const identity = memberIdentity(dataId)
-  const before = Object.values(context.members).find(one => one.identity === identity && one.pipeline === pipeline)
+  const at = context.members.findIndex(one => one.identity === identity && one.pipeline === pipeline)
+  const before = context.members[at]
   const member: Member = { identity, jobId, dataId, pipeline, output: null }
   return {
-    members: before ? inPlaceOf(before, member, context.members) : { ...context.members, [jobId]: member },
+    members: before ? context.members.with(at, member) : [...context.members, member],
     // The newest job of an identity stands for it; the older one is not awaited any more.
     unsettled: context.unsettled + (before && before.output === null ? 0 : 1),
     // Rules were admitted under the configuration of their own command; only it surely has the pipeline they name.
@@ -337,18 +338,14 @@ function withMember(
   }
 }
 
-function inPlaceOf(before: Member, member: Member, members: GatherContext['members']): GatherContext['members'] {
-  return Object.fromEntries(
-    Object.entries(members).map(([id, one]) => (one === before ? [member.jobId, member] : [id, one])),
-  )
-}
-
 function withEnd(context: GatherContext, address: Address, end: End): Partial<GatherContext> {
-  const member = context.members[address.slice('job.'.length)]
+  const jobId = address.slice('job.'.length)
+  const at = context.members.findIndex(one => one.jobId === jobId)
+  const member = context.members[at]
   if (!member || member.output !== null) return {}
   const { outcome, metrics, datasets } = outputOf(end)
   return {
-    members: { ...context.members, [member.jobId]: { ...member, output: { outcome, metrics, datasets } } },
+    members: context.members.with(at, { ...member, output: { outcome, metrics, datasets } }),
     unsettled: context.unsettled - 1,
   }
 }
@@ -367,17 +364,11 @@ function outputOf(end: End): Pick<JobOutput, 'outcome' | 'metrics' | 'datasets' 
 }
 
 function exposures({ members }: GatherContext, another: string | null): Set<string | null> {
-  return new Set([...Object.values(members).map(({ dataId }) => dataId.obsid), another])
+  return new Set([...members.map(({ dataId }) => dataId.obsid), another])
 }
 
 function identities({ members }: GatherContext, which: (member: Member) => boolean): string[] {
-  return [
-    ...new Set(
-      Object.values(members)
-        .filter(which)
-        .map(({ identity }) => identity),
-    ),
-  ]
+  return [...new Set(members.filter(which).map(({ identity }) => identity))]
 }
 
 const isFailed = ({ output }: Member) => output !== null && output.outcome.kind !== 'succeeded'
@@ -386,7 +377,7 @@ const isSucceeded = ({ output }: Member) => output?.outcome.kind === 'succeeded'
 /** Why nothing is combined, or null: by policy, or because there is nothing to combine. */
 function refusalToGather(context: GatherContext): string | null {
   const short = [...identities(context, isFailed), ...context.missing]
-  const succeeded = Object.values(context.members).filter(isSucceeded).length
+  const succeeded = context.members.filter(isSucceeded).length
   if (succeeded === 0) return 'no member succeeded'
   if (context.policy !== 'partial' && short.length > 0)
     return `${short.length} of its members did not succeed (${listed(short)}) and the policy is ${context.policy}`
@@ -418,7 +409,7 @@ function gatherJobInput(context: GatherContext): JobInput {
     after: [],
     readiness: { policy: 'runNow' },
     timeLimitMs: options.timeLimitMs ?? pipeline.timeLimitMs,
-    members: Object.values(context.members).filter(isSucceeded).map(groupMember),
+    members: context.members.filter(isSucceeded).map(groupMember),
   }
 }
 
@@ -441,9 +432,7 @@ function resultWith(context: GatherContext, end: End): GroupResult {
     ...resultOf(
       context,
       kind,
-      done
-        ? `${context.pipeline} combined ${Object.values(context.members).filter(isSucceeded).length} members`
-        : outcome.message,
+      done ? `${context.pipeline} combined ${context.members.filter(isSucceeded).length} members` : outcome.message,
       outcome,
     ),
     metrics,
@@ -465,7 +454,7 @@ function resultOf(
   gatherOutcome: Outcome | null,
 ): GroupResult {
   const { group, revision, policy, closedBy, missing, gatherJob, pipeline } = context
-  const members = Object.values(context.members).map(
+  const members = context.members.map(
     ({ identity, pipeline: of, jobId, output }): MemberResult => ({
       identity,
       pipeline: of,
@@ -497,7 +486,7 @@ export function progressOf<N extends string>(
   context: GatherContext,
   name: N,
 ): Omit<GroupState, 'state'> & { readonly state: N } {
-  const all = Object.values(context.members)
+  const all = context.members
   return {
     group: context.group,
     state: name,
@@ -510,7 +499,7 @@ export function progressOf<N extends string>(
 }
 
 function closingNote({ group, members, unsettled }: GatherContext): string {
-  return `Done: group ${group} is closed with ${Object.keys(members).length} members, ${unsettled} of them not settled yet`
+  return `Done: group ${group} is closed with ${members.length} members, ${unsettled} of them not settled yet`
 }
 
 // A sentence names the first few; the event lists them all.

@@ -76,7 +76,7 @@ export function groupOf(world: World, group: string): GroupAnswer | null {
   const actor = world.actor(gatherAddress(group))
   if (!actor) return null
   const context = actor.snapshot.context as GatherContext
-  const members = Object.values(context.members).map(({ identity, jobId, pipeline, output }) => ({
+  const members = context.members.map(({ identity, jobId, pipeline, output }) => ({
     identity,
     jobId,
     pipeline,

@@ -56,7 +56,7 @@ export function explainJob(night: Night, job: JobRecord): string {
 }
 
 export function explainGroup(night: Night, { group, address, state, context, since }: GroupRecord): string {
-  const members = Object.values(context.members)
+  const members = context.members
   const settled = members.filter(({ output }) => output !== null).length
   const name = `Group ${group}`
   const counted = `${members.length}${context.expected === null ? '' : ` of ${context.expected}`} accepted, ${settled} settled`

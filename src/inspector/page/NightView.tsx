@@ -270,7 +270,7 @@ function Groups({ night: tonight }: { night: Night }) {
 
 function Group({ night: tonight, group }: { night: Night; group: GroupRecord }) {
   const { context, state, address } = group
-  const members = Object.values(context.members)
+  const members = context.members
   const missing = Math.max(0, (context.expected ?? 0) - members.length)
   const outcome = context.result?.outcome ?? null
   const tone: Tone =
