@@ -53,6 +53,7 @@ export function Header({ view }: { view: string }) {
 }
 
 function Presence() {
+  void version.value
   const { link, heartbeatAt, isCut, facts, problem } = live.value
   if (isTravelling.value) return <Chip tone="warn">showing {clock(now())} UTC</Chip>
   if (source.value === 'recording')

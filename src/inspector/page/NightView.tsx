@@ -285,7 +285,7 @@ function Group({ night: tonight, group }: { night: Night; group: GroupRecord }) 
           {context.revision > 1 && ` · revision ${context.revision}`}
         </span>
       </header>
-      <ul class="cells" aria-label={`members of ${group.group}`}>
+      <ul class={members.length > 60 ? 'cells many' : 'cells'} aria-label={`members of ${group.group}`}>
         {members.map(member => {
           const job = tonight.jobs.get(member.jobId)
           const tone = member.output ? outcomeTone(member.output.outcome.kind) : job ? jobTone(job) : 'wait'

@@ -35,6 +35,7 @@ export const caughtUp = signal(false)
 export const problem = signal('')
 /** How many entries are shown; null: all there are. */
 export const place = signal<number | null>(null)
+/** True while what is shown is not yet what is wanted. */
 export const folding = signal(false)
 /** Raised whenever what is shown has changed. */
 export const version = signal(0)
@@ -43,14 +44,14 @@ export const second = signal(Date.now())
 
 export const isTravelling = computed(() => place.value !== null)
 
-// A frame has 16 ms; folding in slices of this keeps the slider alive while a long night is folded again.
-const SLICE_MS = 24
+// Drawing a busy night takes as long: more would make the slider lag, less would spend the time on drawing.
+const SLICE_MS = 40
 
 let instance = ''
 let entries: Entry[] = []
 let shown = createNight('')
 let applied = 0
-let run = 0
+let isPursuing = false
 let isDue = false
 
 /** The night up to the moment that is shown. Read `version` to be drawn again. */
@@ -87,26 +88,32 @@ export function take(lines: string): void {
     const entry = JSON.parse(line) as Entry
     if (entry.n > (entries.at(-1)?.n ?? 0)) entries.push(entry)
   }
-  if (place.value === null) fold(entries.length)
-  draw()
+  pursue()
 }
 
 /** Shows the night after `count` entries; null: follows the newest. */
 export function travel(count: number | null): void {
   place.value = count
-  const target = Math.max(0, Math.min(entries.length, count ?? entries.length))
-  if (target < applied) restart()
-  const mine = ++run
-  folding.value = true
-  const slice = () => {
-    if (mine !== run) return
+  if (target() < applied) restart()
+  pursue()
+}
+
+function target(): number {
+  return Math.max(0, Math.min(entries.length, place.value ?? entries.length))
+}
+
+/** Folds towards the moment that is wanted, a slice per frame; a page nobody sees has no frames and catches up when it is seen. */
+function pursue(): void {
+  draw()
+  folding.value = applied < target()
+  if (!folding.value || isPursuing) return
+  isPursuing = true
+  requestAnimationFrame(() => {
+    isPursuing = false
     const until = performance.now() + SLICE_MS
-    while (applied < target && performance.now() < until) fold(Math.min(target, applied + 200))
-    draw()
-    if (applied < target) requestAnimationFrame(slice)
-    else folding.value = false
-  }
-  slice()
+    while (applied < target() && performance.now() < until) fold(Math.min(target(), applied + 10))
+    pursue()
+  })
 }
 
 /** Shows a recording instead of what is live. Throws with a sentence where it is none. */
@@ -151,7 +158,6 @@ function fold(until: number): void {
 }
 
 function restart(): void {
-  run += 1
   shown = createNight(instance)
   applied = 0
   problem.value = ''
