@@ -59,12 +59,15 @@ export function explainGroup(night: Night, { group, address, state, context, sin
   const members = context.members
   const settled = members.filter(({ output }) => output !== null).length
   const name = `Group ${group}`
-  const counted = `${members.length}${context.expected === null ? '' : ` of ${context.expected}`} accepted, ${settled} settled`
+  const counted =
+    context.expected === null
+      ? `${members.length} accepted, ${settled} settled`
+      : `${exposuresOf(context)} of ${context.expected} exposures accepted, ${settled} of ${members.length} jobs settled`
   switch (state) {
     case 'open': {
       const until = firstTimer(night, address)
       const ways = [
-        ...(context.expected === null ? [] : [`${context.expected} members are accepted`]),
+        ...(context.expected === null ? [] : [`${context.expected} exposures are accepted`]),
         'a command closes it',
         ...(until === null || context.deadlineMs === null ? [] : [`at ${clock(until, night)}`]),
       ]
@@ -85,6 +88,11 @@ export function explainGroup(night: Night, { group, address, state, context, sin
         ? `${name} is ${context.result.outcome} (revision ${context.result.revision}): ${sentence(context.result.message)}`
         : `${name} is ${state} (${counted}).`
   }
+}
+
+/** What `expected` counts: exposures, however many detectors and pipelines each has. */
+export function exposuresOf({ members }: GroupRecord['context']): number {
+  return new Set(Object.values(members).map(({ dataId }) => dataId.obsid)).size
 }
 
 const ENDED = {

@@ -147,8 +147,10 @@ export function startTail({ instance, url }: TailOptions): Tail {
     while (!gone.signal.aborted && !closing.signal.aborted) {
       await delay(RETRY_MS, undefined, { signal: closing.signal }).catch(() => {})
       if (!wasThere && url() !== from) return
-      if (status.heartbeatAt !== null && Date.now() - status.heartbeatAt > HEARTBEAT_LOST_MS)
-        status = { ...status, facts: null, heartbeatAt: status.facts === null ? status.heartbeatAt : null }
+      if (status.heartbeatAt !== null && Date.now() - status.heartbeatAt > HEARTBEAT_LOST_MS) {
+        // What it said of itself stays: its files can be looked at without it. The next heartbeat asks again.
+        status = { ...status, heartbeatAt: null }
+      }
     }
   }
 

@@ -2,7 +2,7 @@
 /** The night at a glance: what needs attention first, then who waits and why, who runs, how groups fill, and how jobs lay in time. */
 import type { QueueContext } from '../../../machines/queue.ts'
 import type { CscContext } from '../../../machines/csc.ts'
-import { explainGroup, explainJob } from '../explain.ts'
+import { explainGroup, explainJob, exposuresOf } from '../explain.ts'
 import { type GroupRecord, type JobRecord, leafOf, type Night } from '../night.ts'
 import {
   Actor,
@@ -271,7 +271,7 @@ function Groups({ night: tonight }: { night: Night }) {
 function Group({ night: tonight, group }: { night: Night; group: GroupRecord }) {
   const { context, state, address } = group
   const members = context.members
-  const missing = Math.max(0, (context.expected ?? 0) - members.length)
+  const missing = Math.max(0, (context.expected ?? 0) - exposuresOf(context))
   const outcome = context.result?.outcome ?? null
   const tone: Tone =
     outcome === null ? stateTone(state) : outcome === 'complete' ? 'good' : outcome === 'partial' ? 'warn' : 'bad'
@@ -281,7 +281,7 @@ function Group({ night: tonight, group }: { night: Night; group: GroupRecord }) 
         <Chip tone={tone}>{outcome ?? state}</Chip>
         <Actor address={address}>{group.group}</Actor>
         <span class="count">
-          {members.filter(({ output }) => output !== null).length}/{context.expected ?? members.length}
+          {members.filter(({ output }) => output !== null).length}/{members.length}
           {context.revision > 1 && ` · revision ${context.revision}`}
         </span>
       </header>

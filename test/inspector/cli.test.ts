@@ -1,0 +1,82 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { once } from 'node:events'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { eventually } from '../bus/eventually.ts'
+import { buildIfMissing, type Child, end, linesOf, nextLine, ocps, start } from '../cli/run.ts'
+
+/* `ocps inspect`, `ocps explain` and `ocps serve --inspector` as people run them: built, in processes of their own. */
+
+let place: string
+let server: Child
+let ready: { natsUrl: string; inspector: string }
+
+beforeAll(async () => {
+  await buildIfMissing()
+  place = mkdtempSync(join(tmpdir(), 'ocps-inspect-'))
+  server = start(['serve', '--state', 'enabled', '--json', '--inspector', '0'], { cwd: place })
+  ready = JSON.parse(await nextLine(linesOf(server))) as typeof ready
+})
+afterAll(async () => {
+  await end(server, 'SIGTERM')
+  rmSync(place, { recursive: true, force: true })
+})
+
+describe('the inspector from the command line', () => {
+  test('explains a job in one sentence, and says so when it knows none of that name', async () => {
+    const asked = await ocps(['process', 'AT_O_20261122_000017', '--pipeline', 'quicklook'], { cwd: place })
+    const jobId = asked.stdout.trim()
+    const { code, stdout } = await ocps(['explain', jobId], { cwd: place })
+    expect([code, stdout]).toEqual([0, expect.stringMatching(new RegExp(`^Job ${jobId} .*\\.\\n$`))])
+    const unknown = await ocps(['explain', 'nothing'], { cwd: place })
+    expect(unknown.code).not.toBe(0)
+    expect(unknown.stderr).toContain('knows no job and no group "nothing"')
+  })
+
+  test('writes a recording as one file', async () => {
+    await ocps(['record', '-o', 'night.ndjson.gz'], { cwd: place })
+    const { code, stdout } = await ocps(['inspect', 'night.ndjson.gz'], { cwd: place })
+    expect([code, stdout]).toEqual([0, expect.stringContaining('night.html shows')])
+    expect(readFileSync(join(place, 'night.html'), 'utf8')).toContain('id="recording"')
+  })
+
+  test('says which port is taken, and what to do', async () => {
+    const taken = createServer().listen(0, '127.0.0.1')
+    await once(taken, 'listening')
+    const { port } = taken.address() as { port: number }
+    const { code, stderr } = await ocps(['inspect', '--port', String(port)], { cwd: place })
+    expect(code).not.toBe(0)
+    expect(stderr).toContain(`port ${port} is taken; choose another with --port, or 0 for any`)
+    taken.close()
+  })
+
+  test('is there before the instance is, and ends on SIGTERM', async () => {
+    const alone = mkdtempSync(join(tmpdir(), 'ocps-alone-'))
+    const inspector = start(['inspect', '--port', '0', '--json'], { cwd: alone })
+    const { url } = JSON.parse(await nextLine(linesOf(inspector))) as { url: string }
+    expect((await fetch(url)).status).toBe(200)
+    expect(await end(inspector, 'SIGTERM')).toBe(0)
+    rmSync(alone, { recursive: true, force: true })
+  })
+
+  test('beside an instance, ends with it even when that one is killed', async () => {
+    expect((await fetch(ready.inspector)).status).toBe(200)
+    const other = start(
+      ['serve', '--instance', 'TWO', '--url', ready.natsUrl, '--data', 'two', '--json', '--inspector', '0'],
+      {
+        cwd: place,
+      },
+    )
+    const { inspector } = JSON.parse(await nextLine(linesOf(other))) as typeof ready
+    expect((await fetch(inspector)).status).toBe(200)
+    await end(other, 'SIGKILL')
+    await eventually('the page is gone', () =>
+      fetch(inspector).then(
+        () => false,
+        () => true,
+      ),
+    )
+  })
+})
