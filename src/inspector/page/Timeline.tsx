@@ -18,8 +18,11 @@ const SPANS: readonly (readonly [string, number])[] = [
 ]
 
 export function Timeline({ jobs }: { jobs: readonly JobRecord[] }) {
-  const [chosen, choose] = useState(0)
+  const [asked, choose] = useState<number | null>(null)
   const to = now()
+  const last = jobs.reduce((latest, job) => Math.max(latest, job.isOpen ? to : job.context.times.settled), 0)
+  // Until someone chooses: the shortest that shows anything.
+  const chosen = asked ?? SPANS.findIndex(([, wide]) => wide === 0 || last >= to - wide)
   const wide = SPANS[chosen]?.[1] ?? 0
   const from = wide === 0 ? Math.min(night().from || to, to - 1_000) : to - wide
   const inside = jobs.filter(job => job.isOpen || job.context.times.settled >= from)
