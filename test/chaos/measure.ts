@@ -52,6 +52,7 @@ async function takeover(world: World, name: 'SIGKILL' | 'SIGSTOP' | 'SIGTERM'): 
   )
   // Until who stands by does stand by.
   await delay(2_500)
+  await until(() => world.slots.some(slot => slot.isActive()))
   const active = world.slots.find(slot => slot.isActive())
   const pid = active?.pid() ?? 0
   const bus = await connectNats({ url: world.url, name: 'measure' })

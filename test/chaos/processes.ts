@@ -28,6 +28,8 @@ export function marked(workDir: string): Marked[] {
 
 /** False when it was gone already. */
 export function signal(pid: number, name: NodeJS.Signals): boolean {
+  // 0 and below are whole groups of processes, our own among them.
+  if (pid <= 0) return false
   try {
     return process.kill(pid, name)
   } catch {
