@@ -11,7 +11,8 @@ const may = {
   '^src/config/': ['^src/config/', '^machines/domain/', '^src/contract/', 'yaml', 'zod'],
   '^src/client/': ['^src/client/', '^src/bus/', '^src/contract/', '^machines/domain/'],
   '^src/inspector/': ['^src/inspector/', '^src/client/', '^src/contract/', '^machines/', '^src/bus/', '^src/journal/', '^src/engine/(world|step|timers|inWords)\\.ts$', '^src/userError\\.ts$', 'xstate', 'elkjs', 'preact', '@preact/signals', 'uplot', 'vite', 'ws'],
-  '^src/pipelines/': ['^src/pipelines/', '^src/sim/random\\.ts$', 'fast-png', 'pngjs'],
+  '^src/pipelines/': ['^src/pipelines/', '^src/sim/random\\.ts$', 'pngjs'],
+  '^src/sim/': ['^src/sim/', '^src/client/', '^src/contract/', '^src/bus/', '^src/pipelines/', '^machines/domain/', 'zod', '^src/log\\.ts$', '^src/userError\\.ts$'],
 }
 
 const escape = text => (text.startsWith('^') ? text : `node_modules/${text}`)
