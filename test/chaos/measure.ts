@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { connectNats } from '../../src/bus/nats.ts'
 import { createConfigurationSource } from '../../src/config/load.ts'
 import { decodeCommand } from '../../src/contract/decode.ts'
+import { streams, subjects } from '../../src/contract/subjects.ts'
 import { wallClock } from '../../src/engine/clock.ts'
 import { createEngine } from '../../src/engine/engine.ts'
 import { checkTemplate } from '../../src/executor/commandLine.ts'
@@ -118,6 +119,7 @@ async function writeNight(world: World, mayBeQuiet: boolean): Promise<number> {
   const source = createConfigurationSource({ dir: world.configDir, site: '', instance: INSTANCE, checkTemplate })
   let settled = 0
   let entries = 0
+  let last = ''
   const engine = await createEngine({
     instance: INSTANCE,
     journal: {
@@ -141,7 +143,9 @@ async function writeNight(world: World, mayBeQuiet: boolean): Promise<number> {
       close: async () => {},
     }),
     dataSide: () => ({ order: () => {} }),
-    say: ({ announcement }) => {
+    say: said => {
+      const { announcement } = said
+      if (announcement.type === 'event') last = said.id
       if (announcement.type === 'event' && announcement.topic === 'jobResult') settled += 1
     },
     allSaid: () => mayBeQuiet,
@@ -178,6 +182,11 @@ async function writeNight(world: World, mayBeQuiet: boolean): Promise<number> {
   await engine.settled()
   if (mayBeQuiet) await engine.finish()
   engine.stop()
+  // What was said is where a restart looks for it; the newest is enough.
+  const to = subjects(INSTANCE)
+  const retained = await bus.retained({ name: streams(INSTANCE).events, subjects: [to.events], maxAgeMs: 604_800_000 })
+  retained.publish({ subject: to.event('logLevel'), body: '{}', id: `${INSTANCE}:${last}` })
+  await retained.flushed()
   await bus.close()
   return entries
 }
