@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { DiscardPolicy, jetstreamManager } from '@nats-io/jetstream'
 import { afterEach, describe, expect, it } from 'vitest'
 import { eventually } from '../bus/eventually.ts'
+import { marked, signal } from '../chaos/processes.ts'
 import { makePlace, type Place } from '../conformance/instance.ts'
 import { connectWire, type Wire } from '../conformance/wire.ts'
 import { ready, serve, type Server, type Serving, startServer } from './surroundings.ts'
@@ -38,6 +39,8 @@ afterEach(async () => {
   await wire.close()
   for (const one of lives) await one.end()
   await server.kill()
+  // A test that failed may have left a job that waits for ever.
+  for (const { pid } of marked(join(place.dataDir, 'work'))) signal(pid, 'SIGKILL')
   place.remove()
 })
 

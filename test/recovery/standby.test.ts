@@ -1,6 +1,8 @@
+import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import { startService } from '../../src/service.ts'
 import { eventually, rejection } from '../bus/eventually.ts'
+import { marked, signal } from '../chaos/processes.ts'
 import { makePlace, optionsFor, type Place } from '../conformance/instance.ts'
 import { connectWire, must, type Wire } from '../conformance/wire.ts'
 import { ready, serve, type Server, type Serving, startServer } from './surroundings.ts'
@@ -21,6 +23,8 @@ afterEach(async () => {
   await wire.close()
   for (const one of pair) await one.end()
   await server.kill()
+  // A test that failed may have left a job that waits for ever.
+  for (const { pid } of marked(join(place.dataDir, 'work'))) signal(pid, 'SIGKILL')
   place.remove()
 })
 
