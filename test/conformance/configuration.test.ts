@@ -87,7 +87,7 @@ describe('configuration', () => {
     write('added.yaml', 'slots: 3\n')
     const began = Date.now()
     await wire.event('configurationsAvailable', ({ overrides }) => String(overrides).startsWith('added.yaml,'))
-    expect(Date.now() - began).toBeLessThan(2_000)
+    expect(Date.now() - began).toBeLessThan(10_000)
     await wire.command('start')
     write('unseen.yaml', 'slots: 3\n')
     await heartbeats(2)

@@ -115,7 +115,7 @@ export function makePlace(extra: Readonly<Record<string, object>> = {}): Place {
   const configDir = join(dir, 'config')
   mkdirSync(join(configDir, 'pipelines'), { recursive: true })
   writeFileSync(join(configDir, '_init.yaml'), stringify(init))
-  writeFileSync(join(configDir, 'sync.yaml'), stringify({ mode: 'sync', ackTimeout: 0.4 }))
+  writeFileSync(join(configDir, 'sync.yaml'), stringify({ mode: 'sync', ackTimeout: 2 }))
   writeFileSync(join(configDir, 'few.yaml'), stringify({ slots: 2 }))
   for (const [name, body] of Object.entries({ ...pipelines, ...extra }))
     writeFileSync(join(configDir, 'pipelines', `${name}.yaml`), stringify(body))

@@ -248,10 +248,10 @@ describe('processData', () => {
       while (arrivals.length < asked.acks.length) arrivals.push(performance.now())
       return asked.acks.length >= 4
     })
-    expect(asked.acks.every(({ ack, timeout }) => ack === 301 && timeout === 0.4)).toBe(true)
+    expect(asked.acks.every(({ ack, timeout }) => ack === 301 && timeout === 2)).toBe(true)
     const gaps = arrivals.slice(1).map((at, index) => at - (arrivals[index] ?? 0))
-    // Promised are 400 ms; what is measured includes how late this process looks.
-    expect(Math.max(...gaps)).toBeLessThan(400)
+    // Promised are 2 s; what is measured includes how late this process looks.
+    expect(Math.max(...gaps)).toBeLessThan(2_000)
     gate.open()
     expect(await asked.final).toMatchObject({ ack: 303 })
   })

@@ -39,7 +39,7 @@ describe.concurrent('a second instance of one name', () => {
       expect(String(refusal)).toContain('an instance named HOST is running already')
       expect(String(refusal)).toContain(`process ${process.pid} on ${hostname()}`)
     }
-    expect(performance.now() - began).toBeLessThan(10_000)
+    expect(performance.now() - began).toBeLessThan(30_000)
     expect(await host.wire.query('state')).toMatchObject({ summaryState: 'STANDBY', pid: process.pid })
   })
 
@@ -49,7 +49,7 @@ describe.concurrent('a second instance of one name', () => {
     await first.kill('SIGKILL')
     const began = performance.now()
     const second = await startService(given)
-    expect(performance.now() - began).toBeLessThan(5_000)
+    expect(performance.now() - began).toBeLessThan(20_000)
     const wire = await connectWire(host.service.natsUrl, 'HEIR')
     expect(await wire.query('state')).toMatchObject({ summaryState: 'ENABLED' })
     await wire.close()
@@ -63,7 +63,7 @@ describe.concurrent('a second instance of one name', () => {
     expect(first.lastWord()).toEqual({ ended: 'stopped' })
     const began = performance.now()
     const second = await startService(given)
-    expect(performance.now() - began).toBeLessThan(2_500)
+    expect(performance.now() - began).toBeLessThan(15_000)
     await second.stop()
   })
 
