@@ -3,7 +3,7 @@
  * something unacknowledged can send it again; leaves what to send to them.
  */
 import type { NatsConnection } from '@nats-io/transport-node'
-import type { Logger } from './logger.ts'
+import type { Log as Logger } from '../log.ts'
 import { BusError } from './port.ts'
 
 export interface Link {

@@ -20,7 +20,7 @@ import {
   type TlsOptions,
 } from '@nats-io/transport-node'
 import { checkHeaders, checkPattern, checkSubject } from './checks.ts'
-import { type Logger, silent } from './logger.ts'
+import { type Log as Logger, silentLog as silent } from '../log.ts'
 import { takeLease } from './nats-lease.ts'
 import { closedError, type Link } from './nats-link.ts'
 import { openLog } from './nats-log.ts'

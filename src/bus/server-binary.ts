@@ -7,7 +7,7 @@ import { access, constants, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/
 import { homedir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
-import { type Logger, silent } from './logger.ts'
+import { type Log as Logger, silentLog as silent } from '../log.ts'
 import { BusError } from './port.ts'
 
 export interface ServerBinary {

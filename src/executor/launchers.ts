@@ -4,7 +4,7 @@
  */
 import { type Launcher, type LauncherKind, launcherCommand, openLauncher } from './launcher.ts'
 import type { Said } from './protocol.ts'
-import type { Log } from './subprocess.ts'
+import type { Log } from '../log.ts'
 
 export interface SupervisedLauncher {
   send(request: string): void

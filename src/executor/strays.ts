@@ -6,7 +6,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { identityOf, isAlive, type ProcessIdentity } from './processes.ts'
-import type { Log } from './subprocess.ts'
+import type { Log } from '../log.ts'
 
 export interface StrayOptions {
   readonly workDir: string

@@ -7,6 +7,7 @@
 import { mkdirSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { ExecutorReport } from '../../machines/domain/reports.ts'
+import type { Log } from '../log.ts'
 import type { AdoptOrder, Executor, ReportSink, StartOrder, StopOrder } from '../../machines/ports.ts'
 import { commandLine } from './commandLine.ts'
 import { jobDirectory, ledgerDirectory, membersText } from './directory.ts'
@@ -20,13 +21,6 @@ import { createOrphans, type Orphan } from './orphans.ts'
 import { attemptKey, runRequest, type Said, stopRequest } from './protocol.ts'
 import { type ReportsFile, reportsFile } from './reportsFile.ts'
 import { endStrays } from './strays.ts'
-
-/** What pino has, as far as the executor needs it. */
-export interface Log {
-  info(fields: object, message: string): void
-  warn(fields: object, message: string): void
-  error(fields: object, message: string): void
-}
 
 export interface SubprocessOptions {
   readonly instance: string

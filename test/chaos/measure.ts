@@ -130,7 +130,7 @@ async function writeNight(world: World, mayBeQuiet: boolean): Promise<number> {
       },
     },
     clock: wallClock,
-    log: { debug() {}, info() {}, warn() {}, error() {} },
+    log: { info() {}, warn() {}, error() {} },
     executor: report => ({
       start: ({ jobId, attempt }) =>
         setImmediate(() => {
