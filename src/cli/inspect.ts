@@ -5,12 +5,17 @@ import { examples, type SharedOptions } from './session.ts'
 export interface InspectOptions extends SharedOptions {
   readonly port: string
   readonly host: string
-  readonly name: readonly string[]
+  readonly hostName: readonly string[]
+  readonly token?: string
+  readonly allowCommands?: boolean
   readonly output?: string
 }
 
 /** The page is found without being told where, as long as nothing else took this port. */
 export const INSPECTOR_PORT = '8133'
+
+/** The token from the environment. */
+export const TOKEN_VARIABLE = 'OCPS_INSPECTOR_TOKEN'
 
 export function addInspect(program: Command): void {
   program
@@ -18,17 +23,21 @@ export function addInspect(program: Command): void {
     .argument('[recording]', 'a recording (.ndjson, .ndjson.gz) instead of what is live')
     .summary('look at an instance, or at a recorded night, in a browser')
     .description(
-      'Serve a page that shows an instance live: statecharts, queue, groups, metrics, images, and any moment of the night again. Only reads, and goes on while OCPS restarts. With a recording it writes one HTML file that needs no server.',
+      'Serve a page that shows an instance live: statecharts, queue, groups, metrics, images, and any moment of the night again. Only reads unless --allow-commands is given, and goes on while OCPS restarts. With a recording it writes one HTML file that needs no server.',
     )
     .option('-p, --port <port>', 'where the page is; 0 for any free one', INSPECTOR_PORT)
-    .option('--host <address>', 'the address to listen on; who reaches it sees everything', '127.0.0.1')
-    .option('--name <name...>', 'names this machine is asked by, when --host is not loopback', [])
+    .option('--host <address>', 'the address to listen on; any but loopback asks for a token', '127.0.0.1')
+    .option('--host-name <name...>', 'names it is asked by, such as that of a reverse proxy before it', [])
+    .option('--token <token>', `what who looks must bring (or ${TOKEN_VARIABLE}, which no list of processes shows)`)
+    .option('--allow-commands', 'let the page send lifecycle, pause, resume, abort, close and retry; each is confirmed')
     .option('-o, --output <file>', 'with a recording: the HTML file; default its name with .html')
     .addHelpText(
       'after',
       examples(`
         ocps inspect
         ocps inspect --url nats://nats.example:4222 --port 0
+        ocps inspect --host 0.0.0.0 --allow-commands
+        ocps inspect --host-name inspector.example.org
         ocps record -o night.ndjson.gz && ocps inspect night.ndjson.gz -o night.html`),
     )
     .action(async (recording: string | undefined, _options: unknown, command: Command) => {

@@ -5,6 +5,8 @@
 import { writeFile } from 'node:fs/promises'
 import { once } from 'node:events'
 import { connectNats } from '../bus/nats.ts'
+import { isLoopback, isToken, newToken, TOKEN_RULE } from '../inspector/access.ts'
+import { createCommands } from '../inspector/commands.ts'
 import { drawCharts } from '../inspector/charts.ts'
 import { explain } from '../inspector/explain.ts'
 import { startGateway } from '../inspector/gateway.ts'
@@ -15,7 +17,7 @@ import { openJournal } from '../journal/log.ts'
 import { toLine } from '../journal/lines.ts'
 import { readRecording } from '../journal/recording.ts'
 import { UserError } from '../userError.ts'
-import type { InspectOptions } from './inspect.ts'
+import { type InspectOptions, TOKEN_VARIABLE } from './inspect.ts'
 import { createOutput } from './output.ts'
 import { serverUrl } from './recording.ts'
 import type { SharedOptions } from './session.ts'
@@ -24,18 +26,25 @@ export async function inspect(options: InspectOptions, recording: string | undef
   if (recording !== undefined) return writePage(options, recording)
   if (options.output !== undefined)
     throw new UserError('-o writes a recording as one file; name the recording, made with "ocps record"')
-  const { instance, host, name: names } = options
+  const { instance, host, hostName: names } = options
   const out = createOutput(options.json === true)
+  const { token, isNew } = tokenOf(options)
+  const url = () => serverUrl(options)
+  const commands = options.allowCommands === true ? createCommands({ instance, url }) : null
   const page = readPage(await drawCharts())
-  const tail = startTail({ instance, url: () => serverUrl(options) })
-  const gateway = await startGateway({ instance, port: portOf(options.port), host, names, page, tail }).catch(
+  const tail = startTail({ instance, url })
+  const port = portOf(options.port)
+  const gateway = await startGateway({ instance, port, host, names, token, commands, page, tail }).catch(
     async (error: unknown) => {
       await tail.close()
       throw cannotListen(error, options)
     },
   )
-  out.say(`the inspector of ${instance} is at ${gateway.url}`, { url: gateway.url, port: gateway.port, instance })
-  process.send?.({ url: gateway.url })
+  // A token that was given is known to whoever gave it; only one made here has to be said.
+  const address = isNew ? `${gateway.url}?token=${token}` : gateway.url
+  const hint = token !== null && !isNew ? '; add ?token= and the token the first time' : ''
+  out.say(`the inspector of ${instance} is at ${address}${hint}`, { url: address, port: gateway.port, instance })
+  process.send?.({ url: address })
   const stopping = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM', 'disconnect'] as const) process.once(signal, () => stopping.abort())
   await once(stopping.signal, 'abort')
@@ -76,6 +85,15 @@ async function writePage({ instance, output, json }: InspectOptions, recording: 
     file,
     entries: lines.length,
   })
+}
+
+/** Whoever is not on this machine must bring a token: the one given, or else one made now. */
+function tokenOf({ host, token: given }: InspectOptions): { token: string | null; isNew: boolean } {
+  const token = given ?? (process.env[TOKEN_VARIABLE] || null)
+  if (token !== null && !isToken(token))
+    throw new UserError(`the token of ${given === undefined ? TOKEN_VARIABLE : '--token'} is none: ${TOKEN_RULE}`)
+  if (token !== null) return { token, isNew: false }
+  return isLoopback(host) ? { token: null, isNew: false } : { token: newToken(), isNew: true }
 }
 
 function portOf(text: string): number {

@@ -19,10 +19,12 @@ export async function startInspector(options: {
   instance: string
   natsUrl: string
   port: string
+  allowCommands: boolean
 }): Promise<InspectorChild> {
-  const { instance, natsUrl, port } = options
+  const { instance, natsUrl, port, allowCommands } = options
   const [, program = ''] = process.argv
-  const child = fork(program, ['inspect', '--instance', instance, '--port', port], {
+  const args = ['inspect', '--instance', instance, '--port', port, ...(allowCommands ? ['--allow-commands'] : [])]
+  const child = fork(program, args, {
     // The URL may hold a password, which a list of processes would show.
     env: { ...process.env, NATS_URL: natsUrl },
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],

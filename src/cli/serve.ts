@@ -20,6 +20,7 @@ export function addServe(program: Command): void {
       'wait until no other process runs this instance, then take over; needs --url and the same --data',
     )
     .option('--inspector [port]', 'serve the page of `ocps inspect`, too, in a process of its own (default port 8133)')
+    .option('--allow-commands', 'with --inspector: let the page send lifecycle, pause, resume, abort, close and retry')
     .option('--simulate', 'say simulationMode 1')
     .addHelpText(
       'after',

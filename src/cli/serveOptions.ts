@@ -11,6 +11,7 @@ export interface ServeOptions extends SharedOptions {
   readonly standby?: boolean
   /** A port, or true for the usual one; undefined: no page. */
   readonly inspector?: string | true
+  readonly allowCommands?: boolean
 }
 
 export const STATES = ['standby', 'disabled', 'enabled', 'offline'] as const

@@ -19,6 +19,9 @@ import { STATES, type ServeOptions } from './serveOptions.ts'
 export async function serve(options: ServeOptions): Promise<void> {
   const { instance, site, override } = options
   const wanted = stateOf(options.state)
+  const allowCommands = options.allowCommands === true
+  if (allowCommands && options.inspector === undefined)
+    throw new UserError('--allow-commands is about the page; add --inspector')
   const out = createOutput(options.json === true)
   const configDir = configurationDirectory(options.config)
   const path = urlFile(instance)
@@ -74,7 +77,8 @@ export async function serve(options: ServeOptions): Promise<void> {
     writeUrlFile(path, { url: running.natsUrl, pid: process.pid })
     const client = await connectOcps({ instance, url: running.natsUrl })
     const port = options.inspector === true ? INSPECTOR_PORT : options.inspector
-    const inspector = port === undefined ? null : await startInspector({ instance, natsUrl: running.natsUrl, port })
+    const inspector =
+      port === undefined ? null : await startInspector({ instance, natsUrl: running.natsUrl, port, allowCommands })
     endInspector = () => inspector?.stop()
     const state = await client.state()
     const problem = state === wanted ? null : problemOf({ configDir, site, instance, override })

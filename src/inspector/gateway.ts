@@ -1,11 +1,14 @@
 /**
- * The inspector's server: the page, the journal as it grows over a WebSocket, and files of jobs. Read-only, on loopback unless told otherwise, and only for
- * who names it by its own name: the Host of every request and the Origin of every socket are checked. A slow page only makes itself late.
+ * The inspector's server: the page, the journal as it grows over a WebSocket, and files of jobs. Only shows, unless it was given commands to carry; who may
+ * look is access.ts's. A slow page only makes itself late.
  */
 import { createReadStream } from 'node:fs'
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { type WebSocket, WebSocketServer } from 'ws'
+import { type AccessRefused, createAccess, nameOf } from './access.ts'
+import type { Commands } from './commands.ts'
 import { findFile, listFiles } from './files.ts'
 import type { PageFiles } from './pageFiles.ts'
 import type { Tail } from './tail.ts'
@@ -15,8 +18,12 @@ export interface GatewayOptions {
   /** 0 takes any free one. */
   readonly port: number
   readonly host: string
-  /** Other names this machine may be asked by, such as `ocps.example`; without port. */
+  /** Names it has outside, such as a reverse proxy's; see access.ts. */
   readonly names?: readonly string[]
+  /** What who looks must bring; null or left out: whoever reaches it may look. */
+  readonly token?: string | null
+  /** null or left out: nothing can be sent from the page. */
+  readonly commands?: Commands | null
   readonly page: PageFiles
   readonly tail: Tail
 }
@@ -32,6 +39,8 @@ const PAGES_MAX = 64
 // At most ten batches per second and page: more than an eye follows.
 const BATCH_MS = 100
 const BATCH_LINES = 2_000
+// A command names a job, a group or a file; the longest is well below.
+const COMMAND_BYTES_MAX = 4_096
 // What may wait in a socket before its page is left to catch up by itself.
 const BUFFERED_MAX = 2 * 1024 * 1024
 
@@ -47,14 +56,12 @@ const HEADERS = {
 
 /** Rejects with the system's error (EADDRINUSE, EACCES) when the port cannot be had. */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
-  const { instance, host, page, tail } = options
+  const { instance, host, page, tail, names = [], token = null, commands = null } = options
   const server = createServer((request, response) => {
-    try {
-      answer(request, response)
-    } catch {
+    answer(request, response).catch(() => {
       if (!response.headersSent) response.writeHead(500, HEADERS)
       response.end()
-    }
+    })
   })
   const sockets = new WebSocketServer({ noServer: true, maxPayload: 1_024, perMessageDeflate: false })
   await new Promise<void>((resolve, reject) => {
@@ -62,22 +69,19 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     server.listen(options.port, host, () => resolve())
   })
   const { port } = server.address() as AddressInfo
-  const names = new Set(
-    ['localhost', '127.0.0.1', '[::1]', host, ...(options.names ?? [])].map(name => `${name}:${port}`),
-  )
+  const access = createAccess({ host, port, names, token })
 
   server.on('upgrade', (request, socket, head) => {
-    const { host: asked = '', origin } = request.headers
-    const isOurs = names.has(asked) && request.url === '/live' && origin === `http://${asked}`
-    if (!isOurs || sockets.clients.size >= PAGES_MAX) {
-      socket.end(`HTTP/1.1 ${isOurs ? '503 Too Many Pages' : '403 Forbidden'}\r\nConnection: close\r\n\r\n`)
-      return
-    }
+    const refused = access.refusalOfOwn(request)
+    if (refused) return turnAway(socket, `${refused.code} ${STATUS_CODES[refused.code]}`, refused.why)
+    if (request.url !== '/live') return turnAway(socket, '404 Not Found', 'There is no such socket.')
+    if (sockets.clients.size >= PAGES_MAX)
+      return turnAway(socket, '503 Service Unavailable', `${PAGES_MAX} pages look already.`)
     sockets.handleUpgrade(request, socket, head, page => serve(page))
   })
 
   return {
-    url: `http://${host.includes(':') ? `[${host}]` : host}:${port}/`,
+    url: `http://${nameOf(host)}:${port}/`,
     port,
     async close() {
       for (const client of sockets.clients) client.terminate()
@@ -87,8 +91,13 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     },
   }
 
-  function answer(request: IncomingMessage, response: ServerResponse): void {
-    if (!names.has(request.headers.host ?? '')) return refuse(response, 421, 'This server is not known by that name.')
+  async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const entry = access.entry(request)
+    if (entry) return letIn(response, entry)
+    const refused = access.refusal(request)
+    if (refused) return refuse(response, refused.code, refused.why)
+    if (commands !== null && request.method === 'POST' && request.url?.startsWith('/commands/'))
+      return answerCommand(commands, request, response)
     if (request.method !== 'GET' && request.method !== 'HEAD') return refuse(response, 405, 'The inspector only shows.')
     const path = (request.url ?? '/').replace(/[?#].*$/s, '')
     const file = page.files.get(path)
@@ -98,6 +107,27 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     }
     if (path.startsWith('/files/')) return answerFile(path.slice('/files/'.length), response)
     refuse(response, 404, 'There is nothing here.')
+  }
+
+  /**
+   * Not a redirect: after one from elsewhere, such as a link in a chat, a browser would still call the visit a foreign one and keep the cookie to itself.
+   * A page of ours that moves on is the same site.
+   */
+  function letIn(response: ServerResponse, { cookie, location }: { cookie: string; location: string }): void {
+    const to = location.replaceAll('&', '&amp;').replaceAll('"', '&quot;').replaceAll('<', '&lt;')
+    response
+      .writeHead(200, { ...HEADERS, 'Content-Type': 'text/html; charset=utf-8', 'Set-Cookie': cookie })
+      .end(`<!doctype html><meta http-equiv="refresh" content="0;url=${to}"><a href="${to}">The inspector</a>\n`)
+  }
+
+  async function answerCommand(carried: Commands, request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const refused = access.refusalOfOwn(request) ?? refusalOfForm(request)
+    if (refused) return refuse(response, refused.code, refused.why)
+    const text = await bodyOf(request)
+    if (text === null) return refuse(response, 413, `A command has at most ${COMMAND_BYTES_MAX} bytes.`)
+    const name = (request.url ?? '').slice('/commands/'.length)
+    const { code, answer: said } = await carried.execute(name, text)
+    response.writeHead(code, { ...HEADERS, 'Content-Type': 'application/json' }).end(JSON.stringify(said))
   }
 
   /** `<jobId>/` lists, `<jobId>/<path>` is one file. */
@@ -136,7 +166,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   }
 
   function refuse(response: ServerResponse, code: number, why: string): void {
-    response.writeHead(code, { ...HEADERS, 'Content-Type': 'text/plain; charset=utf-8' }).end(`${why}\n`)
+    const more = code === 401 ? { 'WWW-Authenticate': 'Bearer' } : code === 413 ? { Connection: 'close' } : {}
+    response.writeHead(code, { ...HEADERS, ...more, 'Content-Type': 'text/plain; charset=utf-8' }).end(`${why}\n`)
   }
 
   function serve(client: WebSocket): void {
@@ -150,7 +181,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
         generation = tail.generation
         sentN = 0
         toldCaughtUp = false
-        client.send(JSON.stringify({ type: 'hello', instance, now: Date.now() }))
+        client.send(JSON.stringify({ type: 'hello', instance, now: Date.now(), commands: commands !== null }))
       }
       const status = JSON.stringify({ type: 'status', ...tail.status, now: 0 })
       if (status !== statusText) client.send(JSON.stringify({ type: 'status', ...tail.status, now: Date.now() }))
@@ -169,6 +200,31 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     client.on('close', () => clearInterval(timer))
     pump()
   }
+}
+
+function turnAway(socket: Duplex, status: string, why: string): void {
+  // Whoever is turned away may be gone before it is said.
+  socket.on('error', () => {})
+  socket.end(
+    `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(why) + 1}\r\n\r\n${why}\n`,
+  )
+}
+
+/** A form of another site can be sent without asking us first, but never as JSON. */
+function refusalOfForm({ headers }: IncomingMessage): AccessRefused | null {
+  return headers['content-type'] === 'application/json' ? null : { code: 403, why: 'A command is sent as JSON.' }
+}
+
+async function bodyOf(request: IncomingMessage): Promise<string | null> {
+  const chunks: Buffer[] = []
+  let size = 0
+  // Kept open when it is too long, so that the answer can still be read.
+  for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+    size += chunk.length
+    if (size > COMMAND_BYTES_MAX) return null
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks).toString('utf8')
 }
 
 /** What follows entry n, as much as one batch holds. */
