@@ -102,6 +102,11 @@ export const csc = setup({
         enqueue.emit(say({ topic: 'configurationsAvailable', key: null, body: available }))
       enqueue.emit(say({ topic: 'configurationApplied', key: null, body: loaded.applied }))
       enqueue.emit(tell('queue', { type: 'queue.configure', configuration: loaded.configuration }))
+      const { display } = loaded.configuration
+      if (!display) return
+      if (display.length > 0)
+        enqueue.emit({ type: 'open', address: 'display', input: { kind: 'display', interests: display } })
+      enqueue.emit(tell('display', { type: 'display.configure', interests: display }))
     }),
     refuseConfiguration: emit((_, { caller, loaded }: { caller: Caller; loaded: StartCommand['loaded'] }) =>
       refused(caller, { code: 'CONFIGURATION_INVALID', reason: loaded.ok ? '' : loaded.problem }),

@@ -1,4 +1,5 @@
 import { csc, type CscInput } from './csc.ts'
+import { display, type DisplayInput } from './display.ts'
 import { gather, type GatherInput } from './gather.ts'
 import { job, type JobInput } from './job.ts'
 import { queue, type QueueInput } from './queue.ts'
@@ -6,11 +7,11 @@ import { shelf, type ShelfInput } from './shelf.ts'
 import { reply, type ReplyInput } from './reply.ts'
 
 /** Every machine by its kind: what decides. Pure; the same in Node, in tests on a stepped clock, and in the browser. */
-export const machines = { csc, queue, job, gather, reply, shelf } as const
+export const machines = { csc, queue, job, gather, reply, shelf, display } as const
 
 export type MachineKind = keyof typeof machines
 
-export type MachineInput = CscInput | QueueInput | JobInput | GatherInput | ReplyInput | ShelfInput
+export type MachineInput = CscInput | QueueInput | JobInput | GatherInput | ReplyInput | ShelfInput | DisplayInput
 
 /** Which decisions wrote a recording; raised when the same journal would give other announcements. */
 export const MACHINES_VERSION = '1'

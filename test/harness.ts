@@ -8,6 +8,7 @@ import type { Pipeline } from '../machines/domain/pipeline.ts'
 import type { ExecutorReport, Metric } from '../machines/domain/reports.ts'
 import { machines, MACHINES_VERSION, type MachineKind } from '../machines/index.ts'
 import type { CscContext, CscEvent, CscInput } from '../machines/csc.ts'
+import type { DisplayContext, DisplayEvent, DisplayInput } from '../machines/display.ts'
 import type { GatherContext, GatherEvent, GatherInput } from '../machines/gather.ts'
 import type { JobContext, JobEvent, JobInput } from '../machines/job.ts'
 import type { AdoptOrder } from '../machines/ports.ts'
@@ -37,6 +38,7 @@ export interface Machines {
   gather: { input: GatherInput; context: GatherContext; event: GatherEvent }
   reply: { input: ReplyInput; context: ReplyContext; event: ReplyEvent }
   shelf: { input: ShelfInput; context: ShelfContext; event: ShelfEvent }
+  display: { input: DisplayInput; context: DisplayContext; event: DisplayEvent }
 }
 
 /** An event without the time it is heard at; the harness adds it. */

@@ -64,6 +64,7 @@ export type Event =
   | { readonly topic: 'jobResult'; readonly key: string; readonly body: JobResult }
   | { readonly topic: 'groupState'; readonly key: string; readonly body: GroupState }
   | { readonly topic: 'groupResult'; readonly key: string; readonly body: GroupResult }
+  | { readonly topic: 'displayRequest'; readonly key: string; readonly body: DisplayRequest }
 
 export interface SoftwareVersions {
   readonly salVersion: string
@@ -150,6 +151,20 @@ export interface MemberResult {
   readonly pipeline: string
   readonly jobId: string
   readonly outcome: Outcome['kind'] | null
+}
+
+/** What a view is asked to show: the newest image there is for it, or nothing any more. */
+export interface DisplayRequest {
+  /** As the configuration names it. */
+  readonly view: string
+  readonly image: DisplayImage | null
+}
+
+/** A dataset of a job, and whose data it shows. The path is relative to the job's directory. */
+export interface DisplayImage extends Dataset {
+  readonly jobId: string
+  readonly dataId: DataId
+  readonly pipeline: string
 }
 
 /** What a running job says of itself, live. */

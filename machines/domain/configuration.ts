@@ -26,4 +26,14 @@ export interface Configuration {
   /** Where the raw files are, e.g. `/data/{instrument}/{dayObs}/{obsid}.fits`; '' where pipelines find their own. */
   readonly dataPath: string
   readonly pipelines: Readonly<Record<string, Pipeline>>
+  /** What is shown where; absent in journals that are older than displays. */
+  readonly display?: readonly Interest[]
+}
+
+/** One view of a display and what it shows: the newest dataset of a name, of any instrument and detector where those are null. */
+export interface Interest {
+  readonly view: string
+  readonly dataset: string
+  readonly instrument: string | null
+  readonly detector: number | null
 }

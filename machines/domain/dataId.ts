@@ -17,6 +17,28 @@ export function memberIdentity({ obsid, detector }: Pick<DataId, 'obsid' | 'dete
 }
 
 /**
+ * Which of two exposures was observed first, by observing day and sequence number, whatever came in first: below 0, 0, above 0. 0 as well
+ * where an obsid is not spelled `…_YYYYMMDD_NNNNNN` and so says nothing of time. Source: obs_lsst translators, lsst.py.
+ */
+export function compareExposures(one: string, other: string): number {
+  return compareNumbers(EXPOSURE.exec(one), EXPOSURE.exec(other))
+}
+
+const EXPOSURE = /_(\d{8})_(\d{6})$/
+
+/** Which of two jobs was accepted first, by their ids `YYYYMMDD-<journal entry>`; 0 for jobs of one command, and where an id is another one. */
+export function compareJobs(one: string, other: string): number {
+  return compareNumbers(JOB.exec(one), JOB.exec(other))
+}
+
+const JOB = /^(\d{8})-(\d+)/
+
+function compareNumbers(one: RegExpExecArray | null, other: RegExpExecArray | null): number {
+  if (one === null || other === null) return 0
+  return Number(one[1]) - Number(other[1]) || Number(one[2]) - Number(other[2])
+}
+
+/**
  * Spells any text as one token that is legal in a NATS subject, a KV key, an actor address and a file name alike: every byte of the
  * UTF-8 form outside `A-Za-z0-9_-` becomes `=XX`. Reversible, so no two texts share a token.
  */

@@ -1,6 +1,6 @@
 import type { MachineInput, MachineKind } from '../index.ts'
 import type { DataOrder, StartOrder, StopOrder } from '../ports.ts'
-import type { AckBody, Announcement } from './announcements.ts'
+import type { AckBody, Announcement, DisplayImage } from './announcements.ts'
 import type {
   Caller,
   CloseGroupCommand,
@@ -11,7 +11,7 @@ import type {
   ProcessDataCommand,
   RetryCommand,
 } from './commands.ts'
-import type { Configuration } from './configuration.ts'
+import type { Configuration, Interest } from './configuration.ts'
 import { encodeToken, type DataId } from './dataId.ts'
 import type { Outcome } from './outcome.ts'
 import type { ExecutorReport } from './reports.ts'
@@ -45,6 +45,7 @@ export type Message =
   | GatherMessage
   | ReplyMessage
   | ShelfMessage
+  | DisplayMessage
 
 /** What the engine says about itself and about actors. */
 export type EngineMessage =
@@ -201,6 +202,11 @@ export type ShelfMessage =
   | { readonly type: 'shelf.keep'; readonly item: ShelfItem }
   | { readonly type: 'shelf.retry'; readonly command: RetryCommand }
   | { readonly type: 'shelf.taken'; readonly jobIds: readonly string[] }
+
+export type DisplayMessage =
+  | { readonly type: 'display.configure'; readonly interests: readonly Interest[] }
+  /** A dataset was announced. */
+  | { readonly type: 'display.offer'; readonly image: DisplayImage }
 
 export type ReplyMessage =
   | { readonly type: 'reply.await'; readonly address: Address }

@@ -116,7 +116,7 @@ function merged(
   for (const layer of layers) value = merge(value, layer.value, layer.file, '')
   const checked = configurationSchema.safeParse(value)
   if (!checked.success) throw new ConfigurationError(placed(checked.error, layers))
-  const { instrument = instance, queueDepth, ackTimeout, groups, ...rest } = checked.data
+  const { instrument = instance, queueDepth, ackTimeout, groups, display = [], ...rest } = checked.data
   const { patience, linger, ...group } = groups
   if (group.pipeline !== null && pipelines[group.pipeline]?.scope !== 'group')
     throw new ConfigurationError(
@@ -133,6 +133,12 @@ function merged(
     ackTimeoutMs: ackTimeout * 1000,
     groups: { ...group, patienceMs: patience * 1000, lingerMs: linger * 1000 },
     pipelines,
+    display: display.map(({ view, dataset, instrument: of = null, detector = null }) => ({
+      view,
+      dataset,
+      instrument: of,
+      detector,
+    })),
   }
 }
 

@@ -7,6 +7,8 @@ import { z } from 'zod'
 
 // A day; and the bound of setTimeout is 24.8 days.
 const SECONDS_MAX = 86_400
+// A view for each of LSSTCam's 205 detectors and some more; every dataset is held against all of them.
+const INTERESTS_MAX = 256
 const seconds = z.number().positive().max(SECONDS_MAX)
 const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/, 'expected 1 to 64 letters, digits, _ or -')
 
@@ -37,6 +39,20 @@ export const configurationSchema = z
       .string()
       .describe(
         'Where raw files are: {instrument} {obsid} {dayObs} {seqNum} {detector} {group} are filled in; from the directory OCPS was started in, unless absolute; empty: pipelines find their own',
+      ),
+    display: z
+      .array(
+        z.strictObject({
+          view: name.describe('The key of the event displayRequest'),
+          dataset: z.string().min(1).max(128).describe('The name under which pipelines report it, such as preview'),
+          instrument: name.optional().describe('Any unless given'),
+          detector: z.int().min(0).max(9_999).optional().describe('Any, and exposures as a whole, unless given'),
+        }),
+      )
+      .max(INTERESTS_MAX)
+      .optional()
+      .describe(
+        'What is shown where: each view is asked to show the dataset of the newest exposure that was processed',
       ),
   })
   .meta({ title: 'OCPS configuration v1' })

@@ -62,6 +62,10 @@ function eventInWords(event: Extract<Announcement, { type: 'event' }>): string {
     }
     case 'groupResult':
       return `${event.body.outcome}, ${event.body.message}`
+    case 'displayRequest': {
+      const { image } = event.body
+      return image === null ? 'nothing' : `${image.dataset} of job ${image.jobId}`
+    }
     case 'summaryState':
     case 'errorCode':
     case 'logLevel':

@@ -1,5 +1,5 @@
 import type { AnyMachineSnapshot, AnyStateMachine, EventObject, StateValue } from 'xstate'
-import { ACK, type Acknowledgement, type Announcement } from '../../machines/domain/announcements.ts'
+import { ACK, type Acknowledgement, type Announcement, type DisplayImage } from '../../machines/domain/announcements.ts'
 import type { Caller, Command } from '../../machines/domain/commands.ts'
 import { invariant } from '../../machines/domain/invariant.ts'
 import {
@@ -91,6 +91,7 @@ export function createWorld({ instance, observer }: { instance: string; observer
     gather: new Map(),
     reply: new Map(),
     shelf: new Map(),
+    display: new Map(),
   }
   const endedActors = new Map<Address, End>()
   const deadlines = new Deadlines()
@@ -303,6 +304,9 @@ export function createWorld({ instance, observer }: { instance: string; observer
   }
 
   function announce(announcement: Announcement): void {
+    // Told here and not by the job, which so takes no step more for it and cannot break over it. Without interests nobody is there to be told.
+    if (byKind.display.size > 0 && announcement.type === 'telemetry' && announcement.topic === 'dataset')
+      mailbox.push({ to: 'display', message: { type: 'display.offer', image: imageOf(announcement) } })
     effects.push({ do: 'announce', id: `${entry.n}.${spoken++}`, at: entry.at, announcement })
   }
 
@@ -321,6 +325,8 @@ export function createWorld({ instance, observer }: { instance: string; observer
 
   /** A machine threw: it stays as it was before (csc, queue) or ends (all others), and the CSC goes to FAULT with the evidence. */
   function breakDown(actor: LiveActor, event: EventObject, error: unknown): void {
+    // It stays as it was: a picture that is not shown is no reason for FAULT, which would hold up every job.
+    if (actor.kind === 'display') return
     const what = error instanceof Error ? error.message : String(error)
     if (event.type === 'engine.fault')
       throw new Error(`the csc machine broke while it went to FAULT: ${what}`, { cause: error })
@@ -348,6 +354,10 @@ export function createWorld({ instance, observer }: { instance: string; observer
       ]),
     )
   }
+}
+
+function imageOf({ jobId, dataId, pipeline, body }: Extract<Announcement, { topic: 'dataset' }>): DisplayImage {
+  return { jobId, dataId, pipeline, ...body }
 }
 
 /** Who sent the command a machine broke on is told, and not left waiting. */

@@ -173,6 +173,19 @@ const retry = fc
   })
   .map((one): RetryCommand => ({ type: 'command.retry', jobId: 'again', overrides: null, version: null, ...one }))
 
+const interests = fc.array(
+  fc.record({
+    view: fc.constantFrom('left', 'right'),
+    dataset: fc.constantFrom('preview', 'residual'),
+    instrument: fc.constantFrom(null, 'LATISS'),
+    detector: fc.constantFrom(null, 0, 1),
+  }),
+  { maxLength: 3 },
+)
+const image = fc
+  .record({ jobId, dataId, dataset: fc.constantFrom('preview', 'residual') })
+  .map(one => ({ ...one, pipeline: 'quicklook', path: 'p.png', mime: 'image/png' }))
+
 export const EVENTS: { readonly [K in MachineKind]: fc.Arbitrary<Unheard<Machines[K]['event']>> } = {
   csc: fc.oneof(
     { weight: 8, arbitrary: fc.tuple(command, known).map(([asked, of]) => ({ ...asked, known: of })) },
@@ -276,6 +289,10 @@ export const EVENTS: { readonly [K in MachineKind]: fc.Arbitrary<Unheard<Machine
     { weight: 1, arbitrary: jobId.map(id => ({ type: 'shelf.taken', jobIds: [id] }) as const) },
     { weight: 2, arbitrary: retry.map(asked => ({ type: 'shelf.retry', command: asked }) as const) },
   ),
+  display: fc.oneof(
+    { weight: 1, arbitrary: interests.map(all => ({ type: 'display.configure', interests: all }) as const) },
+    { weight: 6, arbitrary: image.map(one => ({ type: 'display.offer', image: one }) as const) },
+  ),
 }
 
 const aJob: Omit<JobInput, 'kind'> = {
@@ -319,4 +336,5 @@ export const INPUTS: { readonly [K in MachineKind]: fc.Arbitrary<Omit<Machines[K
     .map(one => ({ instance: 'LATISS', group: 'G#1', stem: 'stem', ...one })),
   reply: caller.map(who => ({ caller: who, jobIds: ['a'], ackTimeoutMs: 1_000 })),
   shelf: fc.constant({}),
+  display: interests.map(all => ({ interests: all })),
 }

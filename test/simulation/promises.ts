@@ -116,8 +116,9 @@ export function createPromises(processes: Processes): Promises {
           if (actor.snapshot.status === 'done') openReplies.delete(actor.address)
           else openReplies.add(actor.address)
           break
-        // Who rests on the shelf is nobody's business here.
+        // Who rests on the shelf, and what is looked at, is nobody's business here.
         case 'shelf':
+        case 'display':
           break
         case 'csc':
           checkFault(actor, event, before)
