@@ -11,7 +11,9 @@ import { type AccessRefused, createAccess, nameOf } from './access.ts'
 import type { Commands } from './commands.ts'
 import { findFile, listFiles } from './files.ts'
 import type { PageFiles } from './pageFiles.ts'
-import type { Tail } from './tail.ts'
+import { bridgeFile } from './stately/bridge.ts'
+import { createHub } from './stately/hub.ts'
+import { after, type Tail } from './tail.ts'
 
 export interface GatewayOptions {
   readonly instance: string
@@ -70,20 +72,28 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   })
   const { port } = server.address() as AddressInfo
   const access = createAccess({ host, port, names, token })
+  const hub = createHub({ instance, tail })
 
   server.on('upgrade', (request, socket, head) => {
     const refused = access.refusalOfOwn(request)
     if (refused) return turnAway(socket, `${refused.code} ${STATUS_CODES[refused.code]}`, refused.why)
-    if (request.url !== '/live') return turnAway(socket, '404 Not Found', 'There is no such socket.')
+    const { path, query } = parted(request)
+    const isStately = path === '/stately/ws'
+    if (request.url !== '/live' && !isStately) return turnAway(socket, '404 Not Found', 'There is no such socket.')
     if (sockets.clients.size >= PAGES_MAX)
       return turnAway(socket, '503 Service Unavailable', `${PAGES_MAX} pages look already.`)
-    sockets.handleUpgrade(request, socket, head, page => serve(page))
+    sockets.handleUpgrade(request, socket, head, page => {
+      page.on('error', () => page.terminate())
+      if (isStately) page.on('close', hub.attach(page, query))
+      else serve(page)
+    })
   })
 
   return {
     url: `http://${nameOf(host)}:${port}/`,
     port,
     async close() {
+      hub.close()
       for (const client of sockets.clients) client.terminate()
       sockets.close()
       server.closeAllConnections()
@@ -99,12 +109,14 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     if (commands !== null && request.method === 'POST' && request.url?.startsWith('/commands/'))
       return answerCommand(commands, request, response)
     if (request.method !== 'GET' && request.method !== 'HEAD') return refuse(response, 405, 'The inspector only shows.')
-    const path = (request.url ?? '/').replace(/[?#].*$/s, '')
+    const { path, query } = parted(request)
     const file = page.files.get(path)
     if (file) {
       response.writeHead(200, { ...HEADERS, 'Content-Type': file.mime }).end(file.body)
       return
     }
+    const bridge = bridgeFile(path, query)
+    if (bridge) return void response.writeHead(bridge.code, { ...HEADERS, ...bridge.headers }).end(bridge.body)
     if (path.startsWith('/files/')) return answerFile(path.slice('/files/'.length), response)
     refuse(response, 404, 'There is nothing here.')
   }
@@ -175,7 +187,6 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     let sentN = 0
     let statusText = ''
     let toldCaughtUp = false
-    client.on('error', () => client.terminate())
     const pump = () => {
       if (generation !== tail.generation) {
         generation = tail.generation
@@ -187,12 +198,12 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       if (status !== statusText) client.send(JSON.stringify({ type: 'status', ...tail.status, now: Date.now() }))
       statusText = status
       while (client.bufferedAmount < BUFFERED_MAX) {
-        const batch = after(tail, sentN)
+        const batch = after(tail, sentN, BATCH_LINES)
         if (batch.length === 0) break
         sentN = batch.at(-1)?.n ?? sentN
         client.send(batch.map(({ line }) => line).join('\n'))
       }
-      if (toldCaughtUp || !tail.caughtUp || after(tail, sentN).length > 0) return
+      if (toldCaughtUp || !tail.caughtUp || after(tail, sentN, BATCH_LINES).length > 0) return
       toldCaughtUp = true
       client.send(JSON.stringify({ type: 'caughtUp' }))
     }
@@ -200,6 +211,11 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     client.on('close', () => clearInterval(timer))
     pump()
   }
+}
+
+function parted({ url = '/' }: IncomingMessage): { path: string; query: URLSearchParams } {
+  const [path = '/', query = ''] = url.replace(/#.*$/s, '').split('?', 2)
+  return { path, query: new URLSearchParams(query) }
 }
 
 function turnAway(socket: Duplex, status: string, why: string): void {
@@ -225,16 +241,4 @@ async function bodyOf(request: IncomingMessage): Promise<string | null> {
     chunks.push(chunk)
   }
   return Buffer.concat(chunks).toString('utf8')
-}
-
-/** What follows entry n, as much as one batch holds. */
-function after({ lines }: Tail, n: number): Tail['lines'] {
-  let low = 0
-  let high = lines.length
-  while (low < high) {
-    const middle = (low + high) >> 1
-    if ((lines[middle]?.n ?? 0) <= n) low = middle + 1
-    else high = middle
-  }
-  return lines.slice(low, low + BATCH_LINES)
 }

@@ -226,7 +226,7 @@ function progressOf(event: EventObject): string | null {
   return [fraction === null ? '' : `${Math.round(fraction * 100)} %`, note].filter(Boolean).join(' ')
 }
 
-function emissionInWords(emission: Emission): string {
+export function emissionInWords(emission: Emission): string {
   switch (emission.type) {
     case 'ack':
     case 'event':

@@ -195,6 +195,18 @@ export function startTail({ instance, url }: TailOptions): Tail {
   }
 }
 
+/** The lines that follow entry n, at most `most`. */
+export function after({ lines }: Pick<Tail, 'lines'>, n: number, most: number): readonly Kept[] {
+  let low = 0
+  let high = lines.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if ((lines[middle]?.n ?? 0) <= n) low = middle + 1
+    else high = middle
+  }
+  return lines.slice(low, low + most)
+}
+
 // Three of its periods; OCPS's own rule for "gone".
 const HEARTBEAT_LOST_MS = 3_000
 
