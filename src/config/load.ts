@@ -168,8 +168,11 @@ function placed(error: z.ZodError, layers: readonly Layer[]): string {
 }
 
 function lastWith(layers: readonly Layer[], path: readonly PropertyKey[]): string {
+  // A list comes from one layer as a whole.
+  const list = path.findIndex(key => typeof key === 'number')
+  const keys = list === -1 ? path : path.slice(0, list)
   const holds = (layer: Layer) =>
-    path.reduce<unknown>((value, key) => (isMap(value) ? value[String(key)] : undefined), layer.value) !== undefined
+    keys.reduce<unknown>((value, key) => (isMap(value) ? value[String(key)] : undefined), layer.value) !== undefined
   return (layers.findLast(holds) ?? layers[0])?.file ?? ''
 }
 

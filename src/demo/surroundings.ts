@@ -13,7 +13,10 @@ export async function writeConfiguration(directory: string, raw: string): Promis
   const config = join(directory, 'config')
   await mkdir(raw, { recursive: true })
   await cp(join(packageRoot, 'config'), config, { recursive: true })
-  await writeFile(join(config, OVERRIDE), stringify({ dataPath: join(raw, '{obsid}.fits') }))
+  await writeFile(
+    join(config, OVERRIDE),
+    stringify({ dataPath: join(raw, '{obsid}.fits'), display: [{ view: 'newest', dataset: 'preview' }] }),
+  )
   return config
 }
 

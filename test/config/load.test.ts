@@ -91,6 +91,20 @@ describe('configuration: layers', () => {
     })
   })
 
+  test('what views show is complete inside, and an override names its own', () => {
+    const source = folder({
+      '_summit.yaml': 'display: [{ view: newest, dataset: preview }]\n',
+      'night.yaml': 'display: [{ view: centre, dataset: residual, instrument: LSSTCam, detector: 94 }]\n',
+    })
+    expect(configurationOf(source).display).toEqual([
+      { view: 'newest', dataset: 'preview', instrument: null, detector: null },
+    ])
+    expect(configurationOf(source, 'night.yaml').display).toEqual([
+      { view: 'centre', dataset: 'residual', instrument: 'LSSTCam', detector: 94 },
+    ])
+    expect(configurationOf(folder()).display).toEqual([])
+  })
+
   test('what was read is said, in order, with the version of the content', () => {
     const files = { '_summit.yaml': 'slots: 4\n', 'night.yaml': 'slots: 8\n' }
     const read = folder(files).load('night.yaml')
@@ -137,6 +151,18 @@ describe('configuration: a mistake is one sentence naming file, key and what was
     ['YAML that is none', folder({ 'night.yaml': 'slots: [1\n' }), 'night.yaml', ['night.yaml is not YAML', 'line']],
     ['a key twice', folder({ 'night.yaml': 'slots: 1\nslots: 2\n' }), 'night.yaml', ['night.yaml is not YAML']],
     ['a list at the top', folder({ 'night.yaml': '- slots\n' }), 'night.yaml', ['night.yaml', 'keys and values']],
+    [
+      'a view no subject can name',
+      folder({ 'night.yaml': 'display: [{ view: a.b, dataset: preview }]\n' }),
+      'night.yaml',
+      ['night.yaml', 'display.0.view', 'letters'],
+    ],
+    [
+      'an interest in nothing',
+      folder({ 'night.yaml': 'display: [{ view: newest }]\n' }),
+      'night.yaml',
+      ['night.yaml', 'display.0.dataset'],
+    ],
     ['a key nobody knows', folder({ 'night.yaml': 'slotz: 1\n' }), 'night.yaml', ['night.yaml', 'slotz', 'unknown']],
     [
       'a key nobody knows deep inside',

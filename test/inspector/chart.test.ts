@@ -7,8 +7,9 @@ import { graphOf, nodesOf, type GraphState, type Label } from '../../src/inspect
 import { elkLayout } from '../../src/inspector/chart/elk.ts'
 import { layoutOf } from '../../src/inspector/chart/layout.ts'
 import { svgOf } from '../../src/inspector/chart/svg.ts'
-import { activeStates, edgeIdOf, edgesTaken, legalMessages } from '../../src/inspector/chart/taken.ts'
+import { activeStates, edgeIdOf, edgesFromStart, edgesTaken, legalMessages } from '../../src/inspector/chart/taken.ts'
 import { blockOf } from '../../src/inspector/chart/text.ts'
+import { createNight } from '../harness.ts'
 
 const KINDS = Object.keys(machines) as MachineKind[]
 
@@ -148,6 +149,20 @@ describe('what is lit in a chart', () => {
       'kettle.on.hot|after boiling|0',
       'kettle.on.judged||0',
     ])
+  })
+
+  test('a new actor has taken those that follow at once when it began', async () => {
+    const night = await createNight()
+    await night.enable()
+    const opened = async (more: object) => {
+      const ack = await night.command('processData', { dataId: { obsid: 'E1' }, pipeline: 'quicklook', ...more })
+      return night.engine().world.actor(`job.${ack?.jobIds[0]}`)?.snapshot
+    }
+    const [first, second] = [await opened({}), await opened({ readiness: { waitFor: 60 } })]
+    expect(first && edgesFromStart(machines.job, first)).toEqual(['job.arriving||0'])
+    expect(second && edgesFromStart(machines.job, second)).toEqual(['job.arriving||2'])
+    const csc = night.engine().world.actor('csc')?.snapshot
+    expect(csc && edgesFromStart(machines.csc, csc)).toEqual([])
   })
 
   test('an active state is lit with those around it, and the messages it hears are listed, the innermost first', async () => {

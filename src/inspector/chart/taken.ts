@@ -1,4 +1,12 @@
-import type { AnyActorScope, AnyMachineSnapshot, AnyStateMachine, AnyTransitionDefinition, EventObject } from 'xstate'
+import type {
+  AnyActorScope,
+  AnyMachineSnapshot,
+  AnyStateMachine,
+  AnyStateNode,
+  AnyTransitionDefinition,
+  EventObject,
+  StateValue,
+} from 'xstate'
 import type { ChartEdge } from './chart.ts'
 import { nodesOf, transitionsOf } from './graph.ts'
 
@@ -19,6 +27,28 @@ export function edgesTaken(machine: AnyStateMachine, snapshot: AnyMachineSnapsho
   machine.microstep(snapshot, event, listening(taken))
   const ids = idsOf(machine)
   return taken.flatMap(transition => ids.get(transition) ?? [])
+}
+
+/**
+ * The edges without an event that a new actor takes at once: `arriving||0` of a job that waits for nothing. What it began with is not kept,
+ * so they are found with the context it has after them.
+ */
+export function edgesFromStart(machine: AnyStateMachine, { context }: AnyMachineSnapshot): string[] {
+  const beginning = machine.resolveState({ value: initialValue(machine.root), context })
+  // When it was is of no matter here, but machines insist on being told.
+  const event: EventObject & { at: number } = { type: 'xstate.init', at: 0 }
+  return edgesTaken(machine, beginning, event)
+}
+
+function initialValue({ type, initial, states }: AnyStateNode): StateValue {
+  if (type === 'parallel')
+    return Object.fromEntries(Object.values(states).map(state => [state.key, initialValue(state)]))
+  const [first] = type === 'compound' ? initial.target : []
+  return first
+    ? first.type === 'atomic' || first.type === 'final'
+      ? first.key
+      : { [first.key]: initialValue(first) }
+    : {}
 }
 
 /** The ids of the states an actor is in, outer ones first: what is `is-active` in its chart. */

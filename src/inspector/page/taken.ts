@@ -1,20 +1,16 @@
 /**
- * Which edges of a chart an actor's step took: from the same function of XState that decided. Transitions that follow at once, without an event, are not
- * among them, for nothing names those; the state they lead to is lit.
+ * What to light in a chart for an actor's step, and what the actor would hear next: from the same functions of XState that decided.
  */
-import { transitionsOf } from '../chart/graph.ts'
+import type { AnyStateMachine } from 'xstate'
 import { machines } from '../../../machines/index.ts'
+import { edgesFromStart, edgesTaken as taken } from '../chart/taken.ts'
 import type { Heard } from '../night.ts'
 
-/** Ids as in [data-edge]. */
-export function edgesTaken({ kind, before, event }: Heard): readonly string[] {
-  if (before === null) return []
+/** Ids as in [data-edge], in the order they were taken, those included that followed at once without an event. */
+export function edgesTaken({ kind, before, after, event }: Heard): readonly string[] {
+  const machine: AnyStateMachine = machines[kind]
   try {
-    const taken = machines[kind].getTransitionData(before as never, event as never)
-    return taken.flatMap(one => {
-      const found = transitionsOf(one.source).find(({ transition }) => transition === one)
-      return found ? [found.edge] : []
-    })
+    return before === null ? edgesFromStart(machine, after) : taken(machine, before, event)
   } catch {
     // A guard that needs more than is left of an old event: then no edge is lit.
     return []
