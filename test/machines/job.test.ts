@@ -409,7 +409,7 @@ describe('job: settled', () => {
     const falling = job({ fallbacks: [plainer], overrides: { threshold: 3, other: 1 } }).when(grant, exited(1))
     expect(falling).toMatchObject({
       state: 'queued',
-      context: { attempt: 2, tries: 1, fellBackFrom: ['quicklook'], overrides: { threshold: 3 } },
+      context: { attempt: 2, tries: 1, fellBackFrom: ['quicklook'], asked: { overrides: { threshold: 3 } } },
     })
     const settled = falling.when(grant, { ...exited(0), attempt: 2 })
     expect(resultOf(settled)).toMatchObject({

@@ -216,7 +216,7 @@ export function createPromises(processes: Processes): Promises {
         'nothing unknown runs',
         `a process runs for ${jobId} attempt ${attempt}, which is ${stateOf(world, jobId)}`,
       )
-    else if (context.readiness.policy !== 'runNow' && !ingested.has(dataKey(context)))
+    else if (context.asked.readiness.policy !== 'runNow' && !ingested.has(dataKey(context)))
       broken('data before start', `${jobId} runs although ${dataKey(context)} was not ingested`)
   }
 
