@@ -5,7 +5,8 @@ import { decodeToken } from '../../../machines/domain/dataId.ts'
 import type { MachineKind } from '../../../machines/index.ts'
 import type { Dataset, Metric } from '../../../machines/domain/reports.ts'
 import { explain } from '../explain.ts'
-import { type Heard, leafOf, type Night } from '../night.ts'
+import { type GroupRecord, type Heard, leafOf, type Night } from '../night.ts'
+import { ActorCommands } from './ActorCommands.tsx'
 import { Chart } from './Chart.tsx'
 import {
   Actor,
@@ -52,6 +53,7 @@ export function ActorView({ address }: { address: string }) {
           <Chip tone={stateTone(leafOf(snapshot))}>{leafOf(snapshot)}</Chip>
         )}
         {!isLive && <span class="muted">is over</span>}
+        <ActorCommands job={job} group={groupOf(tonight, address)} />
         <Share />
       </header>
       {text !== null && <p class="explain">{text}</p>}
@@ -84,6 +86,10 @@ export function ActorView({ address }: { address: string }) {
       </div>
     </div>
   )
+}
+
+function groupOf(tonight: Night, address: string): GroupRecord | undefined {
+  return address.startsWith('gather.') ? tonight.groups.get(decodeToken(address.slice('gather.'.length))) : undefined
 }
 
 interface FoundActor {

@@ -2,6 +2,10 @@
 /** Who is looked at and whether it lives: instance, summary state, heartbeat, what an accepted command survives, and where the page stands in time. */
 import { signal } from '@preact/signals'
 import { leafOf } from '../night.ts'
+import { onShelf } from '../shelf.ts'
+import { CommandButton } from './Confirm.tsx'
+import { mayCommand } from './commanding.ts'
+import { headOffers } from './offers.ts'
 import { Actor, Chip, clock, stateTone } from './parts.tsx'
 import { isTravelling, live, night, now, recordingName, second, source, version } from './store.ts'
 
@@ -10,6 +14,7 @@ const TABS = [
   ['charts', 'Charts'],
   ['metrics', 'Metrics'],
   ['images', 'Images'],
+  ['shelf', 'Shelf'],
   ['journal', 'Journal'],
 ] as const
 
@@ -32,6 +37,13 @@ export function Header({ view }: { view: string }) {
       <Actor address="csc">
         <Chip tone={stateTone(state)}>{state.toUpperCase()}</Chip>
       </Actor>
+      {mayCommand.value && (
+        <span class="choice">
+          {headOffers(night()).map(offer => (
+            <CommandButton key={offer.command} offer={offer} />
+          ))}
+        </span>
+      )}
       <Presence />
       {promise !== null && (
         <span class="muted promise" title="what an accepted command survives">
@@ -42,6 +54,7 @@ export function Header({ view }: { view: string }) {
         {TABS.map(([path, name]) => (
           <a key={path} href={`#/${path}`} aria-current={path === view ? 'page' : undefined}>
             {name}
+            {path === 'shelf' && <Shelved />}
           </a>
         ))}
       </nav>
@@ -50,6 +63,11 @@ export function Header({ view }: { view: string }) {
       </button>
     </header>
   )
+}
+
+function Shelved() {
+  const { length } = onShelf(night())
+  return length === 0 ? null : <span class="count"> {length}</span>
 }
 
 function Presence() {

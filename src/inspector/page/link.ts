@@ -2,11 +2,12 @@
  * The page's side of the gateway's socket: comes back by itself when either side was away, and hears everything from the start again then (entries known
  * already are passed over). While a recording is shown it is silent.
  */
+import { areAllowed } from './commanding.ts'
 import { begin, caughtUp, live, source, take } from './store.ts'
 import type { Status } from '../tail.ts'
 
 type Word =
-  | { readonly type: 'hello'; readonly instance: string; readonly now: number }
+  | { readonly type: 'hello'; readonly instance: string; readonly now: number; readonly commands: boolean }
   | ({ readonly type: 'status'; readonly now: number } & Status)
   | { readonly type: 'caughtUp' }
 
@@ -35,6 +36,7 @@ function hear(word: Word): void {
   switch (word.type) {
     case 'hello':
       known = word.instance
+      areAllowed.value = word.commands
       return begin(known)
     case 'status':
       live.value = { ...word, skew: word.now - Date.now(), isCut: false }

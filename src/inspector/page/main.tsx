@@ -8,12 +8,14 @@ import { render } from 'preact'
 import type { Charts } from '../pageFiles.ts'
 import { ActorView } from './ActorView.tsx'
 import { ChartsView } from './ChartsView.tsx'
+import { Confirm } from './Confirm.tsx'
 import { Header } from './Header.tsx'
 import { ImagesView } from './ImagesView.tsx'
 import { JournalView } from './JournalView.tsx'
 import { connect } from './link.ts'
 import { MetricsView } from './MetricsView.tsx'
 import { NightView } from './NightView.tsx'
+import { ShelfView } from './ShelfView.tsx'
 import { Scrubber } from './Scrubber.tsx'
 import { caughtUp, charts, entryCount, night, openRecording, problem, second, source, version } from './store.ts'
 
@@ -33,6 +35,7 @@ function Page() {
       ))}
       <main>{!caughtUp.value && entryCount() === 0 ? <Waiting /> : <View view={view} rest={rest} />}</main>
       <Scrubber />
+      <Confirm />
     </>
   )
 }
@@ -47,6 +50,8 @@ function View({ view, rest }: { view: string; rest: string }) {
       return <MetricsView />
     case 'images':
       return <ImagesView />
+    case 'shelf':
+      return <ShelfView />
     case 'journal':
       return <JournalView />
     default:

@@ -4,6 +4,7 @@
  * the journal is ever put into the page as markup.
  */
 import type { ComponentChildren } from 'preact'
+import type { DataId } from '../../../machines/domain/dataId.ts'
 import type { Outcome } from '../../../machines/domain/outcome.ts'
 import type { JobRecord } from '../night.ts'
 
@@ -127,6 +128,10 @@ export function size(bytes: number): string {
 
 /** The data of a job, short. */
 export function dataName({ context: { dataId } }: JobRecord): string {
+  return dataNameOf(dataId)
+}
+
+export function dataNameOf(dataId: DataId): string {
   if (dataId.obsid === null) return `group ${dataId.group ?? '–'}`
   return dataId.detector === null ? dataId.obsid : `${dataId.obsid} · ${dataId.detector}`
 }
