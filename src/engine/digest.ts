@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { Effect } from './world.ts'
 
 /**
@@ -6,5 +6,5 @@ import type { Effect } from './world.ts'
  * entry that led to nothing.
  */
 export function digestOf(effects: readonly Effect[]): string | null {
-  return effects.length === 0 ? null : createHash('sha1').update(JSON.stringify(effects)).digest('base64').slice(0, 12)
+  return effects.length === 0 ? null : hash('sha1', JSON.stringify(effects), 'base64').slice(0, 12)
 }
