@@ -19,7 +19,7 @@ import {
 import { ACTORS_MAX, createOutbox, type Outbox, STEPS_MAX } from '../../src/inspector/stately/outbox.ts'
 import type { Kept, Tail } from '../../src/inspector/tail.ts'
 import { eventually } from '../bus/eventually.ts'
-import { aConfiguration, breaking, createNight, type Night, NIGHTFALL } from '../harness.ts'
+import { breaking, createNight, type Night, NIGHTFALL } from '../harness.ts'
 
 /* What viewers of the @statelyai/inspect family are sent: held against that package, against the engine, and against a viewer that does not keep up. */
 

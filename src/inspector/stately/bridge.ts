@@ -23,7 +23,6 @@ header { padding: 0.6rem 1rem; border-bottom: 1px solid #8886 }
 header p { margin: 0.2rem 0; max-width: 90ch }
 button { font: inherit; margin-right: 0.5rem }
 iframe { flex: 1; border: 0; background: #fff }
-iframe[hidden] { display: none }
 `
 
 // Of the function's own text: it uses nothing from outside itself.
@@ -85,7 +84,6 @@ function pageFor({ href, host }: URL): string {
 every state, context and message shown here, and can send nothing back. Nothing is handed over until you choose.</p>
 <p><button id="here">Show it here</button><button id="window">Show it in a window of its own</button><span id="status" role="status"></span></p>
 </header>
-<iframe id="viewer" title="The inspector at ${escaped(host)}" sandbox="allow-scripts allow-same-origin allow-forms allow-popups" hidden></iframe>
 <script src="/stately/bridge.js" defer></script>
 </body>
 </html>

@@ -13,15 +13,19 @@ export function bridge(): void {
   const FINAL = [1008, 1011]
 
   const link = element('to', HTMLAnchorElement)
-  const frame = element('viewer', HTMLIFrameElement)
   const status = element('status', HTMLElement)
   const { href, origin } = new URL(link.href)
   let viewer: Window | null = null
   let socket: WebSocket | null = null
 
   element('here', HTMLButtonElement).addEventListener('click', () => {
-    frame.hidden = false
+    document.querySelector('iframe')?.remove()
+    const frame = document.createElement('iframe')
+    frame.title = `The inspector at ${new URL(href).host}`
+    // It keeps its own origin, and cannot lead this window elsewhere.
+    frame.setAttribute('sandbox', 'allow-scripts allow-same-origin allow-forms allow-popups')
     frame.src = href
+    document.body.append(frame)
     begin(frame.contentWindow)
   })
   element('window', HTMLButtonElement).addEventListener('click', () => begin(open(href, 'ocps-stately')))
