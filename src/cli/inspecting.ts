@@ -41,9 +41,12 @@ export async function inspect(options: InspectOptions, recording: string | undef
     },
   )
   // A token that was given is known to whoever gave it; only one made here has to be said.
-  const address = isNew ? `${gateway.url}?token=${token}` : gateway.url
+  const asked = isNew ? `?token=${token}` : ''
+  const address = `${gateway.url}${asked}`
+  const stately = `${gateway.url}stately${asked}`
   const hint = token !== null && !isNew ? '; add ?token= and the token the first time' : ''
-  out.say(`the inspector of ${instance} is at ${address}${hint}`, { url: address, port: gateway.port, instance })
+  const text = `the inspector of ${instance} is at ${address}${hint}\nStately's inspector attaches at ${stately}`
+  out.say(text, { url: address, stately, port: gateway.port, instance })
   process.send?.({ url: address })
   const stopping = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM', 'disconnect'] as const) process.once(signal, () => stopping.abort())
