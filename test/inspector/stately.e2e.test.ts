@@ -224,14 +224,14 @@ describe("a page with the package's own receiver", { timeout: SLOW_MS }, () => {
       return again !== null && (await heardIn(again).catch(() => [])).length === 2
     })
 
-    const [window] = await Promise.all([
+    const [popup] = await Promise.all([
       context.waitForEvent('page'),
       page.getByRole('button', { name: 'Show it in a window of its own' }).click(),
     ])
-    expect((await heardAtLeast(window, 2)).map(({ sessionId }) => sessionId)).toEqual(['csc', `job.${jobId}`])
+    expect((await heardAtLeast(popup, 2)).map(({ sessionId }) => sessionId)).toEqual(['csc', `job.${jobId}`])
     await night.started(jobId)
     grow()
-    expect((await heardAtLeast(window, 4)).slice(2).map(({ type }) => type)).toEqual([
+    expect((await heardAtLeast(popup, 4)).slice(2).map(({ type }) => type)).toEqual([
       '@xstate.event',
       '@xstate.snapshot',
     ])
