@@ -75,7 +75,7 @@ describe('commands from the page', { timeout: SLOW_MS }, () => {
     const jobId = await submit('endless')
     const page = await view(`actor/job.${jobId}`)
     await page.getByRole('button', { name: 'Abort job' }).click()
-    const dialog = page.getByRole('dialog', { name: `Abort job ${jobId}?` })
+    const dialog = page.getByRole('dialog', { name: `Abort job ${jobId}` })
     await dialog.getByLabel('your name').fill('vera')
     await dialog.getByText('sent to LATISS as vera@inspector').waitFor()
     await dialog.getByText(`abortJob {"jobId":"${jobId}"}`).waitFor()
@@ -137,7 +137,7 @@ describe('commands from the page', { timeout: SLOW_MS }, () => {
     await running.wire.result(jobId)
     const page = await view(`actor/${encodeURIComponent('gather.tonight=231')}`)
     await page.getByRole('button', { name: 'Close group' }).click()
-    const dialog = page.getByRole('dialog', { name: 'Close group tonight#1?' })
+    const dialog = page.getByRole('dialog', { name: 'Close group tonight#1' })
     await dialog.getByLabel('combined by').selectOption('stack')
     await dialog.getByLabel('if members fail').selectOption('skip')
     await dialog.getByText('closeGroup {"group":"tonight#1","pipeline":"stack","policy":"skip"}').waitFor()
@@ -150,12 +150,18 @@ describe('commands from the page', { timeout: SLOW_MS }, () => {
   test('the state is led by its own commands, and a refusal is shown in the sentence of the instance', async () => {
     const page = await view('')
     const other = await view('')
-    for (const one of [page, other]) await one.getByRole('banner').getByRole('button', { name: 'Disable' }).click()
+    for (const one of [page, other]) {
+      await one.bringToFront()
+      await one.getByRole('banner').getByRole('button', { name: 'Disable' }).click()
+    }
+    await page.bringToFront()
     await page.getByRole('dialog').getByRole('button', { name: 'Disable' }).click()
     await page.getByText('disable is done.').waitFor()
     // Somebody else was quicker.
+    await other.bringToFront()
     await other.getByRole('dialog').getByRole('button', { name: 'Disable' }).click()
     await other.getByText(/disable was refused \(WRONG_STATE\): .*DISABLED/).waitFor()
+    await other.close()
     await page.getByRole('button', { name: 'Close', exact: true }).click()
     await page.getByRole('banner').getByText('DISABLED').waitFor()
     await page.getByRole('banner').getByRole('button', { name: 'Standby' }).click()

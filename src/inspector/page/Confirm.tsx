@@ -60,7 +60,7 @@ function Question({ offer }: { offer: Offer }) {
         offered.value = null
       }}
     >
-      <h2 id="confirm-title">{offer.title}</h2>
+      <h2 id="confirm-title">{answer === null ? offer.title : offer.title.replace(/\?$/, '')}</h2>
       {answer === null ? (
         <form
           onSubmit={event => {

@@ -3,7 +3,7 @@
  * already are passed over). While a recording is shown it is silent.
  */
 import { areAllowed } from './commanding.ts'
-import { begin, caughtUp, live, source, take } from './store.ts'
+import { begin, caughtUp, live, problem, source, take } from './store.ts'
 import type { Status } from '../tail.ts'
 
 type Word =
@@ -26,8 +26,17 @@ export function connect(): void {
   })
   socket.addEventListener('close', () => {
     live.value = { ...live.value, isCut: true }
+    void askWhy()
     setTimeout(connect, RETRY_MS)
   })
+}
+
+/** A socket that is refused says not why. */
+async function askWhy(): Promise<void> {
+  const response = await fetch('/charts.json', { method: 'HEAD' }).catch(() => null)
+  if (response?.status === 401)
+    problem.value =
+      'The inspector was started again and asks for its token: open this page once with ?token=… at the end of its address, as it was printed.'
 }
 
 let known = ''
