@@ -449,12 +449,11 @@ function opening(
   const jobIds = jobs.map(({ jobId }) => jobId)
   const answerTo = isSync(context) ? replyAddress(caller) : null
   const emissions: Emission[] = answerTo ? reply(configuration, caller, answerTo, jobIds) : [complete(caller, jobIds)]
-  const groups = new Set(jobs.flatMap(({ dataId }) => dataId.group ?? []))
-  for (const group of groups)
+  for (const [group, first] of firstOfGroups(jobs, stem))
     emissions.push({
       type: 'open',
       address: gatherAddress(group),
-      input: { kind: 'gather', instance: context.instance, group, stem, rules, configuration },
+      input: { kind: 'gather', instance: context.instance, group, stem: first, rules, configuration },
     })
   for (const job of jobs) {
     const { jobId, dataId, pipeline } = job
@@ -467,6 +466,15 @@ function opening(
   if (answerTo)
     for (const jobId of jobIds) emissions.push(tell(answerTo, { type: 'reply.await', address: jobAddress(jobId) }))
   return emissions
+}
+
+/** Group → the stem of its gather jobs' ids: the command's, or where one retry opens several groups, the first job's of each. */
+function firstOfGroups(jobs: readonly JobInput[], stem: string): Map<string, string> {
+  const first = new Map<string, string>()
+  for (const { dataId, jobId } of jobs)
+    if (dataId.group !== null && !first.has(dataId.group)) first.set(dataId.group, jobId)
+  for (const group of first.size === 1 ? first.keys() : []) first.set(group, stem)
+  return first
 }
 
 function reply(configuration: Configuration, caller: Caller, address: Address, jobIds: readonly string[]): Emission[] {

@@ -420,6 +420,14 @@ describe('queue: chart and comment', () => {
     expect(opened(admitted)[0]?.timeLimitMs).toBe(opened(admitted)[0]?.pipeline.timeLimitMs)
     expect(acks(admitted)).toMatchObject([{ ack: ACK.COMPLETE, jobIds: ['again-r1'] }])
     expect(admitted.context.open).toBe(1)
+
+    const of = (group: string) => ({ ...item, dataId: { ...item.dataId, group } })
+    const several = flowing().when({ type: 'queue.resubmit', command, items: [of('G1'), of('G2'), of('G1')] })
+    const stems = several.emissions.flatMap(one =>
+      one.type === 'open' && one.input.kind === 'gather' ? [one.input.stem] : [],
+    )
+    expect(stems, 'each group opened again has gather jobs of its own').toEqual(['again-r1', 'again-r2'])
+
     const refusal = flowing({ pipelines: {} }).when({ type: 'queue.resubmit', command, items: [item] })
     expect(acks(refusal)).toMatchObject([{ ack: ACK.FAILED, code: 'UNKNOWN_PIPELINE' }])
   })
