@@ -17,26 +17,27 @@ export function memberIdentity({ obsid, detector }: Pick<DataId, 'obsid' | 'dete
 }
 
 /**
- * Which of two exposures was observed first, by observing day and sequence number, whatever came in first: below 0, 0, above 0. 0 as well
- * where an obsid is not spelled `…_YYYYMMDD_NNNNNN` and so says nothing of time. Source: obs_lsst translators, lsst.py.
+ * Observing day and sequence number in an obsid like `AT_O_20261122_000017`; null where it is spelled in another way and so says nothing of
+ * time. Source: obs_lsst translators, lsst.py.
  */
-export function compareExposures(one: string, other: string): number {
-  return compareNumbers(EXPOSURE.exec(one), EXPOSURE.exec(other))
+export function exposureNumbers(obsid: string): { readonly dayObs: number; readonly seqNum: number } | null {
+  const [, day, seqNum] = /_(\d{8})_(\d{6})$/.exec(obsid) ?? []
+  return day === undefined ? null : { dayObs: Number(day), seqNum: Number(seqNum) }
 }
 
-const EXPOSURE = /_(\d{8})_(\d{6})$/
+/** Which of two exposures was observed first, whatever came in first: below 0, 0, above 0. 0 as well where an obsid says nothing of time. */
+export function compareExposures(one: string, other: string): number {
+  const [a, b] = [exposureNumbers(one), exposureNumbers(other)]
+  return a === null || b === null ? 0 : a.dayObs - b.dayObs || a.seqNum - b.seqNum
+}
 
 /** Which of two jobs was accepted first, by their ids `YYYYMMDD-<journal entry>`; 0 for jobs of one command, and where an id is another one. */
 export function compareJobs(one: string, other: string): number {
-  return compareNumbers(JOB.exec(one), JOB.exec(other))
+  const [a, b] = [JOB.exec(one), JOB.exec(other)]
+  return a === null || b === null ? 0 : Number(a[1]) - Number(b[1]) || Number(a[2]) - Number(b[2])
 }
 
 const JOB = /^(\d{8})-(\d+)/
-
-function compareNumbers(one: RegExpExecArray | null, other: RegExpExecArray | null): number {
-  if (one === null || other === null) return 0
-  return Number(one[1]) - Number(other[1]) || Number(one[2]) - Number(other[2])
-}
 
 /**
  * Spells any text as one token that is legal in a NATS subject, a KV key, an actor address and a file name alike: every byte of the

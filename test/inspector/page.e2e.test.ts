@@ -142,7 +142,7 @@ describe('the page, live', { timeout: SLOW_MS }, () => {
 
   test('draws a chart of every kind of machine', async () => {
     const page = await view('charts/csc')
-    for (const kind of ['csc', 'queue', 'job', 'gather', 'reply', 'shelf']) {
+    for (const kind of ['csc', 'queue', 'job', 'gather', 'reply', 'shelf', 'display']) {
       await page.goto(`${gateway.url}#/charts/${kind}`)
       await page.locator(`[role=region][aria-label="statechart of ${kind}"] svg`).waitFor()
     }
@@ -159,7 +159,7 @@ describe('the page, live', { timeout: SLOW_MS }, () => {
     await page.keyboard.press('Escape')
     await page.getByRole('dialog').waitFor({ state: 'detached' })
     await page.goto(`${gateway.url}#/metrics`)
-    await page.getByRole('img', { name: /psf.fwhm in pix: 1 values of picture, the last 2.8/ }).waitFor()
+    await page.getByRole('group', { name: /psf.fwhm in pix: 1 values of picture, the last 2.8/ }).waitFor()
     await page.goto(`${gateway.url}#/actor/job.${jobId}`)
     await page.getByRole('link', { name: 'preview.png' }).waitFor()
   })

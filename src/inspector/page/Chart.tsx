@@ -10,13 +10,16 @@ export function Chart({ kind, snapshot, step }: { kind: string; snapshot: Heard[
   const frame = useRef<HTMLDivElement>(null)
   const [zoom, setZoom] = useState(0)
   const chart = charts.value[kind]
-  const active = snapshot ? activeStates(snapshot).join(' ') : ''
-  const taken = step ? edgesTaken(step).join(' ') : ''
+  // As text, so that what did not change is not lit again. Ids of edges hold spaces: `job.active|after timeLimit|0`.
+  const active = (snapshot ? activeStates(snapshot) : []).join('\n')
+  const taken = (step ? edgesTaken(step) : []).join('\n')
   useLayoutEffect(() => {
     light(frame.current, '[data-state]', 'is-active', element =>
-      active.split(' ').includes(element.dataset['state'] ?? ''),
+      active.split('\n').includes(element.dataset['state'] ?? ''),
     )
-    light(frame.current, '[data-edge]', 'is-taken', element => taken.split(' ').includes(element.dataset['edge'] ?? ''))
+    light(frame.current, '[data-edge]', 'is-taken', element =>
+      taken.split('\n').includes(element.dataset['edge'] ?? ''),
+    )
   }, [active, taken, chart])
   useLayoutEffect(() => show(frame.current), [active, zoom, chart])
   if (!chart) return <Empty>The chart of {kind} is not there: the inspector was started without charts.</Empty>

@@ -14,6 +14,7 @@ const TABS = [
   ['charts', 'Charts'],
   ['metrics', 'Metrics'],
   ['images', 'Images'],
+  ['focal', 'Focal plane'],
   ['shelf', 'Shelf'],
   ['journal', 'Journal'],
 ] as const

@@ -1,82 +1,177 @@
 /// <reference lib="dom" />
-/** Previews by group, the combined image first; one at a time large, with its neighbours at the same place for blinking. */
+/** Images: what each view of the display shows now, and previews by group or by exposure, the combined image first. Any of them large, with its neighbours. */
 import { useEffect, useState } from 'preact/hooks'
-import type { JobRecord, Night } from '../night.ts'
-import { Actor, Chip, dataName, Empty, fileUrl, jobTone, jobWord, Section } from './parts.tsx'
+import type { JobRecord } from '../night.ts'
+import { blinkable, isImage, type Picture, type PictureSet, setsOf, type View, viewsOf } from '../pictures.ts'
+import { Large } from './Large.tsx'
+import { Actor, Chip, Empty, jobTone, jobWord, Section } from './parts.tsx'
+import { pictureUrl } from './pictureUrl.ts'
 import { night, source, version } from './store.ts'
-
-interface Picture {
-  readonly url: string
-  readonly job: JobRecord
-  readonly name: string
-}
-
-interface Set {
-  readonly title: string
-  readonly pictures: readonly Picture[]
-}
 
 // What a browser scrolls through without effort; images load when they come into view.
 const SETS_MAX = 20
+const PICTURES_MAX = 48
 
-// Twice a second shows what moves between two exposures.
-const BLINK_MS = 500
+interface Opened {
+  /** null: the view named `title`, whatever it shows. */
+  readonly first: string | null
+  readonly title: string
+  readonly isBlinking: boolean
+}
 
-export function ImagesView() {
+/** `jobId`: whose image to begin with, or ''. */
+export function ImagesView({ jobId }: { jobId: string }) {
   void version.value
-  const [open, setOpen] = useState<{ set: Set; index: number } | null>(null)
+  const [by, arrange] = useState<'group' | 'exposure'>('group')
+  const [open, setOpen] = useState<Opened | null>(null)
+  const tonight = night()
+  const sets = source.value === 'live' ? setsOf(tonight, by) : []
+  const asked = jobId === '' ? undefined : sets.find(({ pictures }) => pictures.some(one => one.jobId === jobId))
+  useEffect(() => {
+    const first = asked?.pictures.find(one => one.jobId === jobId)
+    if (asked && first) setOpen({ title: asked.title, first: first.key, isBlinking: false })
+  }, [jobId, asked === undefined])
   if (source.value !== 'live')
     return (
       <Section title="Images">
         <Empty>A recording holds what was said of images, not the images themselves.</Empty>
       </Section>
     )
-  const sets = setsOf(night())
+  const views = viewsOf(tonight)
+  const close = () => {
+    setOpen(null)
+    if (jobId !== '') location.hash = '#/images'
+  }
   return (
     <div>
+      <Views views={views} open={view => setOpen({ title: view, first: null, isBlinking: false })} />
+      <div class="arranged">
+        <span class="choice" role="group" aria-label="arranged by">
+          {(['group', 'exposure'] as const).map(one => (
+            <button key={one} type="button" aria-pressed={by === one} onClick={() => arrange(one)}>
+              By {one}
+            </button>
+          ))}
+        </span>
+        {sets.length > SETS_MAX && (
+          <span class="muted">
+            the newest {SETS_MAX} of {sets.length}
+          </span>
+        )}
+      </div>
       {sets.length === 0 && (
         <Section title="Images">
           <Empty>No job has made a preview yet.</Empty>
         </Section>
       )}
       {sets.slice(0, SETS_MAX).map(set => (
-        <Section key={set.title} title={set.title} note={set.pictures.length}>
-          <ul class="pictures">
-            {set.pictures.map(({ url, name, job }, index) => (
-              <li key={url}>
-                <button type="button" onClick={() => setOpen({ set, index })} aria-label={`enlarge ${name}`}>
-                  <img src={url} alt={name} loading="lazy" />
-                </button>
-                <span>
-                  <Actor address={`job.${job.jobId}`}>{name}</Actor>{' '}
-                  {jobTone(job) !== 'good' && <Chip tone={jobTone(job)}>{jobWord(job)}</Chip>}
-                </span>
-                <span class="muted">{caption(job)}</span>
-              </li>
-            ))}
-          </ul>
-        </Section>
+        <Pictures key={set.title} set={set} open={setOpen} />
       ))}
-      {open && <Large key={open.set.title} set={open.set} first={open.index} close={() => setOpen(null)} />}
+      {open && (
+        <Large
+          key={`${open.title} ${open.first}`}
+          title={open.first === null ? `view ${open.title}` : open.title}
+          pictures={picturesOf(open, sets, views)}
+          first={open.first}
+          isBlinking={open.isBlinking}
+          close={close}
+        />
+      )}
     </div>
   )
 }
 
-function setsOf(tonight: Night): Set[] {
-  const sets = new Map<string, Picture[]>()
-  for (const job of tonight.jobs.values()) {
-    const { group, obsid } = job.context.dataId
-    const title = group === null ? 'Without a group' : `Group ${group}`
-    for (const { dataset, path, mime } of job.context.datasets) {
-      if (!mime.startsWith('image/')) continue
-      const name =
-        obsid === null ? `combined (${dataset})` : dataset === 'preview' ? dataName(job) : `${dataName(job)} ${dataset}`
-      const picture = { url: fileUrl(job.jobId, path), job, name }
-      const set = sets.get(title) ?? []
-      sets.set(title, obsid === null ? [picture, ...set] : [...set, picture])
-    }
-  }
-  return [...sets].map(([title, pictures]) => ({ title, pictures })).reverse()
+function picturesOf({ title, first }: Opened, sets: readonly PictureSet[], views: readonly View[]): readonly Picture[] {
+  if (first !== null) return sets.find(one => one.title === title)?.pictures ?? []
+  const picture = views.find(({ view }) => view === title)?.picture
+  return picture ? [picture] : []
+}
+
+function Views({ views, open }: { views: readonly View[]; open: (view: string) => void }) {
+  return (
+    <Section title="Views" note={views.length === 0 ? '' : 'of each the newest exposure'}>
+      {views.length === 0 && (
+        <Empty>
+          No view is configured. <code>display: [&#123; view: newest, dataset: preview &#125;]</code> in the
+          configuration makes one.
+        </Empty>
+      )}
+      <ul class="pictures views">
+        {views.map(({ view, wants, picture }) => (
+          <li key={view} data-view={view}>
+            <h3>
+              {view} <small>{wants}</small>
+            </h3>
+            {picture && isImage(picture) ? (
+              <>
+                <button type="button" onClick={() => open(view)} aria-label={`enlarge view ${view}`}>
+                  <img src={pictureUrl(picture)} alt={`${view}: ${picture.name}`} />
+                </button>
+                <Actor address={`job.${picture.jobId}`}>{picture.name}</Actor>
+              </>
+            ) : (
+              <>
+                <div class="blank">{picture === null ? 'nothing yet' : picture.mime}</div>
+                {picture && <Actor address={`job.${picture.jobId}`}>{picture.name}</Actor>}
+              </>
+            )}
+          </li>
+        ))}
+      </ul>
+    </Section>
+  )
+}
+
+function Pictures({ set: { title, pictures }, open }: { set: PictureSet; open: (what: Opened) => void }) {
+  const jobs = night().jobs
+  const exposure = pictures.find(({ dataId }) => dataId.obsid !== null)
+  const isBlinkable = exposure !== undefined && blinkable(pictures, exposure).length > 1
+  return (
+    <Section
+      title={title}
+      note={
+        <span class="choice">
+          {isBlinkable && (
+            <button
+              type="button"
+              onClick={() => open({ title, first: exposure.key, isBlinking: true })}
+              aria-label={`blink ${title}`}
+            >
+              Blink
+            </button>
+          )}
+          {pictures.length}
+        </span>
+      }
+    >
+      <ul class="pictures">
+        {pictures.slice(0, PICTURES_MAX).map(picture => {
+          const job = jobs.get(picture.jobId)
+          return (
+            <li key={picture.key} class={picture.dataId.obsid === null ? 'combined' : ''}>
+              <button
+                type="button"
+                onClick={() => open({ title, first: picture.key, isBlinking: false })}
+                aria-label={`enlarge ${picture.name}`}
+              >
+                <img src={pictureUrl(picture)} alt={picture.name} loading="lazy" />
+              </button>
+              <span>
+                <Actor address={`job.${picture.jobId}`}>{picture.name}</Actor>{' '}
+                {job && jobTone(job) !== 'good' && <Chip tone={jobTone(job)}>{jobWord(job)}</Chip>}
+              </span>
+              {job && <span class="muted">{caption(job)}</span>}
+            </li>
+          )
+        })}
+      </ul>
+      {pictures.length > PICTURES_MAX && (
+        <p class="more">
+          and {pictures.length - PICTURES_MAX} more; <a href="#/focal">the focal plane</a> shows every detector
+        </p>
+      )}
+    </Section>
+  )
 }
 
 function caption({ context: { metrics, pipeline } }: JobRecord): string {
@@ -86,65 +181,4 @@ function caption({ context: { metrics, pipeline } }: JobRecord): string {
       : []
   })
   return [pipeline.name, ...words].join(' · ')
-}
-
-function Large({ set: { title, pictures }, first, close }: { set: Set; first: number; close: () => void }) {
-  const [index, setIndex] = useState(first)
-  const [zoom, setZoom] = useState(1)
-  const [isBlinking, setBlinking] = useState(false)
-  const step = (by: number) => setIndex(before => (before + by + pictures.length) % pictures.length)
-  useEffect(() => {
-    const press = ({ key }: KeyboardEvent) => {
-      if (key === 'Escape') close()
-      if (key === 'ArrowRight') step(1)
-      if (key === 'ArrowLeft') step(-1)
-      if (key === 'b') setBlinking(before => !before)
-      if (key === '+') setZoom(before => Math.min(8, before * 2))
-      if (key === '-') setZoom(before => Math.max(1, before / 2))
-    }
-    document.addEventListener('keydown', press)
-    return () => document.removeEventListener('keydown', press)
-  }, [])
-  useEffect(() => {
-    if (!isBlinking) return
-    const timer = setInterval(() => step(1), BLINK_MS)
-    return () => clearInterval(timer)
-  }, [isBlinking])
-  const shown = pictures[index]
-  return (
-    <div class="large" role="dialog" aria-modal="true" aria-label={`images of ${title}`}>
-      <div class="large-head">
-        <b>{shown?.name}</b>
-        <span class="muted">
-          {index + 1} of {pictures.length}
-        </span>
-        <button type="button" onClick={() => step(-1)} aria-label="previous image">
-          ←
-        </button>
-        <button type="button" onClick={() => step(1)} aria-label="next image">
-          →
-        </button>
-        <button type="button" aria-pressed={isBlinking} onClick={() => setBlinking(!isBlinking)}>
-          Blink
-        </button>
-        <button type="button" onClick={() => setZoom(zoom >= 8 ? 1 : zoom * 2)}>
-          {zoom} ×
-        </button>
-        <button type="button" onClick={close} autofocus>
-          Close
-        </button>
-      </div>
-      <div class="stage">
-        {/* All at the same place, one visible: blinking loads nothing and nothing moves. */}
-        {pictures.map(({ url, name }, at) => (
-          <img
-            key={url}
-            src={url}
-            alt={at === index ? name : ''}
-            style={{ visibility: at === index ? 'visible' : 'hidden', width: `${zoom * 100}%` }}
-          />
-        ))}
-      </div>
-    </div>
-  )
 }

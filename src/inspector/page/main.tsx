@@ -9,6 +9,7 @@ import type { Charts } from '../pageFiles.ts'
 import { ActorView } from './ActorView.tsx'
 import { ChartsView } from './ChartsView.tsx'
 import { Confirm } from './Confirm.tsx'
+import { FocalPlaneView } from './FocalPlaneView.tsx'
 import { Header } from './Header.tsx'
 import { ImagesView } from './ImagesView.tsx'
 import { JournalView } from './JournalView.tsx'
@@ -49,7 +50,9 @@ function View({ view, rest }: { view: string; rest: string }) {
     case 'metrics':
       return <MetricsView />
     case 'images':
-      return <ImagesView />
+      return <ImagesView jobId={decoded(rest)} />
+    case 'focal':
+      return <FocalPlaneView obsid={decoded(rest)} />
     case 'shelf':
       return <ShelfView />
     case 'journal':
