@@ -7,6 +7,7 @@ import type { DataSide } from '../../machines/ports.ts'
 import type { Bus, Incoming } from '../../src/bus/port.ts'
 import { decodeCommand } from '../../src/contract/decode.ts'
 import type { Numbered } from '../../src/engine/engine.ts'
+import { isAfter } from '../../src/engine/world.ts'
 import { createIngestWatch } from '../../src/ingest/ingest.ts'
 import { breaking, exit, NIGHTFALL } from '../harness.ts'
 import { pick } from './actions.ts'
@@ -217,6 +218,8 @@ export function createNight(seed: number, kind: NightKind): Night {
     const { announcement } = said
     if (announcement.type === 'ack') hear(announcement.caller.id, announcement.body)
     if (announcement.type !== 'event') return
+    // What is said again keeps its place, as it does in the stored events.
+    if (!isAfter(said.id, recentlySaid.at(-1)?.id ?? null)) return
     recentlySaid.push(said)
     if (recentlySaid.length > 2 * UNKNOWN_MAX) recentlySaid.shift()
   }
