@@ -22,6 +22,7 @@ import { createGate, type Gate } from './feed/gate.ts'
 import { createPresence } from './feed/presence.ts'
 import { createIngestWatch } from './ingest/ingest.ts'
 import { openJournal } from './journal/log.ts'
+import { JournalError } from './journal/port.ts'
 import { UserError } from './userError.ts'
 
 /**
@@ -128,18 +129,20 @@ async function assemble(options: ServiceOptions, dataDir: string, undo: (() => P
   let ending: Promise<void> | null = null
   const end = (how: 'offline' | 'stopped' | 'lost') => (ending ??= shutDown(how))
   let silence = () => {}
-  const lose = () => {
+  const lose = (why: string) => {
+    if (ending === null) log.error({}, why)
     silence()
     void end('lost')
   }
+  const yieldName = () => lose(`OCPS ${instance} ends here: another process runs this instance now`)
 
-  const { lease, isTakeover } = await takeLease(bus, options, log, lose)
+  const { lease, isTakeover } = await takeLease(bus, options, log, yieldName)
   undo.push(() => lease.release())
 
   const { events } = streams(instance)
   const retained = await bus.retained({ name: events, subjects: [subjects(instance).events], maxAgeMs: EVENTS_KEPT_MS })
   const { journal, lastN, isOurs } = await openJournal({ bus, instance })
-  const gate = createGate({ lease, isOurs, onLost: lose })
+  const gate = createGate({ lease, isOurs, onLost: yieldName })
   silence = () => gate.shut()
   if (server) await server.sync()
   const feed = createFeed({ bus, telemetry, retained, instance })
@@ -183,7 +186,7 @@ async function assemble(options: ServiceOptions, dataDir: string, undo: (() => P
     },
     dataSide: report => createIngestWatch({ bus, report, now: () => wallClock.now() }),
     say,
-    allSaid: () => gate.isSure() && feed.allStored(),
+    unsaid: () => (gate.isSure() ? feed.unstored() : null),
     loadConfiguration: override => source.load(override),
     started: {
       type: 'engine.started',
@@ -198,8 +201,8 @@ async function assemble(options: ServiceOptions, dataDir: string, undo: (() => P
     lastSaid: numberOf(await retained.lastId()),
     onOffline: () => void end('offline'),
     onLost: error => {
-      log.error({}, `the journal is lost to this process: ${error.message}`)
-      lose()
+      if (error instanceof JournalError && error.code === 'FENCED') yieldName()
+      else lose(`OCPS ${instance} ends here: its journal is lost to this process: ${error.message}`)
     },
   })
   finish = () => engine.finish().then(() => retained.flushed())

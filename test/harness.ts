@@ -274,6 +274,8 @@ export interface NightOptions {
   readonly clock?: SteppedClock
   readonly lastSaid?: string | null
   readonly observer?: Observer
+  /** What the feed does not know to be stored; nothing unless given. */
+  readonly unsaid?: () => readonly Numbered[]
   /** Called with every order as it is given, to answer it at once or later; orders are recorded either way. */
   readonly onOrder?: (order: Order, report: (what: Report) => void) => void
 }
@@ -438,7 +440,7 @@ export async function createNight(options: NightOptions = {}): Promise<Night> {
         name === ''
           ? loaded(configuration)
           : (overrides[name] ?? { ok: false, problem: `there is no ${name} in /config; there are no overrides` }),
-      allSaid: () => true,
+      unsaid: options.unsaid ?? (() => []),
       onOffline: () => {
         offline = true
       },

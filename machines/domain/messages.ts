@@ -115,6 +115,27 @@ export interface Quiescent {
   readonly answers: readonly QuietAnswer[]
 }
 
+/**
+ * A night that never rests is written down as it is, now and then, so that whoever reads the journal may begin here, too. It is large, so it comes in parts,
+ * one entry each, one right after the other; the last completes it.
+ */
+export interface Checkpoint {
+  readonly type: 'engine.checkpoint'
+  /** As in Quiescent. */
+  readonly machines: string
+  /** 1, 2, … `of`. */
+  readonly part: number
+  readonly of: number
+  /** A piece of the whole state as JSON; see Whole. */
+  readonly text: string
+}
+
+/** What the texts of a checkpoint are together. */
+export interface Whole extends Omit<Quiescent, 'type' | 'machines'> {
+  /** Said, but not known to be heard when this was written: whoever begins here says it again if it was not. */
+  readonly unsaid: readonly { readonly id: string; readonly at: number; readonly announcement: Announcement }[]
+}
+
 export interface QuietActor {
   readonly address: Address
   readonly kind: MachineKind
@@ -123,6 +144,8 @@ export interface QuietActor {
   /** History states: id → ids of the states they stand for. */
   readonly history: Readonly<Record<string, readonly string[]>>
   readonly timers: readonly (readonly [timer: string, due: number])[]
+  /** Who is told when it ends; left out where that is nobody. */
+  readonly watchers?: readonly Address[]
 }
 
 export interface QuietAnswer {
@@ -145,6 +168,7 @@ export type Input =
   | Exclude<EngineMessage, { type: 'actor.ended' }>
   | ClockDue
   | Quiescent
+  | Checkpoint
   | Said
 
 /** Something an actor hears: the message and the time of the journal entry it follows from, milliseconds since 1970 UTC. */

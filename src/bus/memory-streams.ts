@@ -176,14 +176,8 @@ export function openMemoryLog(shared: Shared, connection: Connection, options: L
         })
       })
     },
-    async *read(from = 'start') {
-      const first =
-        from === 'mark'
-          ? Math.max(
-              0,
-              log.entries.findLastIndex(({ isMark }) => isMark),
-            )
-          : 0
+    async *read(from = 'start', before = 0) {
+      const first = from === 'mark' ? Math.max(0, log.entries.findLastIndex(({ isMark }) => isMark) - before) : 0
       for (const { body, id } of log.entries.slice(first)) yield { body, id }
     },
     lastId: async () => newest(),

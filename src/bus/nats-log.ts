@@ -79,10 +79,10 @@ export async function openLog(link: Link, streams: Streams, options: LogOptions)
     })
   }
 
-  async function* read(from: 'start' | 'mark' = 'start'): AsyncGenerator<{ body: string; id: string }> {
+  async function* read(from: 'start' | 'mark' = 'start', before = 0): AsyncGenerator<{ body: string; id: string }> {
     const mark = from === 'mark' ? await lastOf(link, streams, options.name, { last_by_subj: markSubject }) : null
     for await (const message of readStream(link, streams, options.name, {
-      from: mark?.sequence ?? 1,
+      from: Math.max(1, (mark?.sequence ?? 1) - before),
       headersOnly: false,
     })) {
       yield { body: Buffer.from(message.data).toString(), id: message.headers?.get('Nats-Msg-Id') ?? '' }

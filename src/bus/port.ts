@@ -100,8 +100,11 @@ export interface Log {
    * when the server refuses for want of space.
    */
   append(message: { body: string; id: string; after: string; isMark?: boolean }): Promise<void>
-  /** What is stored, oldest first, up to what was there at the call: everything, or from the newest message that was appended as a mark. */
-  read(from?: 'start' | 'mark'): AsyncIterable<{ body: string; id: string }>
+  /**
+   * What is stored, oldest first, up to what was there at the call: everything, or from the newest message that was appended as a mark, with so many
+   * messages before it.
+   */
+  read(from?: 'start' | 'mark', before?: number): AsyncIterable<{ body: string; id: string }>
   /** The id of the newest message, or '' for an empty log. */
   lastId(): Promise<string>
 }

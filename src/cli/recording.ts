@@ -118,7 +118,8 @@ function createSummary() {
         first ??= entry
         last = entry
         if (entry.what.type === 'engine.started') machines.add(entry.what.versions.machines)
-        if (entry.what.type === 'engine.quiescent') machines.add(entry.what.machines)
+        if (entry.what.type === 'engine.quiescent' || entry.what.type === 'engine.checkpoint')
+          machines.add(entry.what.machines)
         yield entry
       }
     },

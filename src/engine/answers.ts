@@ -18,7 +18,7 @@ export interface Answers {
   recall(id: string, fingerprint: string): void
   /** An acknowledgement goes out; returns where copies of it go. */
   note(ack: Acknowledgement): readonly string[]
-  /** The last answers, for a quiescent entry. */
+  /** The last answers and those that are promised, for a quiescent entry or a checkpoint. */
   quiet(): readonly QuietAnswer[]
   /** Begins with what a quiescent entry holds. */
   settleInto(answers: readonly QuietAnswer[]): void
@@ -67,7 +67,13 @@ export function createAnswers(): Answers {
       if (body.ack !== IN_PROGRESS) before.copies.clear()
       return copies
     },
-    quiet: () => [...known].slice(-QUIET_MAX).map(([id, { fingerprint, acks }]) => ({ id, fingerprint, acks })),
+    quiet: () =>
+      [...known]
+        // Of what was not answered at all nothing is written down yet either: it may be executed when it is sent again.
+        .filter(
+          ([, { acks }], at) => acks.length > 0 && (at >= known.size - QUIET_MAX || acks.at(-1)?.ack === IN_PROGRESS),
+        )
+        .map(([id, { fingerprint, acks }]) => ({ id, fingerprint, acks })),
     settleInto(answers) {
       for (const { id, fingerprint, acks } of answers)
         if (!known.has(id)) known.set(id, { fingerprint, acks: [...acks], copies: new Set() })

@@ -2,7 +2,7 @@ import { SUMMARY_STATE } from '../../machines/domain/summaryState.ts'
 import type { Announcement } from '../../machines/domain/announcements.ts'
 import { refused, type Acknowledgement } from '../../machines/domain/announcements.ts'
 import type { Caller, Command, LoadedConfiguration } from '../../machines/domain/commands.ts'
-import type { Input, Order, Quiescent, Said } from '../../machines/domain/messages.ts'
+import type { Checkpoint, Input, Order, Quiescent, Said } from '../../machines/domain/messages.ts'
 import { MACHINES_VERSION } from '../../machines/index.ts'
 import { startOrder, type JobContext } from '../../machines/job.ts'
 import type { DataSide, Executor } from '../../machines/ports.ts'
@@ -11,6 +11,7 @@ import type { Entry } from '../journal/entry.ts'
 import type { Journal, JournalError } from '../journal/port.ts'
 import type { Log } from '../log.ts'
 import { createAnswers, fingerprintOf } from './answers.ts'
+import { createAssembly, inParts } from './checkpoint.ts'
 import type { Clock } from './clock.ts'
 import { createInbox } from './inbox.ts'
 import { digestOf } from './digest.ts'
@@ -55,8 +56,8 @@ export interface EngineOptions {
   readonly started: Extract<Input, { type: 'engine.started' }>
   /** The id of the last announcement that is known to have been said; null: none. */
   readonly lastSaid: string | null
-  /** Whether everything said so far is stored where late joiners find it. */
-  readonly allSaid: () => boolean
+  /** Events that were said and are not known to be stored where late joiners find them; null: it is not known now. */
+  readonly unsaid: () => readonly Numbered[] | null
   /** The CSC went OFFLINE: the process is asked to end. */
   readonly onOffline: () => void
   readonly onLost: (error: JournalError | Error) => void
@@ -65,9 +66,17 @@ export interface EngineOptions {
 
 // One line of the journal for so many others; a difference in a replay is still placed to the entry.
 const SAID_MAX = 500
-// Folding takes some 20 µs an entry: an instance that was quiet lately starts at once, one that is busy writes none of these.
+// Folding takes some 15 µs an entry: an instance that was quiet lately starts at once.
 const QUIET_AFTER = 1_000
-// A message holds 1 MiB; a state that needs more than this is not quiet in any useful sense.
+// One that never is quiet starts within half a second all the same.
+const CHECKPOINT_AFTER = 20_000
+// The larger the state, the rarer it is written: about a tenth of what is journaled anyway.
+const ENTRIES_PER_ACTOR = 10
+// Writing 20 000 actors down keeps the event loop for a third of a second; an instance with more of them starts more slowly instead.
+const CHECKPOINT_ACTORS_MAX = 20_000
+// What is on its way to the stream at one moment; more means that it stores nothing.
+const UNSAID_MAX = 1_000
+// A message holds 1 MiB; what needs more than this is written in parts.
 const QUIET_SIZE_MAX = 700_000
 
 export async function createEngine(options: EngineOptions): Promise<Engine> {
@@ -77,8 +86,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   let unwake = () => {}
 
   let digests: [n: number, digest: string][] = []
-  let sinceQuiet = 0
-  let closing = false
+  let sinceMark = 0
 
   const recovered = await recover()
   const inbox = createInbox({
@@ -126,9 +134,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     settled: () => inbox.settled(),
     async finish() {
       unwake()
-      closing = true
-      const own = housekeeping(false)
-      if (own !== null) inbox.input(own, 'engine')
+      for (const own of digestsSoFar()) inbox.input(own, 'engine')
       await inbox.settled()
     },
     stop() {
@@ -141,9 +147,21 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   async function recover(): Promise<{ last: Pick<Entry, 'n' | 'at'>; unsaid: Numbered[] }> {
     let last: Pick<Entry, 'n' | 'at'> = { n: 0, at: 0 }
     const unsaid: Numbered[] = []
-    for await (const entry of await fromWhereItWasQuiet()) {
-      if (entry.door === 'command') recall(entry.what as Command)
-      if (entry.what.type === 'engine.quiescent') answers.settleInto(entry.what.answers)
+    const checkpoint = createAssembly()
+    let beganAt = 0
+    for await (const entry of await fromTheNewestMark()) {
+      const { n, at, what } = entry
+      beganAt ||= n
+      if (entry.door === 'command') recall(what as Command)
+      if (what.type === 'engine.quiescent') answers.settleInto(what.answers)
+      // Only the one that reading begins with knows more than has been seen coming.
+      if (what.type === 'engine.checkpoint' && n - what.part + 1 === beganAt) {
+        const whole = checkpoint.take(what)
+        if (whole) {
+          answers.settleInto(whole.answers)
+          unsaid.push(...whole.unsaid.filter(({ id }) => isAfter(id, options.lastSaid)))
+        }
+      }
       const effects = world.apply(entry)
       keepBooks(entry, effects)
       for (const effect of effects) {
@@ -151,45 +169,52 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
         if (effect.announcement.type === 'ack') answers.note(effect.announcement)
         if (effect.announcement.type === 'event' && isAfter(effect.id, options.lastSaid)) unsaid.push(effect)
       }
-      last = { n: entry.n, at: entry.at }
+      last = { n, at }
     }
     return { last, unsaid }
   }
 
-  /** From the newest quiescent entry, unless other machines wrote it: what they left may not be what these expect. */
-  async function fromWhereItWasQuiet(): Promise<AsyncIterable<Entry>> {
-    for await (const { what } of journal.read('quiescent'))
-      return journal.read(
-        what.type === 'engine.quiescent' && what.machines !== MACHINES_VERSION ? 'start' : 'quiescent',
-      )
+  /** From the newest quiescent entry or checkpoint, unless other machines wrote it: what they left may not be what these expect. */
+  async function fromTheNewestMark(): Promise<AsyncIterable<Entry>> {
+    for await (const { what } of journal.read('quiescent')) {
+      const isMark = what.type === 'engine.quiescent' || what.type === 'engine.checkpoint'
+      return journal.read(isMark && what.machines !== MACHINES_VERSION ? 'start' : 'quiescent')
+    }
     return journal.read()
   }
 
   /** Notes what an entry led to, for the digests in the journal. */
   function keepBooks({ n, what }: Entry, effects: readonly Effect[]): void {
-    sinceQuiet = what.type === 'engine.quiescent' ? 0 : sinceQuiet + 1
+    const isMark = what.type === 'engine.quiescent' || what.type === 'engine.checkpoint'
+    sinceMark = isMark ? 0 : sinceMark + 1
     if (what.type === 'engine.said') digests = digests.filter(([said]) => said > (what.digests.at(-1)?.[0] ?? 0))
     const digest = digestOf(effects)
     if (digest !== null) digests.push([n, digest])
   }
 
-  function housekeeping(isIdle: boolean): Quiescent | Said | null {
-    if (digests.length >= SAID_MAX || (digests.length > 0 && closing))
-      return { type: 'engine.said', digests: digests.splice(0) }
-    if (!isIdle || sinceQuiet < QUIET_AFTER || !options.allSaid()) return null
+  function housekeeping(): readonly (Said | Quiescent | Checkpoint)[] {
+    if (digests.length >= SAID_MAX) return digestsSoFar()
+    const unsaid = sinceMark < QUIET_AFTER ? null : options.unsaid()
+    if (unsaid === null) return []
+    const quiet = unsaid.length === 0 ? quiescent() : null
+    const isDue = sinceMark >= Math.max(CHECKPOINT_AFTER, world.size * ENTRIES_PER_ACTOR)
+    if (quiet !== null && JSON.stringify(quiet).length <= QUIET_SIZE_MAX) return [...digestsSoFar(), quiet]
+    return quiet !== null || (isDue && world.size <= CHECKPOINT_ACTORS_MAX && unsaid.length <= UNSAID_MAX)
+      ? [...digestsSoFar(), ...checkpoint(unsaid)]
+      : []
+  }
+
+  function digestsSoFar(): Said[] {
+    return digests.length === 0 ? [] : [{ type: 'engine.said', digests: digests.splice(0) }]
+  }
+
+  function quiescent(): Quiescent | null {
     const quiet = world.quiet()
-    if (quiet === null) return null
-    if (digests.length > 0) return { type: 'engine.said', digests: digests.splice(0) }
-    const entry: Quiescent = {
-      type: 'engine.quiescent',
-      machines: MACHINES_VERSION,
-      ...quiet,
-      answers: answers.quiet(),
-    }
-    if (JSON.stringify(entry).length <= QUIET_SIZE_MAX) return entry
-    // Too much lingers; it is looked at again when as much has happened again.
-    sinceQuiet = 0
-    return null
+    return quiet && { type: 'engine.quiescent', machines: MACHINES_VERSION, ...quiet, answers: answers.quiet() }
+  }
+
+  function checkpoint(unsaid: readonly Numbered[]): Checkpoint[] {
+    return inParts({ ...world.whole(), answers: answers.quiet(), unsaid })
   }
 
   function recall(command: Command): void {

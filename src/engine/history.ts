@@ -81,7 +81,7 @@ export async function historyOf(entries: AsyncIterable<Entry>, instance: string)
     if (isReport(what)) hear(what, entry)
     else if (what.type === 'data.present' || what.type === 'data.absent') answered(what, entry)
     else if (what.type === 'clock.due') fired(what, entry)
-    else if (what.type !== 'engine.said' && what.type !== 'engine.quiescent') asked.push({ ...where, what })
+    else if (!isNote(what)) asked.push({ ...where, what })
     const effects = world.apply(entry)
     tallying.take(effects)
     for (const effect of effects) ordered(effect, entry)
@@ -158,6 +158,11 @@ export function firingKey(address: string, timer: string, due: number): string {
 
 function dueOf(world: World, address: string, timer: string): number | null {
   return world.actor(address)?.timers.get(timer) ?? null
+}
+
+/** What the engine wrote for itself; nobody asked for it and nothing follows from it. */
+function isNote({ type }: Input): boolean {
+  return type === 'engine.said' || type === 'engine.quiescent' || type === 'engine.checkpoint'
 }
 
 function isReport(what: Input): what is ExecutorReport {

@@ -15,6 +15,8 @@ export function inWords({ door, from, what }: Pick<Entry, 'door' | 'from' | 'wha
   }
   if (what.type === 'clock.due') return `timer ${what.timer} of ${what.address} comes due`
   if (what.type === 'engine.quiescent') return `engine notes that nothing is open (machines ${what.machines})`
+  if (what.type === 'engine.checkpoint')
+    return `engine notes all that is open (part ${what.part} of ${what.of}, machines ${what.machines})`
   if (what.type === 'engine.said') return `engine notes digests of ${what.digests.length} entries`
   if (what.type === 'engine.started')
     return `process ${what.pid} on ${what.host} begins (machines ${what.versions.machines}, OCPS ${what.versions.ocps})`

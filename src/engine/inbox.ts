@@ -30,8 +30,8 @@ export interface InboxOptions {
   readonly loadConfiguration: (configurationOverride: string) => LoadedConfiguration
   readonly deliver: (entry: Entry) => void
   readonly refuse: (caller: Caller, refusal: Refusal) => void
-  /** What the engine itself has to write down, asked after every batch; `isIdle`: nothing else is waiting. */
-  readonly housekeeping: (isIdle: boolean) => Exclude<Input, Command> | null
+  /** What the engine itself has to write down, asked after every batch. It goes before all that waits, so it still is true when it is delivered. */
+  readonly housekeeping: () => readonly Exclude<Input, Command>[]
   /** The journal is lost to this process: another orchestrator has taken over, or it cannot be written for a reason that will not pass. */
   readonly onLost: (error: JournalError) => void
 }
@@ -117,8 +117,8 @@ export function createInbox({
           if (stopped) return
           deliver(entry)
         }
-        const own = housekeeping(waiting.length === 0)
-        if (own !== null) waiting.push({ kind: 'input', what: own, door: 'engine' })
+        const own = housekeeping().map(what => ({ kind: 'input', what, door: 'engine' }) as const)
+        if (own.length > 0) waiting.unshift(...own)
       }
     } finally {
       // In the same turn as the last look at what waits: one turn later something would lie there with nobody coming for it.

@@ -73,7 +73,7 @@ export async function replay({ open, instance, onSaid }: ReplayOptions): Promise
     entries += 1
     const { what } = entry
     if (what.type === 'engine.started') writtenBy.add(what.versions.machines)
-    if (what.type === 'engine.quiescent') writtenBy.add(what.machines)
+    if (what.type === 'engine.quiescent' || what.type === 'engine.checkpoint') writtenBy.add(what.machines)
     const effects = applied(world, entry)
     for (const effect of effects)
       if (effect.do === 'announce') {

@@ -14,11 +14,13 @@ import {
   type Order,
   type Quiescent,
   type QuietActor,
+  type Whole,
 } from '../../machines/domain/messages.ts'
 import type { Outcome } from '../../machines/domain/outcome.ts'
 import type { JobOutput } from '../../machines/job.ts'
 import { machines, type MachineInput, type MachineKind } from '../../machines/index.ts'
 import type { Entry } from '../journal/entry.ts'
+import { createAssembly } from './checkpoint.ts'
 import { begin, step, type Step } from './step.ts'
 import { Deadlines, type Timer } from './timers.ts'
 
@@ -36,8 +38,12 @@ export interface World {
   actor(address: Address): Actor | undefined
   /** Live actors of a kind, in the order they were opened. */
   actors(kind: MachineKind): Iterable<Actor>
+  /** How many actors live. */
+  readonly size: number
   /** What a quiescent entry holds of the actors, or null while anything is open. */
   quiet(): Pick<Quiescent, 'actors' | 'ended'> | null
+  /** What a checkpoint holds of the actors, whatever they are doing. */
+  whole(): Pick<Whole, 'actors' | 'ended'>
   /** What an actor that ended left behind; undefined if it lives, never was, or ended long ago. */
   ended(address: Address): End | undefined
 }
@@ -102,6 +108,7 @@ export function createWorld({ instance, observer }: { instance: string; observer
   /** Who sent the command that is being applied. */
   let asked: Caller | null = null
   let entry: Pick<Entry, 'n' | 'at'> = { n: 0, at: 0 }
+  const assembly = createAssembly()
 
   open('queue', { kind: 'queue', instance })
   open('shelf', { kind: 'shelf' })
@@ -135,19 +142,26 @@ export function createWorld({ instance, observer }: { instance: string; observer
     actor: address => actors.get(address),
     actors: kind => byKind[kind].values(),
     ended: address => endedActors.get(address),
+    get size() {
+      return actors.size
+    },
     quiet() {
       const gathers = [...byKind.gather.values()]
       const isOpen =
         byKind.job.size > 0 ||
         byKind.reply.size > 0 ||
         gathers.some(({ snapshot }) => !RESTING.has(String(snapshot.value)))
-      if (isOpen) return null
-      const kept = [...endedActors].filter(([address]) => address.startsWith('job.')).slice(-ENDED_QUIET_MAX)
-      return {
-        actors: [...actors.values()].map(freeze),
-        ended: kept.map(([address, end]) => [address.slice('job.'.length), kindOf(end)]),
-      }
+      return isOpen ? null : whole()
     },
+    whole,
+  }
+
+  function whole(): Pick<Whole, 'actors' | 'ended'> {
+    const kept = [...endedActors].filter(([address]) => address.startsWith('job.')).slice(-ENDED_QUIET_MAX)
+    return {
+      actors: [...actors.values()].map(freeze),
+      ended: kept.map(([address, end]) => [address.slice('job.'.length), kindOf(end)]),
+    }
   }
 
   function route(what: Input): void {
@@ -175,6 +189,8 @@ export function createWorld({ instance, observer }: { instance: string; observer
         return deliver(jobAddress(what.jobId), what)
       case 'engine.quiescent':
         return settleInto(what)
+      case 'engine.checkpoint':
+        return settleInto(assembly.take(what))
       case 'engine.said':
         return
       case 'engine.started':
@@ -198,19 +214,20 @@ export function createWorld({ instance, observer }: { instance: string; observer
   }
 
   /** The same whether the world has lived until here or begins here: that is what makes beginning here right. */
-  function settleInto({ actors: quiet, ended }: Quiescent): void {
+  function settleInto(whole: Pick<Whole, 'actors' | 'ended'> | null): void {
+    if (whole === null) return
     actors.clear()
     for (const kind of Object.values(byKind)) kind.clear()
     endedActors.clear()
     // Those armed before are armed again below; twice in the heap they would fire twice.
     deadlines.clear()
-    for (const frozen of quiet) {
+    for (const frozen of whole.actors) {
       const actor = thaw(frozen)
       actors.set(actor.address, actor)
       byKind[actor.kind].set(actor.address, actor)
       for (const [timer, due] of actor.timers) deadlines.push({ address: actor.address, timer, due, serial: ++serial })
     }
-    for (const [jobId, kind] of ended)
+    for (const [jobId, kind] of whole.ended)
       endedActors.set(jobAddress(jobId), { how: 'done', output: { jobId, outcome: { kind } } })
   }
 
@@ -367,7 +384,7 @@ function brokenAnswer(caller: Caller): Acknowledgement {
   return { type: 'ack', caller, body: { ack: ACK.FAILED, error: 1, result, code: 'INTERNAL', jobIds: [], timeout: 0 } }
 }
 
-function freeze({ address, kind, snapshot, timers }: LiveActor): QuietActor {
+function freeze({ address, kind, snapshot, timers, watchers }: LiveActor): QuietActor {
   const history = (snapshot as unknown as { historyValue: Record<string, { id: string }[]> }).historyValue
   return {
     address,
@@ -376,16 +393,17 @@ function freeze({ address, kind, snapshot, timers }: LiveActor): QuietActor {
     context: snapshot.context,
     history: Object.fromEntries(Object.entries(history).map(([id, nodes]) => [id, nodes.map(node => node.id)])),
     timers: [...timers],
+    ...(watchers.size > 0 && { watchers: [...watchers] }),
   }
 }
 
-function thaw({ address, kind, value, context, history, timers }: QuietActor): LiveActor {
+function thaw({ address, kind, value, context, history, timers, watchers }: QuietActor): LiveActor {
   const machine: AnyStateMachine = machines[kind]
   const historyValue = Object.fromEntries(
     Object.entries(history).map(([id, nodes]) => [id, nodes.map(node => machine.getStateNodeById(node))]),
   )
   const snapshot = machine.resolveState({ value: value as StateValue, context, historyValue })
-  return { address, kind, machine, snapshot, timers: new Map(timers), watchers: new Set() }
+  return { address, kind, machine, snapshot, timers: new Map(timers), watchers: new Set(watchers) }
 }
 
 function kindOf(end: End): Outcome['kind'] {

@@ -23,15 +23,14 @@ const STORED_MS = 2_000
 
 export interface Feed {
   readonly say: (said: Numbered) => void
-  /** Whether every event so far is in the stream; asks the server for it at most once at a time. */
-  readonly allStored: () => boolean
+  /** Events that are not known to be in the stream yet, oldest first. */
+  readonly unstored: () => readonly Numbered[]
 }
 
 export function createFeed({ bus, telemetry, retained, instance }: FeedOptions): Feed {
   const to = subjects(instance)
   let entryOfLastEvent = ''
-  let published = 0
-  let stored = 0
+  let unstored: Numbered[] = []
   let isAsking = false
   const answer = ({ caller, body }: Acknowledgement) => {
     if (caller.reply === null) return
@@ -45,7 +44,8 @@ export function createFeed({ bus, telemetry, retained, instance }: FeedOptions):
     await storedOrLate(retained)
     answer(announcement)
   }
-  const say = ({ id, at, announcement }: Numbered) => {
+  const say = (said: Numbered) => {
+    const { id, at, announcement } = said
     switch (announcement.type) {
       case 'ack':
         if (id === '' || entryOf(id) !== entryOfLastEvent) return answer(announcement)
@@ -53,32 +53,34 @@ export function createFeed({ bus, telemetry, retained, instance }: FeedOptions):
         return void answerStored(announcement)
       case 'event':
         entryOfLastEvent = entryOf(id)
-        published += 1
-        return retained.publish({
+        retained.publish({
           subject: to.event(announcement.topic, announcement.key),
           body: fitting({ at, ...announcement.body }, bus.server.maxPayload),
           id: `${instance}:${id}`,
         })
+        unstored.push(said)
+        if (!isAsking) void ask()
+        return
       case 'telemetry': {
         const { topic, jobId, dataId, pipeline, body } = announcement
         return telemetry.publish(to.telemetry(topic, jobId), JSON.stringify({ at, jobId, dataId, pipeline, ...body }))
       }
     }
   }
-  return { say, allStored }
+  return { say, unstored: () => unstored }
 
-  function allStored(): boolean {
-    if (stored < published && !isAsking) {
-      isAsking = true
-      void ask(published)
+  async function ask(): Promise<void> {
+    isAsking = true
+    try {
+      while (unstored.length > 0) {
+        const asked = unstored.length
+        await retained.flushed()
+        unstored = unstored.slice(asked)
+      }
+    } catch {
+      // The bus is closed: what is not known to be stored stays so, and the next process says it again.
     }
-    return stored === published
-  }
-
-  async function ask(upTo: number): Promise<void> {
-    await retained.flushed().catch(() => {})
     isAsking = false
-    stored = upTo
   }
 }
 

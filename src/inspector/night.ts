@@ -142,12 +142,18 @@ export function createNight(instance: string): Night {
       }
       for (const effect of world.apply(entry))
         if (effect.do === 'announce' && effect.announcement.type === 'ack') keepRefusal(effect.announcement)
-      if (what.type === 'engine.quiescent')
-        for (const actor of world.actors('gather')) keepGroup(actor, actor.snapshot, null)
-      if (what.type === 'engine.said' || what.type === 'engine.quiescent') return
+      if (mayGoOnFrom(what)) keepWhatIsThere()
+      if (what.type === 'engine.said' || what.type === 'engine.quiescent' || what.type === 'engine.checkpoint') return
       lines.push({ n: entry.n, at: entry.at, door: entry.door, text: inWords(entry) })
       if (lines.length > LINES_MAX * 2) lines.splice(0, LINES_MAX)
     },
+  }
+
+  /** Who begins to read here has seen none of these come. */
+  function keepWhatIsThere(): void {
+    for (const actor of world.actors('gather')) keepGroup(actor, actor.snapshot, null)
+    for (const { snapshot } of world.actors('job'))
+      if (!jobs.has((snapshot.context as JobContext).jobId)) keepJob(snapshot, null, { type: '' })
   }
 
   function stepped(
@@ -208,6 +214,10 @@ export function createNight(instance: string): Night {
     for (const address of histories.keys())
       if (world.actor(address) === undefined) return void histories.delete(address)
   }
+}
+
+function mayGoOnFrom(what: Entry['what']): boolean {
+  return what.type === 'engine.quiescent' || (what.type === 'engine.checkpoint' && what.part === what.of)
 }
 
 /** The innermost active state: `running` for `{active: 'running'}`; regions of parallel states joined by ` + `. */

@@ -7,11 +7,11 @@ import { connectNats } from '../bus/nats.ts'
 import type { Bus } from '../bus/port.ts'
 import { streams, subjects } from '../contract/subjects.ts'
 import type { Entry } from '../journal/entry.ts'
-import { toLine } from '../journal/lines.ts'
+import { mayBegin, toLine } from '../journal/lines.ts'
 import { openJournal } from '../journal/log.ts'
 
 export interface Tail {
-  /** Oldest first; begins at entry 1 or at a quiescent entry. Entries that only hold digests are left out. */
+  /** Oldest first; begins at entry 1, at a quiescent entry or at a checkpoint. Entries that only hold digests are left out. */
   readonly lines: readonly Kept[]
   /** Raised when what was read before is void: the beginning was dropped, or the journal is another one. */
   readonly generation: number
@@ -158,8 +158,7 @@ export function startTail({ instance, url }: TailOptions): Tail {
     if (entry.n <= lastN) return
     lastN = entry.n
     if (entry.what.type === 'engine.said') return
-    const isQuiescent = entry.what.type === 'engine.quiescent'
-    lines.push({ n: entry.n, line: toLine(entry), isQuiescent })
+    lines.push({ n: entry.n, line: toLine(entry), isQuiescent: mayBegin(entry) })
     if (lines.length <= LINES_MAX * 1.25) return
     const from = lines.findIndex((one, at) => one.isQuiescent && lines.length - at <= LINES_MAX)
     if (from <= 0) return

@@ -16,13 +16,13 @@ export interface LineReader {
   read(line: string, place: string): Entry
 }
 
-/** Reads lines that follow one another from entry 1, or from a quiescent entry, which needs nothing before it. */
-export function createLineReader(): LineReader {
+/** Reads lines that follow one another from entry 1, or from an entry that needs nothing before it. */
+export function createLineReader(from: 'beginning' | 'anywhere' = 'beginning'): LineReader {
   let before: Entry | null = null
   return {
     read: (line, place) => {
       const entry = parse(line, place)
-      const expected = before === null ? (isQuiescent(entry) ? entry.n : 1) : before.n + 1
+      const expected = before === null ? (from === 'anywhere' || mayBegin(entry) ? entry.n : 1) : before.n + 1
       if (entry.n !== expected) broken(place, `holds entry ${entry.n} where entry ${expected} must follow`)
       if (before !== null && entry.at < before.at)
         broken(place, `holds a time (${entry.at}) before that of the entry before (${before.at})`)
@@ -32,8 +32,9 @@ export function createLineReader(): LineReader {
   }
 }
 
-function isQuiescent({ what }: Entry): boolean {
-  return what.type === 'engine.quiescent'
+/** Whether reading may begin here: nothing is open, or all that is open follows at once. */
+export function mayBegin({ what }: Pick<Entry, 'what'>): boolean {
+  return what.type === 'engine.quiescent' || (what.type === 'engine.checkpoint' && what.part === 1)
 }
 
 function parse(line: string, place: string): Entry {

@@ -82,7 +82,7 @@ function createLogJournal(place: Place): Journal {
 interface Message {
   readonly body: string
   readonly lastN: number
-  /** Begins with a quiescent entry. */
+  /** Reading may begin with it, or it completes a checkpoint whose other parts are the messages before it. */
   readonly isMark: boolean
 }
 
@@ -106,7 +106,8 @@ async function appendMessage(place: Place, message: Message, mayBeRefused: boole
 
 async function* read(place: Place, from: 'start' | 'mark'): AsyncGenerator<Entry> {
   const reader = createLineReader()
-  for await (const { body, id } of place.log.read(from)) {
+  const before = from === 'mark' ? await partsBefore(place) : 0
+  for await (const { body, id } of place.log.read(from, before)) {
     let lastN = 0
     for (const [index, line] of body.split('\n').entries()) {
       const entry = reader.read(line, `${place.name}, message ${id}, line ${index + 1},`)
@@ -120,6 +121,16 @@ async function* read(place: Place, from: 'start' | 'mark'): AsyncGenerator<Entry
       )
     }
   }
+}
+
+/** How many messages before the newest mark belong to it. */
+async function partsBefore({ log, name }: Place): Promise<number> {
+  for await (const { body, id } of log.read('mark')) {
+    const [first = ''] = body.split('\n', 1)
+    const { what } = createLineReader('anywhere').read(first, `${name}, message ${id}, line 1,`)
+    return what.type === 'engine.checkpoint' ? what.of - 1 : 0
+  }
+  return 0
 }
 
 function checkFollows(entries: readonly Entry[], lastN: number): void {
@@ -137,7 +148,10 @@ function toMessages(entries: readonly Entry[], messageMax: number): Message[] {
   let bytes = 0
   let lastN = 0
   let isMark = false
+  let wasPart = false
   for (const entry of entries) {
+    const { what } = entry
+    const isPart = what.type === 'engine.checkpoint'
     const line = toLine(entry)
     const lineBytes = Buffer.byteLength(line) + 1
     if (lineBytes > messageMax) {
@@ -146,12 +160,14 @@ function toMessages(entries: readonly Entry[], messageMax: number): Message[] {
         `Entry ${entry.n} has ${lineBytes} bytes and a journal message holds ${messageMax}; nothing was written.`,
       )
     }
-    if (bytes + lineBytes > messageMax) {
+    // A part of a checkpoint is a message of its own, so that the first of them is found by counting back.
+    if (lines.length > 0 && (bytes + lineBytes > messageMax || isPart || wasPart)) {
       messages.push({ body: lines.join('\n'), lastN, isMark })
       lines = []
       bytes = 0
     }
-    if (lines.length === 0) isMark = entry.what.type === 'engine.quiescent'
+    if (lines.length === 0) isMark = what.type === 'engine.quiescent' || (isPart && what.part === what.of)
+    wasPart = isPart
     lines.push(line)
     bytes += lineBytes
     lastN = entry.n

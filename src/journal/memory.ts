@@ -40,8 +40,7 @@ export function createMemoryJournal(entries: readonly Entry[] = []): MemoryJourn
       }
       lines.push(...added)
     },
-    read: (from = 'start') =>
-      read(from === 'start' ? lines.slice() : lines.slice(Math.max(0, lines.findLastIndex(isQuiescent)))),
+    read: (from = 'start') => read(from === 'start' ? lines.slice() : lines.slice(Math.max(0, newestMark(lines)))),
     failNext: how => {
       failure = how
     },
@@ -57,8 +56,14 @@ export function createMemoryJournal(entries: readonly Entry[] = []): MemoryJourn
   }
 }
 
-function isQuiescent(line: string): boolean {
-  return (JSON.parse(line) as Entry).what.type === 'engine.quiescent'
+/** Where the newest quiescent entry or the first part of the newest complete checkpoint stands; -1 for none. */
+function newestMark(lines: readonly string[]): number {
+  for (let at = lines.length - 1; at >= 0; at--) {
+    const { what } = JSON.parse(lines[at] ?? '') as Entry
+    if (what.type === 'engine.quiescent') return at
+    if (what.type === 'engine.checkpoint' && what.part === what.of) return at - what.of + 1
+  }
+  return -1
 }
 
 async function* read(lines: readonly string[]): AsyncGenerator<Entry> {

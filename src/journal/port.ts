@@ -11,7 +11,7 @@ export interface Journal {
    * orchestrator has taken over: this one must stop), or TOO_LARGE (one of the entries alone is more than a message holds; nothing was written). One call at a time; the caller groups.
    */
   append(entries: readonly Entry[]): Promise<void>
-  /** All entries, oldest first; or those from the newest quiescent entry on, which are enough to go on from. */
+  /** All entries, oldest first; or those from the newest quiescent entry or checkpoint on, which are enough to go on from. */
   read(from?: 'start' | 'quiescent'): AsyncIterable<Entry>
 }
 

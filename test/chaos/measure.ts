@@ -148,7 +148,7 @@ async function writeNight(world: World, mayBeQuiet: boolean): Promise<number> {
       if (announcement.type === 'event') last = said.id
       if (announcement.type === 'event' && announcement.topic === 'jobResult') settled += 1
     },
-    allSaid: () => mayBeQuiet,
+    unsaid: () => [],
     loadConfiguration: override => source.load(override),
     started: STARTED,
     lastSaid: null,

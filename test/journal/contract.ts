@@ -60,6 +60,25 @@ export function keepsTheJournalContract(kind: string, open: () => Promise<Journa
       expect(await collect(again.read())).toHaveLength(9)
     })
 
+    it('is read from the first part of its newest checkpoint on, if that has all its parts', async () => {
+      const { journal, reopen } = await world.create()
+      const part = (n: number, at: number, of: number): Entry => ({
+        n,
+        at: entryOf(n).at,
+        door: 'engine',
+        from: 'engine',
+        what: { type: 'engine.checkpoint', machines: '1', part: at, of, text: 'x'.repeat(100) },
+      })
+      await journal.append(entries(1, 3))
+      await journal.append([part(4, 1, 3), part(5, 2, 3), part(6, 3, 3), ...entries(7, 8)])
+      expect((await collect(journal.read('quiescent'))).map(({ n }) => n)).toEqual([4, 5, 6, 7, 8])
+      // Its process ended between two parts.
+      await journal.append([part(9, 1, 3), part(10, 2, 3)])
+      const again = await reopen()
+      expect((await collect(again.read('quiescent'))).map(({ n }) => n)).toEqual([4, 5, 6, 7, 8, 9, 10])
+      expect(await collect(again.read())).toHaveLength(10)
+    })
+
     it('keeps what was appended, whatever happens to it afterwards', async () => {
       const { journal } = await world.create()
       const configuration = { name: 'before' }
