@@ -9,7 +9,11 @@ export interface Timer {
 }
 
 export class Deadlines {
-  readonly #heap: Timer[] = []
+  readonly #heap: Timer[]
+
+  constructor(like?: Deadlines) {
+    this.#heap = like ? like.#heap.slice() : []
+  }
 
   push(timer: Timer): void {
     this.#heap.push(timer)

@@ -42,6 +42,8 @@ export interface World {
   readonly size: number
   /** What a quiescent entry holds of the actors, or null while anything is open. */
   quiet(): Pick<Quiescent, 'actors' | 'ended'> | null
+  /** Another world in the same state, which goes its own way from here; within one process, and much cheaper than a checkpoint. */
+  fork(observer?: Observer): World
   /** What a checkpoint holds of the actors, whatever they are doing. */
   whole(): Pick<Whole, 'actors' | 'ended'>
   /** What an actor that ended left behind; undefined if it lives, never was, or ended long ago. */
@@ -88,7 +90,19 @@ interface LiveActor extends Actor {
   readonly watchers: Set<Address>
 }
 
-export function createWorld({ instance, observer }: { instance: string; observer?: Observer }): World {
+/** All that a world is between two entries. */
+interface Grown {
+  readonly actors: Iterable<LiveActor>
+  readonly ended: ReadonlyMap<Address, End>
+  readonly deadlines: Deadlines
+  readonly serial: number
+}
+
+export function createWorld(options: { instance: string; observer?: Observer }): World {
+  return grow(options)
+}
+
+function grow({ instance, observer }: { instance: string; observer?: Observer }, grown?: Grown): World {
   const actors = new Map<Address, LiveActor>()
   const byKind: Record<MachineKind, Map<Address, LiveActor>> = {
     csc: new Map(),
@@ -99,10 +113,10 @@ export function createWorld({ instance, observer }: { instance: string; observer
     shelf: new Map(),
     display: new Map(),
   }
-  const endedActors = new Map<Address, End>()
-  const deadlines = new Deadlines()
+  const endedActors = new Map<Address, End>(grown?.ended)
+  const deadlines = new Deadlines(grown?.deadlines)
   const mailbox: { to: Address; message: Message }[] = []
-  let serial = 0
+  let serial = grown?.serial ?? 0
   let effects: Effect[] = []
   let spoken = 0
   /** Who sent the command that is being applied. */
@@ -110,6 +124,10 @@ export function createWorld({ instance, observer }: { instance: string; observer
   let entry: Pick<Entry, 'n' | 'at'> = { n: 0, at: 0 }
   const assembly = createAssembly()
 
+  for (const actor of grown?.actors ?? []) {
+    actors.set(actor.address, actor)
+    byKind[actor.kind].set(actor.address, actor)
+  }
   open('queue', { kind: 'queue', instance })
   open('shelf', { kind: 'shelf' })
   open('csc', { kind: 'csc', instance })
@@ -154,6 +172,11 @@ export function createWorld({ instance, observer }: { instance: string; observer
       return isOpen ? null : whole()
     },
     whole,
+    fork(another) {
+      const copies = [...actors.values()].map(copyOf)
+      const grownSoFar = { actors: copies, ended: endedActors, deadlines, serial }
+      return grow({ instance, ...(another && { observer: another }) }, grownSoFar)
+    },
   }
 
   function whole(): Pick<Whole, 'actors' | 'ended'> {
@@ -382,6 +405,11 @@ function imageOf({ jobId, dataId, pipeline, body }: Extract<Announcement, { topi
 function brokenAnswer(caller: Caller): Acknowledgement {
   const result = 'Failed: OCPS broke while it handled this command; see errorCode'
   return { type: 'ack', caller, body: { ack: ACK.FAILED, error: 1, result, code: 'INTERNAL', jobIds: [], timeout: 0 } }
+}
+
+/** Snapshots are never changed in place. */
+function copyOf(actor: LiveActor): LiveActor {
+  return { ...actor, timers: new Map(actor.timers), watchers: new Set(actor.watchers) }
 }
 
 function freeze({ address, kind, snapshot, timers, watchers }: LiveActor): QuietActor {

@@ -36,6 +36,8 @@ export interface Night {
   readonly writtenByOthers: boolean
   /** Throws where the machines of this version cannot hear the entry. */
   apply(entry: Entry): void
+  /** Another night in the same state, which goes its own way from here. */
+  fork(): Night
 }
 
 export interface JobRecord {
@@ -68,14 +70,14 @@ export interface Heard {
   /** null: it was opened. */
   readonly before: AnyMachineSnapshot | null
   readonly after: AnyMachineSnapshot
-  readonly said: readonly string[]
+  readonly emissions: readonly Emission[]
 }
 
 export interface Line {
   readonly n: number
   readonly at: number
   readonly door: Entry['door']
-  readonly text: string
+  readonly text: () => string
 }
 
 export interface Refused {
@@ -94,21 +96,21 @@ const REFUSALS_MAX = 100
 // Histories of jobs that are over are kept for this many; a page that runs all night must not grow for ever.
 const HISTORIES_MAX = 6_000
 
-export function createNight(instance: string): Night {
-  const jobs = new Map<string, JobRecord>()
-  const groups = new Map<string, GroupRecord>()
-  const histories = new Map<string, Heard[]>()
-  const lastOf = new Map<MachineKind, Heard>()
-  const lines: Line[] = []
-  const refusals: Refused[] = []
-  let now: Pick<Entry, 'n' | 'at'> = { n: 0, at: 0 }
-  let from = 0
-  let process: Night['process'] = null
-  let writtenByOthers = false
-  const world = createWorld({ instance, observer: { stepped } })
-  lastOf.clear()
+export function createNight(instance: string, like?: Night): Night {
+  const jobs = new Map(like?.jobs)
+  const groups = new Map(like?.groups)
+  const histories = new Map(like?.histories)
+  const lastOf = new Map(like?.lastOf)
+  const lines = [...(like?.lines ?? [])]
+  const refusals = [...(like?.refusals ?? [])]
+  let now: Pick<Entry, 'n' | 'at'> = { n: like?.n ?? 0, at: like?.at ?? 0 }
+  let from = like?.from ?? 0
+  let process: Night['process'] = like?.process ?? null
+  let writtenByOthers = like?.writtenByOthers ?? false
+  const world = like?.world.fork({ stepped }) ?? createWorld({ instance, observer: { stepped } })
+  if (!like) lastOf.clear()
 
-  return {
+  const night: Night = {
     instance,
     world,
     jobs,
@@ -144,10 +146,14 @@ export function createNight(instance: string): Night {
         if (effect.do === 'announce' && effect.announcement.type === 'ack') keepRefusal(effect.announcement)
       if (mayGoOnFrom(what)) keepWhatIsThere()
       if (what.type === 'engine.said' || what.type === 'engine.quiescent' || what.type === 'engine.checkpoint') return
-      lines.push({ n: entry.n, at: entry.at, door: entry.door, text: inWords(entry) })
+      const { n, at, door } = entry
+      // In words when someone looks: most pass unseen.
+      lines.push({ n, at, door, text: () => inWords(entry) })
       if (lines.length > LINES_MAX * 2) lines.splice(0, LINES_MAX)
     },
+    fork: () => createNight(instance, night),
   }
+  return night
 
   /** Who begins to read here has seen none of these come. */
   function keepWhatIsThere(): void {
@@ -164,16 +170,12 @@ export function createNight(instance: string): Night {
   ): void {
     const { address, kind, snapshot: after } = actor
     if (before === after && emissions.length === 0) return
-    const said = emissions.map(emissionInWords)
-    const heard: Heard = { n: now.n, at: now.at, address, kind, event, before, after, said }
+    const heard: Heard = { n: now.n, at: now.at, address, kind, event, before, after, emissions }
     lastOf.set(kind, heard)
+    // A list of its own for every step: nights that forked share the old ones.
     const history = histories.get(address) ?? []
-    if (history.length === 0) {
-      histories.set(address, history)
-      if (histories.size > HISTORIES_MAX) forgetOldest()
-    }
-    history.push(heard)
-    if (history.length > STEPS_MAX) history.shift()
+    histories.set(address, [...(history.length < STEPS_MAX ? history : history.slice(1)), heard])
+    if (history.length === 0 && histories.size > HISTORIES_MAX) forgetOldest()
     if (kind === 'job') keepJob(after, before, event)
     if (kind === 'gather') keepGroup(actor, after, before)
   }

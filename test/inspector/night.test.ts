@@ -25,9 +25,32 @@ function shown(night: Night, count?: number): Shown {
   return page
 }
 
+/** All that a page shows of it, as plain data. */
+function pictureOf({ world, jobs, groups, histories, lines, refusals, n, at, from }: Shown) {
+  const heard = [...histories].map(([address, steps]) => [address, steps.map(step => [step.n, step.event.type])])
+  return JSON.stringify([world.whole(), [...jobs.keys()], [...groups.keys()], heard, lines, refusals, n, at, from])
+}
+
 const oneSlot = () => aConfiguration({ slots: 1 })
 
 describe('a night folded for the page', () => {
+  test('that forks goes on as the one it came from, which does not notice', async () => {
+    const night = await enabled()
+    const first = await process(night, 'AT_O_20261122_000017', { group: 'night#1' })
+    await process(night, 'AT_O_20261122_000018', { group: 'night#1', after: [{ jobId: first, requires: 'success' }] })
+    const half = shown(night)
+    const before = pictureOf(half)
+    const fork = half.fork()
+    const since = night.entries().length
+    await night.succeeds(first)
+    await night.command('closeGroup', { group: 'night#1', patience: 1 })
+    await night.advance(2_000)
+    for (const entry of night.entries().slice(since)) fork.apply(entry)
+    expect(pictureOf(half)).toEqual(before)
+    expect(pictureOf(fork)).toEqual(pictureOf(shown(night)))
+    expect(fork.world.nextDue()).toEqual(shown(night).world.nextDue())
+  })
+
   test('is in the same states as the engine that wrote the journal', async () => {
     const night = await enabled()
     const jobId = await process(night, 'AT_O_20261122_000017', { group: 'night#1' })
@@ -76,7 +99,7 @@ describe('a night folded for the page', () => {
     const page = shown(night)
     const steps = page.histories.get(`job.${jobId}`) ?? []
     expect(steps.map(edgesTaken)).toEqual([
-      [],
+      ['job.arriving||0'],
       ['job.queued|slot.granted|0'],
       ['job.active.starting|executor.started|0'],
     ])

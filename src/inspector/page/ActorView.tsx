@@ -5,7 +5,7 @@ import { decodeToken } from '../../../machines/domain/dataId.ts'
 import type { MachineKind } from '../../../machines/index.ts'
 import type { Dataset, Metric } from '../../../machines/domain/reports.ts'
 import { explain } from '../explain.ts'
-import { type GroupRecord, type Heard, leafOf, type Night } from '../night.ts'
+import { emissionInWords, type GroupRecord, type Heard, leafOf, type Night } from '../night.ts'
 import { ActorCommands } from './ActorCommands.tsx'
 import { Chart } from './Chart.tsx'
 import {
@@ -180,10 +180,10 @@ function History({
             <details>
               <summary>entry {step.n}</summary>
               <EntryOf n={step.n} />
-              {step.said.length > 0 && (
+              {step.emissions.length > 0 && (
                 <ul class="said">
-                  {step.said.map((line, at) => (
-                    <li key={at}>{line}</li>
+                  {step.emissions.map((emission, at) => (
+                    <li key={at}>{emissionInWords(emission)}</li>
                   ))}
                 </ul>
               )}

@@ -11,7 +11,7 @@ export function JournalView() {
   const [wanted, setWanted] = useState('')
   const { lines } = night()
   const word = wanted.toLowerCase()
-  const fitting = lines.filter(({ text, door }) => word === '' || text.toLowerCase().includes(word) || door === word)
+  const fitting = lines.filter(({ text, door }) => word === '' || text().toLowerCase().includes(word) || door === word)
   return (
     <Section
       title="Journal"
@@ -39,7 +39,7 @@ export function JournalView() {
               <span class="number muted">{n}</span>
               <time>{clock(at)}</time>
               <span class={`door ${door}`}>{door}</span>
-              <span>{text}</span>
+              <span>{text()}</span>
             </li>
           ))}
       </ol>

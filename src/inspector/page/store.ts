@@ -46,11 +46,15 @@ export const isTravelling = computed(() => place.value !== null)
 
 // Drawing a busy night takes as long: more would make the slider lag, less would spend the time on drawing.
 const SLICE_MS = 40
+// Folding takes some 20 µs an entry in a browser, so any moment is there within a tenth of a second; a mark of a whole night's jobs takes 2 MB.
+const MARK_EVERY = 4_000
 
 let instance = ''
 let entries: Entry[] = []
 let shown = createNight('')
 let applied = 0
+/** Nights on the way, to begin from when someone goes back. */
+let marks: { readonly applied: number; readonly night: Night }[] = []
 let isPursuing = false
 let isDue = false
 
@@ -94,8 +98,16 @@ export function take(lines: string): void {
 /** Shows the night after `count` entries; null: follows the newest. */
 export function travel(count: number | null): void {
   place.value = count
-  if (target() < applied) restart()
+  const wanted = target()
+  // From the nearest mark on; from where it stands if that is nearer.
+  const mark = marks.findLast(one => one.applied <= wanted)
+  if (wanted < applied || (mark && mark.applied > applied)) goTo(mark)
   pursue()
+}
+
+function goTo(mark: (typeof marks)[number] | undefined): void {
+  shown = mark?.night.fork() ?? createNight(instance)
+  applied = mark?.applied ?? 0
 }
 
 function target(): number {
@@ -150,6 +162,7 @@ function fold(until: number): void {
       const entry = entries[applied]
       applied += 1
       if (entry) shown.apply(entry)
+      if (applied >= (marks.at(-1)?.applied ?? 0) + MARK_EVERY) marks.push({ applied, night: shown.fork() })
     }
   } catch (error) {
     const n = entries[applied - 1]?.n ?? 0
@@ -158,8 +171,8 @@ function fold(until: number): void {
 }
 
 function restart(): void {
-  shown = createNight(instance)
-  applied = 0
+  marks = []
+  goTo(undefined)
   problem.value = ''
 }
 
