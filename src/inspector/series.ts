@@ -21,8 +21,8 @@ export interface Series {
   /** '' for none. */
   readonly unit: string
   readonly pipelines: readonly string[]
-  /** Whether values of one x belong to different detectors, so that a line through them would mean nothing. */
-  readonly isPerDetector: boolean
+  /** Pipelines whose values at one x belong to different detectors, so that a line through them would mean nothing. */
+  readonly perDetector: readonly string[]
   /** By x. */
   readonly points: readonly Point[]
 }
@@ -53,8 +53,8 @@ export function seriesOf(jobs: readonly JobRecord[], axis: Axis): readonly Serie
     .map(({ metric, unit, points }) => ({
       metric,
       unit,
-      pipelines: [...new Set(points.map(({ pipeline }) => pipeline))],
-      isPerDetector: points.some(({ job }) => job.context.dataId.detector !== null),
+      pipelines: pipelinesOf(points),
+      perDetector: pipelinesOf(points.filter(({ job }) => job.context.dataId.detector !== null)),
       points: points.sort((one, other) => one.x - other.x),
     }))
     .sort((one, other) => (one.metric < other.metric ? -1 : 1))
@@ -99,6 +99,10 @@ export function median(values: readonly number[]): number {
   const middle = sorted.length >> 1
   const upper = sorted[middle] ?? Number.NaN
   return sorted.length % 2 === 1 ? upper : (upper + (sorted[middle - 1] ?? Number.NaN)) / 2
+}
+
+function pipelinesOf(points: readonly Point[]): readonly string[] {
+  return [...new Set(points.map(({ pipeline }) => pipeline))]
 }
 
 function seqNumOn(day: number | null, { context }: JobRecord): number | null {

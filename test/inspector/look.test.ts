@@ -152,7 +152,7 @@ describe('metrics', () => {
 
   test('one far from the others of its pipeline is out of the ordinary, however many sigmas it is', async () => {
     const [series] = seriesOf(await measured([...SEEING, 4.2, 'NaN']), 'sequence')
-    expect(series).toMatchObject({ metric: 'psf.fwhm', unit: 'arcsec', isPerDetector: false })
+    expect(series).toMatchObject({ metric: 'psf.fwhm', unit: 'arcsec', perDetector: [] })
     expect(series?.points.map(({ x }) => x)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11])
     expect(series?.points.at(-1)?.value).toBeNull()
     const outliers = series ? outliersOf(series) : []

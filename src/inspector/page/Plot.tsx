@@ -8,12 +8,12 @@ import { clock, dataName } from './parts.tsx'
 export function Plot({ series, axis }: { series: Series; axis: Axis }) {
   const place = useRef<HTMLDivElement>(null)
   const plot = useRef<uPlot | null>(null)
-  const { metric, unit, pipelines, points, isPerDetector } = series
+  const { metric, unit, pipelines, points, perDetector } = series
   const outliers = outliersOf(series)
   const latest = useRef({ points, outliers })
   latest.current = { points, outliers }
   const theme = useTheme()
-  const shape = pipelines.join(' ')
+  const shape = `${pipelines.join(' ')} ${perDetector.join(' ')}`
   useEffect(() => {
     const element = place.current
     if (!element) return
@@ -30,7 +30,7 @@ export function Plot({ series, axis }: { series: Series; axis: Axis }) {
       made.destroy()
       plot.current = null
     }
-  }, [metric, shape, axis, theme, isPerDetector])
+  }, [metric, shape, axis, theme])
   const content = `${points.length} ${points.reduce((sum, { value }) => sum + (value ?? 0), 0)}`
   useEffect(() => plot.current?.setData(dataOf(series)), [content])
   const last = points.at(-1)
@@ -73,9 +73,8 @@ function Outliers({ outliers, unit }: { outliers: readonly Outlier[]; unit: stri
           <span class="number">
             {short(value)} {unit}
           </span>{' '}
-          <span class="muted">
-            {Math.abs(sigmas) >= 100 ? 'far' : `${Math.abs(sigmas).toFixed(0)} σ`} {sigmas > 0 ? 'above' : 'below'} the
-            median
+          <span class="muted" title="of the median, in standard deviations as the others scatter">
+            {Math.abs(sigmas) >= 100 ? 'far' : `${Math.abs(sigmas).toFixed(0)} σ`} {sigmas > 0 ? 'above' : 'below'}
           </span>{' '}
           {job.context.datasets.some(({ mime }) => mime.startsWith('image/')) && (
             <a href={`#/images/${encodeURIComponent(job.jobId)}`} aria-label={`image of ${dataName(job)}`}>
@@ -92,7 +91,7 @@ function Outliers({ outliers, unit }: { outliers: readonly Outlier[]; unit: stri
 const HEIGHT = 190
 const LINES = ['--accent', '--warn', '--good', '--muted']
 
-function optionsOf({ pipelines, unit, isPerDetector }: Series, axis: Axis, css: CSSStyleDeclaration) {
+function optionsOf({ pipelines, unit, perDetector }: Series, axis: Axis, css: CSSStyleDeclaration) {
   const colour = (name: string) => css.getPropertyValue(name).trim()
   const common = {
     stroke: colour('--muted'),
@@ -130,7 +129,7 @@ function optionsOf({ pipelines, unit, isPerDetector }: Series, axis: Axis, css: 
         width: 1.5,
         points: { show: true, size: 5 },
         // Between detectors of one exposure a line would mean nothing.
-        ...(isPerDetector ? { paths: () => null } : {}),
+        ...(perDetector.includes(label) ? { paths: () => null } : {}),
         spanGaps: true,
       })),
     ],

@@ -20,7 +20,7 @@ export function colourAt(share: number): string {
 
 /** What can be read on that colour. */
 export function inkOn(share: number): string {
-  return share < 0.5 ? '#ffffff' : '#101418'
+  return share < 0.46 ? '#ffffff' : '#101418'
 }
 
 export const GRADIENT = `linear-gradient(to right, ${STOPS.map(stop => `rgb(${stop.join(', ')})`).join(', ')})`

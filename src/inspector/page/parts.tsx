@@ -73,6 +73,7 @@ const STATE_TONES: Readonly<Record<string, Tone>> = {
   running: 'busy',
   stopping: 'warn',
   backingOff: 'warn',
+  watching: 'good',
   open: 'wait',
   closing: 'busy',
   gathering: 'busy',
