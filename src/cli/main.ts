@@ -21,6 +21,7 @@ import { addServe } from './serve.ts'
 import { addServer } from './server.ts'
 import { examples } from './session.ts'
 import { addStatus } from './status.ts'
+import { addTop } from './top.ts'
 import { addWatch } from './watch.ts'
 
 /**
@@ -56,6 +57,7 @@ for (const add of [
   addJob,
   addGroup,
   addWatch,
+  addTop,
   addInspect,
   addRecord,
   addReplay,
