@@ -7,7 +7,6 @@ import type { DataSide } from '../../machines/ports.ts'
 import type { Bus, Incoming } from '../../src/bus/port.ts'
 import { decodeCommand } from '../../src/contract/decode.ts'
 import type { Numbered } from '../../src/engine/engine.ts'
-import { isAfter } from '../../src/engine/world.ts'
 import { createIngestWatch } from '../../src/ingest/ingest.ts'
 import { breaking, exit, NIGHTFALL } from '../harness.ts'
 import { pick } from './actions.ts'
@@ -17,6 +16,7 @@ import { drawSetting, scriptOf } from './configurations.ts'
 import { createDirectSite } from './direct.ts'
 import { createProcesses } from './processes.ts'
 import { createPromises, type Promises } from './promises.ts'
+import { rankOf } from './rank.ts'
 import { INSTANCE, type Site } from './site.ts'
 import { createWholeSite } from './whole.ts'
 
@@ -60,6 +60,8 @@ interface Pending {
   readonly caller: Caller
 }
 
+type Decoding = ReturnType<typeof decodeCommand>
+
 const SCRIPTS = ['script.a', 'script.b', 'script.c'] as const
 // Nights through the engine are always in lockstep.
 const LOCKSTEP_EVERY = 4
@@ -76,7 +78,10 @@ export function createNight(seed: number, kind: NightKind): Night {
   const encoder = new TextEncoder()
   const pending = new Map<string, Pending>()
   const sent: Pending[] = []
+  // What is sent again is the same bytes: they are decoded once.
+  const decoded = new WeakMap<Uint8Array, Decoding>()
   const recentlySaid: Numbered[] = []
+  let newestSaid = 0
   let lives = 0
   let hearImage: (message: Incoming) => void = () => {}
 
@@ -201,9 +206,10 @@ export function createNight(seed: number, kind: NightKind): Night {
   }
 
   function arrive({ name, body, caller }: Pending): void {
-    let decoding: ReturnType<typeof decodeCommand>
+    let decoding: Decoding
     try {
-      decoding = decodeCommand(name, body, INSTANCE)
+      decoding = decoded.get(body) ?? decodeCommand(name, body, INSTANCE)
+      decoded.set(body, decoding)
     } catch (error) {
       return promises.broken('refused in words', `${name} made the decoder throw: ${String(error)}`)
     }
@@ -219,7 +225,9 @@ export function createNight(seed: number, kind: NightKind): Night {
     if (announcement.type === 'ack') hear(announcement.caller.id, announcement.body)
     if (announcement.type !== 'event') return
     // What is said again keeps its place, as it does in the stored events.
-    if (!isAfter(said.id, recentlySaid.at(-1)?.id ?? null)) return
+    const rank = rankOf(said.id)
+    if (rank <= newestSaid) return
+    newestSaid = rank
     recentlySaid.push(said)
     if (recentlySaid.length > 2 * UNKNOWN_MAX) recentlySaid.shift()
   }

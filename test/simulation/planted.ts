@@ -1,5 +1,5 @@
 /**
- * Bugs planted by hand, each a replacement in the compiled program: machines, world, inbox, answers. The simulation must find every one; `finds` says in which kind of night it is looked for.
+ * Bugs planted by hand, each a replacement in the compiled program: machines, how they are stepped, world, inbox, answers. The simulation must find every one; `finds` says in which kind of night it is looked for.
  */
 export interface Mutant {
   readonly name: string
@@ -97,6 +97,36 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'a report of an earlier attempt is heard',
     file: 'machines/job.js',
     edits: [['attempt }) => attempt === context.attempt', 'attempt }) => attempt <= context.attempt']],
+    finds: 'direct',
+  },
+  {
+    name: 'where a paused queue was is forgotten',
+    file: 'src/engine/compile.js',
+    edits: [['run.history = { ...run.history, ...move.kept }', 'run.history = run.history']],
+    finds: 'direct',
+  },
+  {
+    name: 'what leads on without an event is taken once at most',
+    file: 'src/engine/compile.js',
+    edits: [['taken; taken = select(run.place.always, run))', 'taken; taken = undefined)']],
+    finds: 'direct',
+  },
+  {
+    name: 'what is done on leaving a state is left out',
+    file: 'src/engine/compile.js',
+    edits: [['perform(move.exit, run);', ';']],
+    finds: 'direct',
+  },
+  {
+    name: 'a transition is prepared for the first state it is taken from',
+    file: 'src/engine/compile.js',
+    edits: [['candidate.moves.get(place) ??', '[...candidate.moves.values()][0] ??']],
+    finds: 'direct',
+  },
+  {
+    name: 'what an assignment leaves out is lost',
+    file: 'src/engine/acts.js',
+    edits: [['return { ...doing.context, ...assignment(doing, params) }', 'return assignment(doing, params)']],
     finds: 'direct',
   },
   {

@@ -13,6 +13,8 @@ export interface Processes {
   connect(report: ReportSink): Executor
   /** Processes that have not ended. */
   running(): Iterable<Process>
+  /** Those of one job. */
+  runningOf(jobId: string): readonly Process[]
   find(jobId: string, attempt: number): Process | undefined
   /** Attempts ever begun of a job. */
   attempts(jobId: string): number
@@ -33,6 +35,7 @@ export function createProcesses(agenda: Agenda, script: (order: StartOrder) => S
   const all = new Map<string, Process>()
   const alive = new Set<Process>()
   const attempts = new Map<string, number>()
+  const byJob = new Map<string, readonly Process[]>()
   let pid = FIRST_PID
   let life = 0
   let speak: ReportSink = () => {}
@@ -50,6 +53,9 @@ export function createProcesses(agenda: Agenda, script: (order: StartOrder) => S
     const id = { jobId: order.jobId, attempt: order.attempt }
     process.state = 'ended'
     alive.delete(process)
+    const others = (byJob.get(order.jobId) ?? []).filter(one => one !== process)
+    if (others.length > 0) byJob.set(order.jobId, others)
+    else byJob.delete(order.jobId)
     if (plan.startFailed && by === null)
       return say(process, { type: 'executor.startFailed', ...id, ...plan.startFailed })
     if (plan.lost !== undefined) return say(process, { type: 'executor.lost', ...id, reason: plan.lost })
@@ -64,6 +70,7 @@ export function createProcesses(agenda: Agenda, script: (order: StartOrder) => S
     all.set(`${jobId} ${attempt}`, process)
     attempts.set(jobId, (attempts.get(jobId) ?? 0) + 1)
     alive.add(process)
+    byJob.set(jobId, [...(byJob.get(jobId) ?? []), process])
     followed.add(process)
     agenda.later(5, () => {
       if (process.state !== 'begun') return
@@ -82,6 +89,7 @@ export function createProcesses(agenda: Agenda, script: (order: StartOrder) => S
 
   return {
     running: () => alive,
+    runningOf: jobId => byJob.get(jobId) ?? NONE,
     find: (jobId, attempt) => all.get(`${jobId} ${attempt}`),
     attempts: jobId => attempts.get(jobId) ?? 0,
     connect(report) {
@@ -125,6 +133,8 @@ export function createProcesses(agenda: Agenda, script: (order: StartOrder) => S
     }
   }
 }
+
+const NONE: readonly Process[] = []
 
 const LINES: Readonly<Record<string, true>> = {
   'executor.metric': true,

@@ -3,12 +3,13 @@ import type { AckBody } from '../../machines/domain/announcements.ts'
 import type { Emission, Order } from '../../machines/domain/messages.ts'
 import type { JobContext } from '../../machines/job.ts'
 import type { Numbered } from '../../src/engine/engine.ts'
-import { isAfter, type Actor, type Observer, type World } from '../../src/engine/world.ts'
+import type { Actor, Observer, World } from '../../src/engine/world.ts'
 import type { Entry } from '../../src/journal/entry.ts'
 import { createGroupBook } from './groupBook.ts'
 import { createJobBook } from './jobBook.ts'
 import type { Processes } from './processes.ts'
 import { createQueueBook } from './queueBook.ts'
+import { entryOf, rankOf } from './rank.ts'
 import type { PromiseName, Violation } from './violation.ts'
 
 /**
@@ -58,8 +59,10 @@ export function createPromises(processes: Processes): Promises {
   const jobIds: string[] = []
   let durable = 0
   let lastSaid: string | null = null
+  let lastRank = 0
   let knownSaid: string | null = null
   let isFaultAllowed = false
+  let isAllToBeLookedAt = true
 
   const emitted = (emission: Emission): void => {
     if (emission.type === 'event' && emission.topic === 'jobResult') {
@@ -127,22 +130,28 @@ export function createPromises(processes: Processes): Promises {
       for (const emission of emissions) emitted(emission)
     },
     begins(known) {
+      isAllToBeLookedAt = true
       knownSaid = known
       lastSaid = known
+      lastRank = known === null ? 0 : rankOf(known)
     },
     said({ id, announcement }) {
       // Refusals at the door and answers repeated have no number.
       if (id === '') return repeated(announcement)
-      const [n = '0'] = id.split('.')
-      if (Number(n) > durable) broken('written before said', `${id} is said while the journal ends at entry ${durable}`)
-      if (!isAfter(id, lastSaid)) {
+      const rank = rankOf(id)
+      if (entryOf(rank) > durable)
+        broken('written before said', `${id} is said while the journal ends at entry ${durable}`)
+      if (rank <= lastRank) {
         const isCopy = announcement.type === 'ack' && id === lastSaid
         if (!isCopy)
           broken(
             'said once',
             `${id} is said after ${lastSaid}${knownSaid === null ? '' : `; known to have been said: ${knownSaid}`}`,
           )
-      } else lastSaid = id
+        return
+      }
+      lastSaid = id
+      lastRank = rank
     },
     ordered(order) {
       if (order.type !== 'executor.start') return
@@ -158,6 +167,7 @@ export function createPromises(processes: Processes): Promises {
     },
     check,
     conclude(world) {
+      isAllToBeLookedAt = true
       check(world)
       const left = [...open, ...openReplies]
       if (left.length > 0)
@@ -190,6 +200,8 @@ export function createPromises(processes: Processes): Promises {
             'accepted is settled or open',
             `${jobId} ${actor ? 'is there although it has settled' : 'is gone and has not settled'}`,
           )
+        // Of the others nothing has changed: they are looked at when a life begins and at the end.
+        for (const { order } of processes.runningOf(jobId)) checkKnown(world, order.jobId, order.attempt)
       }
       if (actor) checkTimers(actor)
     }
@@ -202,7 +214,8 @@ export function createPromises(processes: Processes): Promises {
         'accepted is settled or open',
         `the queue counts ${counted?.open} open jobs; ${jobs.accepted.size} accepted, ${jobs.settled.size} settled, ${open.size} open`,
       )
-    for (const { order } of processes.running()) checkKnown(world, order.jobId, order.attempt)
+    if (isAllToBeLookedAt) for (const { order } of processes.running()) checkKnown(world, order.jobId, order.attempt)
+    isAllToBeLookedAt = false
     touched.clear()
   }
 

@@ -21,7 +21,11 @@ export function createQueueBook(broken: (promise: PromiseName, evidence: string)
   const lanes = new Map<number, { readonly jobId: string; readonly slots: number }[]>()
   const running = new Map<string, number>()
   let taken = 0
+  let isOpen = false
+  let isPaused = false
 
+  /** Who is closed while paused is paused when opened again. */
+  const state = () => (!isOpen ? 'closed' : isPaused ? 'open.paused' : 'open.flowing')
   const head = () => {
     let best: number | null = null
     for (const [priority, lane] of lanes) if (lane.length > 0 && (best === null || priority > best)) best = priority
@@ -35,9 +39,9 @@ export function createQueueBook(broken: (promise: PromiseName, evidence: string)
     running.delete(jobId)
   }
 
-  const grant = (jobId: string, state: string): void => {
-    if (state !== 'open.flowing')
-      broken('no grant when held', `${jobId} was granted a slot while the queue was ${state}`)
+  const grant = (jobId: string): void => {
+    if (state() !== 'open.flowing')
+      broken('no grant when held', `${jobId} was granted a slot while the queue was ${state()}`)
     const first = head()
     if (first?.jobId !== jobId)
       return broken('order kept', `${jobId} was granted a slot although ${first?.jobId ?? 'nobody'} was next`)
@@ -85,21 +89,30 @@ export function createQueueBook(broken: (promise: PromiseName, evidence: string)
           break
         }
         case 'queue.open':
+          isOpen = true
+          break
         case 'queue.close':
+          isOpen = false
+          break
+        case 'queue.pause':
+          isPaused ||= isOpen
+          break
+        case 'queue.resume':
+          isPaused &&= !isOpen
+          break
         case 'queue.submit':
         case 'queue.resubmit':
         case 'queue.closeGroup':
-        case 'queue.pause':
-        case 'queue.resume':
         case 'job.opened':
           break
       }
       const value: unknown = actor.snapshot.value
-      const state = typeof value === 'string' ? value : `open.${String((value as { open: unknown }).open)}`
+      const found = typeof value === 'string' ? value : `open.${String((value as { open: unknown }).open)}`
+      if (found !== state()) broken('no grant when held', `the queue is ${found} where it should be ${state()}`)
       for (const emission of emissions)
         if (emission.type === 'tell' && emission.message.type === 'slot.granted')
-          grant(emission.to.slice('job.'.length), state)
-      const first = state === 'open.flowing' ? head() : null
+          grant(emission.to.slice('job.'.length))
+      const first = state() === 'open.flowing' ? head() : null
       if (first && first.slots <= (configuration?.slots ?? 0) - taken)
         broken(
           'no slot idle',

@@ -17,13 +17,17 @@ export function createSameness(): (one: unknown, other: unknown) => boolean {
   }
 
   const sameFields = (one: object, other: object): boolean => {
+    // Read in place: a copy of either costs more than all the comparing.
+    const mine = one as Readonly<Record<string, unknown>>
+    const theirs = other as Readonly<Record<string, unknown>>
     let fields = 0
-    const theirs: Readonly<Record<string, unknown>> = { __proto__: null, ...other }
-    for (const [name, value] of Object.entries(one)) {
+    for (const name in mine) {
+      const value = mine[name]
       // JSON has no undefined: a field that is undefined is not there.
       if (value === undefined) continue
       fields += 1
-      if (!same(value, theirs[name])) return false
+      // Last, because it is almost always so; what it does not have itself is no field, such as `constructor`.
+      if (!same(value, theirs[name]) || !Object.hasOwn(theirs, name)) return false
     }
     for (const name in theirs) if (theirs[name] !== undefined) fields -= 1
     return fields === 0
