@@ -22,6 +22,7 @@ const { values } = parseArgs({
     'without-standby': { type: 'boolean', default: false },
     'long-outage': { type: 'boolean', default: false },
     measure: { type: 'boolean', default: false },
+    /** The files, and what was said before each process that was replaced ended. */
     keep: { type: 'boolean', default: false },
   },
 })
@@ -37,6 +38,7 @@ const GONE_MS = 8_000
 const RECOVERED_FIRST = 0.8
 const RECOVERED_MS = 10_000
 const LONG_OUTAGE_MS = 30_000
+const SHOWN_MAX = 20
 
 type Round = (world: World) => string
 const active = (world: World) => world.slots.find(slot => slot.isActive())
@@ -46,20 +48,14 @@ const frozen = new Set<number>()
 /** What can be done, and how often relative to the others. */
 const repertoire: readonly (readonly [number, Round])[] = [
   [25, world => hurt(active(world), 'SIGKILL')],
-  [
-    15,
-    world => freeze(active(world)?.pid() ?? null, 'active OCPS', between(300, 5_000), () => active(world)?.expectEnd()),
-  ],
+  [15, world => freeze(world, active(world)?.pid() ?? null, 'active OCPS', between(300, 5_000))],
   [8, world => hurt(standby(world), 'SIGKILL')],
-  [
-    4,
-    world => freeze(standby(world)?.pid() ?? null, 'standby', between(300, 3_000), () => standby(world)?.expectEnd()),
-  ],
+  [4, world => freeze(world, standby(world)?.pid() ?? null, 'standby', between(300, 3_000))],
   [7, world => hurt(active(world), 'SIGTERM')],
   [14, serverDown],
-  [8, world => freeze(world.serverPid(), 'nats-server', between(200, 2_500))],
+  [8, world => freeze(world, world.serverPid(), 'nats-server', between(200, 2_500))],
   [7, world => killOne(world, 'launcher')],
-  [5, world => freeze(one(world, 'launcher'), 'launcher', between(200, 2_500))],
+  [5, world => freeze(world, one(world, 'launcher'), 'launcher', between(200, 2_500))],
   [7, world => killOne(world, 'job')],
 ]
 
@@ -73,6 +69,7 @@ async function run(): Promise<number> {
   const auditor = helper('auditor', world.url, auditFile)
   const done: Record<string, number> = {}
   let verdict = 1
+  let isOdd = false
   let load = null
   try {
     await once(auditor, 'message')
@@ -85,6 +82,7 @@ async function run(): Promise<number> {
         await until('', () => active(world) !== undefined, RECOVERED_MS).catch(() => {})
       const what = values['long-outage'] && round === Math.ceil(rounds / 2) ? longOutage(world) : something(world)
       done[what] = (done[what] ?? 0) + 1
+      world.note(what)
       process.stderr.write(`\rround ${round} of ${rounds}: ${what.padEnd(50)}`)
     }
     process.stderr.write('\ndraining\n')
@@ -116,8 +114,13 @@ async function run(): Promise<number> {
     const isWrong = rows.some(({ mustBeZero, count }) => mustBeZero && count > 0)
     const story = Object.entries(done).map(([what, count]) => `${String(count).padStart(5)}  ${what}`)
     console.log(`seed ${values.seed}, ${rounds} rounds\n${story.join('\n')}\n\n${show(rows)}`)
-    console.log(`\nprocesses that ended although nobody ended them: ${world.surprises.length}`)
-    for (const surprise of world.surprises.slice(0, 20)) console.log(`  ${surprise}`)
+    const replaced = world.surprises.filter(({ isReplaced }) => isReplaced)
+    const unexplained = world.surprises.filter(({ isReplaced }) => !isReplaced)
+    console.log(`\nended by themselves because another process had taken their place: ${replaced.length}`)
+    console.log(`ended by themselves for another reason: ${unexplained.length}`)
+    for (const { what, before } of (values.keep ? world.surprises : unexplained).slice(0, SHOWN_MAX))
+      console.log(`  ${what}${before.map(line => `\n      ${line.slice(0, 300)}`).join('')}`)
+    isOdd = unexplained.length > 0
     verdict = isWrong ? 1 : 0
   } catch (error) {
     console.error(error instanceof Error ? error.message : error)
@@ -126,7 +129,7 @@ async function run(): Promise<number> {
     auditor.kill('SIGKILL')
     await world.stop()
     for (const { pid } of marked(world.workDir)) signal(pid, 'SIGKILL')
-    if (verdict === 0 && !values.keep) removeWorld(world)
+    if (verdict === 0 && !isOdd && !values.keep) removeWorld(world)
     else console.log(`the files are kept in ${world.dir}`)
   }
   return verdict
@@ -162,13 +165,13 @@ function hurt(slot: World['slots'][number] | undefined, name: NodeJS.Signals): s
 }
 
 /** The end of the freeze does not wait for the next rounds, nor they for it. */
-function freeze(pid: number | null, who: string, ms: number, before = () => {}): string {
+function freeze(world: World, pid: number | null, who: string, ms: number): string {
   if (pid === null || frozen.has(pid)) return 'nobody there to freeze'
-  before()
   frozen.add(pid)
   signal(pid, 'SIGSTOP')
   setTimeout(() => {
     frozen.delete(pid)
+    world.note(`the ${who} ${pid} goes on`)
     signal(pid, 'SIGCONT')
   }, ms)
   return `freeze the ${who}`

@@ -1,6 +1,6 @@
 import { type ChildProcess, fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createWriteStream, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createWriteStream, mkdirSync, mkdtempSync, rmSync, writeFileSync, type WriteStream } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -29,9 +29,19 @@ export interface World {
   serverDownFor(ms: number): void
   slots: readonly Slot[]
   /** How processes ended that nobody had ended. */
-  readonly surprises: readonly string[]
+  readonly surprises: readonly Surprise[]
+  /** Writes into the logs what is done to the world. */
+  note(what: string): void
   /** Stops what ends is started again; ends all children, by pid. */
   stop(): Promise<void>
+}
+
+export interface Surprise {
+  readonly what: string
+  /** Another process had taken its place: then it has to end. */
+  readonly isReplaced: boolean
+  /** What was done last, and what it said last, each with its time. */
+  readonly before: readonly string[]
 }
 
 export interface Slot {
@@ -47,6 +57,10 @@ export interface Slot {
 const SLOTS = 8
 /** A process that cannot start says so at once; started again more often it would only fill the log. */
 const RESTART_MS = 200
+/** Enough to see what it was doing, and what had been done to it. */
+const LINES_KEPT = 6
+/** What OCPS says when it ends because another process has its name. */
+const REPLACED = 'another process runs this instance now'
 
 /** `processes`: how many `ocps serve` there are, at most two. */
 export async function createWorld(processes: 0 | 1 | 2): Promise<World> {
@@ -58,7 +72,8 @@ export async function createWorld(processes: 0 | 1 | 2): Promise<World> {
   const port = await freePort()
   const url = `nats://127.0.0.1:${port}`
   const { path } = await findServer()
-  const surprises: string[] = []
+  const surprises: Surprise[] = []
+  const notes: string[] = []
   let isStopping = false
 
   let server: ChildProcess | null = null
@@ -72,7 +87,12 @@ export async function createWorld(processes: 0 | 1 | 2): Promise<World> {
     server = child
     child.on('exit', (code, signal) => {
       server = null
-      if (signal !== 'SIGKILL' && !isStopping) surprises.push(`nats-server ended with ${code ?? signal}`)
+      if (signal !== 'SIGKILL' && !isStopping)
+        surprises.push({
+          what: `nats-server ended with ${code ?? signal}`,
+          isReplaced: false,
+          before: notes.slice(-LINES_KEPT),
+        })
       if (!isStopping) setTimeout(startServer, downMs)
       downMs = 0
     })
@@ -83,8 +103,10 @@ export async function createWorld(processes: 0 | 1 | 2): Promise<World> {
   const configDir = join(dir, 'config')
   const where = ['--instance', INSTANCE, '--url', url, '--data', dataDir, '--config', configDir]
   const serveWords = [cli, 'serve', ...where, '--state', 'enabled', '--standby', '--json']
+  const logs: WriteStream[] = []
   const slots = ['a', 'b'].slice(0, processes).map((name): Slot & { stop(): Promise<void> } => {
     const log = createWriteStream(join(dir, `ocps-${name}.log`), { flags: 'a' })
+    logs.push(log)
     const takeovers: number[] = []
     let child: ChildProcess | null = null
     let isReady = false
@@ -95,23 +117,35 @@ export async function createWorld(processes: 0 | 1 | 2): Promise<World> {
         cwd: dir,
         stdio: ['ignore', 'pipe', 'pipe'],
       })
+      const said: string[] = []
+      const hear = (line: string) => {
+        log.write(`${line}\n`)
+        said.push(timed(line))
+        if (said.length > LINES_KEPT) said.shift()
+      }
       child = one
       isReady = false
       isExpected = false
+      createInterface({ input: one.stderr }).on('line', hear)
       createInterface({ input: one.stdout }).on('line', line => {
+        hear(line)
         // The banner; an error is a line, too.
         if (!line.includes('"natsUrl"')) return
         isReady = true
         takeovers.push(Date.now())
       })
-      one.stderr.pipe(log, { end: false })
-      one.on('exit', (code, signal) => {
+      one.on('exit', () => {
         child = null
+      })
+      // Everything it said has been read by then.
+      one.on('close', (code, signal) => {
         log.write(`--- pid ${one.pid} ended with ${code ?? signal}\n`)
         if (!isExpected && !isStopping)
-          surprises.push(
-            `OCPS ${name} (${isReady ? 'active' : 'standby'}, pid ${one.pid}) ended with ${code ?? signal}`,
-          )
+          surprises.push({
+            what: `OCPS ${name} (${isReady ? 'active' : 'standby'}, pid ${one.pid}) ended with ${code ?? signal} at ${time()}`,
+            isReplaced: said.some(line => line.includes(REPLACED)),
+            before: [...notes.slice(-LINES_KEPT), ...said],
+          })
         isReady = false
         setTimeout(start, RESTART_MS)
       })
@@ -129,7 +163,6 @@ export async function createWorld(processes: 0 | 1 | 2): Promise<World> {
         if (child === null) return
         child.kill('SIGCONT')
         await endOf(child, 'SIGTERM')
-        log.end()
       },
     }
   })
@@ -143,6 +176,11 @@ export async function createWorld(processes: 0 | 1 | 2): Promise<World> {
     ranFile,
     slots,
     surprises,
+    note(what) {
+      notes.push(timed(`(chaos) ${what}`))
+      if (notes.length > LINES_KEPT) notes.shift()
+      for (const log of logs) log.write(`--- ${timed(what)}\n`)
+    },
     serverPid: () => server?.pid ?? null,
     serverDownFor(ms) {
       downMs = ms
@@ -159,6 +197,14 @@ export async function createWorld(processes: 0 | 1 | 2): Promise<World> {
       }
     },
   }
+}
+
+function timed(line: string): string {
+  return `${time()} ${line}`
+}
+
+function time(): string {
+  return new Date().toISOString().slice(11, 23)
 }
 
 /** A helper process that speaks over IPC. */
