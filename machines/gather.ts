@@ -481,6 +481,11 @@ function resultOf(
   }
 }
 
+/** The result of a group whose machine broke: its members have results of their own, combined they are not. */
+export function brokenGroupResult(context: GatherContext): GroupResult {
+  return resultOf(context, 'failed', 'OCPS broke while it handled this group; see errorCode', null)
+}
+
 /** How far a group is; `state` as its chart names it. */
 export function progressOf<N extends string>(
   context: GatherContext,

@@ -21,6 +21,7 @@ import {
 import type { OverrideRule, OverrideValue, Pipeline } from './domain/pipeline.ts'
 import type { Refusal } from './domain/refusals.ts'
 import { add, EMPTY, next, remove, withoutNext, type WaitingList } from './domain/waitingList.ts'
+import { brokenGroupResult, type GatherContext } from './gather.ts'
 import { brokenResult, type JobContext, type JobInput } from './job.ts'
 
 /*
@@ -33,7 +34,7 @@ import { brokenResult, type JobContext, type JobInput } from './job.ts'
  *     any     --queue.submit--> jobs opened, or the group told to close, or refused      --queue.closeGroup--> the same for a group
  *     any     --queue.resubmit--> jobs from the shelf opened again, or refused
  *     any     --job.opened--> a gather's own job counts too      --job.ready--> it waits      --job.yielded--> its slots are free
- *     any     --actor.ended--> the job is gone, or the command in hand is answered
+ *     any     --actor.ended--> the job is gone, or the result of a broken group is said, or the command in hand is answered
  *     any     --queue.clear--> nothing waits; every job and group is told to stop      --queue.configure--> new rules
  *
  * A job too large for the slots that are free holds back those behind it: order is kept, so that no large job starves.
@@ -69,6 +70,8 @@ export const queue = setup({
     isRetryAdmissible: ({ context }, retry: Retry) => judgeRetry(context, retry) === null,
     isAdmissible: ({ context }, submission: Submission) => judge(context, submission) === null,
     isJob: (_, params: { address: Address }) => params.address.startsWith('job.'),
+    isBrokenGroup: (_, { address, end }: { address: Address; end: End }) =>
+      address.startsWith('gather.') && end.how === 'broken',
   },
   actions: {
     configure: assign((_, { configuration }: { configuration: Configuration }) => ({ configuration })),
@@ -132,6 +135,11 @@ export const queue = setup({
         enqueue.emit({ type: 'executor.stop', jobId: body.jobId, attempt: body.attempt, graceMs: 0 })
       enqueue.emit({ type: 'event', topic: 'jobResult', key: address.slice('job.'.length), body })
     }),
+    announceBrokenGroup: emit((_, { end }: { end: End }): Emission => {
+      invariant(end.how === 'broken', 'a group that is not broken speaks for itself')
+      const body = brokenGroupResult(end.context as GatherContext)
+      return { type: 'event', topic: 'groupResult', key: body.group, body }
+    }),
     endReply: assign(({ context }, { address }: { address: Address }) => ({
       inHand: context.inHand === address ? null : context.inHand,
     })),
@@ -192,6 +200,10 @@ export const queue = setup({
           { type: 'settleBroken', params: ({ event }) => event },
           { type: 'forgetJob', params: ({ event }) => event },
         ],
+      },
+      {
+        guard: { type: 'isBrokenGroup', params: ({ event }) => event },
+        actions: { type: 'announceBrokenGroup', params: ({ event }) => event },
       },
       { actions: { type: 'endReply', params: ({ event }) => event } },
     ],
@@ -450,11 +462,14 @@ function opening(
   const answerTo = isSync(context) ? replyAddress(caller) : null
   const emissions: Emission[] = answerTo ? reply(configuration, caller, answerTo, jobIds) : [complete(caller, jobIds)]
   for (const [group, first] of firstOfGroups(jobs, stem))
-    emissions.push({
-      type: 'open',
-      address: gatherAddress(group),
-      input: { kind: 'gather', instance: context.instance, group, stem: first, rules, configuration },
-    })
+    emissions.push(
+      {
+        type: 'open',
+        address: gatherAddress(group),
+        input: { kind: 'gather', instance: context.instance, group, stem: first, rules, configuration },
+      },
+      watch(gatherAddress(group)),
+    )
   for (const job of jobs) {
     const { jobId, dataId, pipeline } = job
     emissions.push({ type: 'open', address: jobAddress(jobId), input: job }, watch(jobAddress(jobId)))

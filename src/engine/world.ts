@@ -75,7 +75,7 @@ const ENDED_MAX = 50_000
 const ENDED_QUIET_MAX = 1_000
 
 // There is one of each, always: a broken one stays as it was before it broke.
-const PERMANENT: ReadonlySet<MachineKind> = new Set(['csc', 'queue', 'shelf'])
+const PERMANENT: ReadonlySet<MachineKind> = new Set(['csc', 'queue', 'shelf', 'display'])
 
 // Where a group waits for nothing but to be forgotten.
 const RESTING: ReadonlySet<string> = new Set(['gathered', 'abandoned'])
@@ -281,7 +281,12 @@ function grow({ instance, observer }: { instance: string; observer?: Observer },
   function open(address: Address, input: MachineInput): void {
     if (actors.has(address)) return
     const machine: AnyStateMachine = machines[input.kind]
-    const first = begin(machine, { at: entry.at, ...input })
+    let first: Step
+    try {
+      first = begin(machine, { at: entry.at, ...input })
+    } catch (error) {
+      return breakAtBirth(address, machine, input, error)
+    }
     const actor: LiveActor = {
       address,
       kind: input.kind,
@@ -364,24 +369,35 @@ function grow({ instance, observer }: { instance: string; observer?: Observer },
       mailbox.push({ to: watcher, message: { type: 'actor.ended', address: actor.address, end: how } })
   }
 
+  /** It never lived, and ends as one that broke: whoever watches it settles for it. */
+  function breakAtBirth(address: Address, machine: AnyStateMachine, input: MachineInput, error: unknown): void {
+    // What there must be one of is opened with the world; a world without it is none.
+    if (PERMANENT.has(input.kind)) throw error
+    const { context } = machine.config as { context: (args: { input: object }) => unknown }
+    endedActors.set(address, { how: 'broken', context: context({ input: { at: entry.at, ...input } }) })
+    fault(input.kind, `actor ${address} when it was opened`, error)
+  }
+
   /** A machine threw: it stays as it was before (csc, queue) or ends (all others), and the CSC goes to FAULT with the evidence. */
   function breakDown(actor: LiveActor, event: EventObject, error: unknown): void {
     // It stays as it was: a picture that is not shown is no reason for FAULT, which would hold up every job.
     if (actor.kind === 'display') return
-    const what = error instanceof Error ? error.message : String(error)
     if (event.type === 'engine.fault')
-      throw new Error(`the csc machine broke while it went to FAULT: ${what}`, { cause: error })
+      throw new Error(`the csc machine broke while it went to FAULT: ${textOf(error)}`, { cause: error })
     if (!PERMANENT.has(actor.kind)) end(actor, { how: 'broken', context: actor.snapshot.context })
+    fault(actor.kind, `actor ${actor.address} in state ${JSON.stringify(actor.snapshot.value)} on ${event.type}`, error)
+  }
+
+  function fault(kind: MachineKind, where: string, error: unknown): void {
     if (asked && !effects.some(effect => effect.do === 'announce' && effect.announcement.type === 'ack'))
       announce(brokenAnswer(asked))
-    const traceback = `actor ${actor.address} in state ${JSON.stringify(actor.snapshot.value)} on ${event.type}, journal entry ${entry.n}`
     mailbox.push({
       to: 'csc',
       message: {
         type: 'engine.fault',
         errorCode: MACHINE_BROKEN,
-        errorReport: `${actor.kind} machine: ${what}`,
-        traceback,
+        errorReport: `${kind} machine: ${textOf(error)}`,
+        traceback: `${where}, journal entry ${entry.n}`,
       },
     })
   }
@@ -399,6 +415,10 @@ function grow({ instance, observer }: { instance: string; observer?: Observer },
 
 function imageOf({ jobId, dataId, pipeline, body }: Extract<Announcement, { topic: 'dataset' }>): DisplayImage {
   return { jobId, dataId, pipeline, ...body }
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }
 
 /** Who sent the command a machine broke on is told, and not left waiting. */

@@ -15,6 +15,8 @@ import {
   transitionsNotTaken,
   type Given,
 } from '../harness.ts'
+import type { Decoded } from '../../src/contract/commands.ts'
+import { decodeCommand } from '../../src/contract/decode.ts'
 import { broke, ended, outcome } from './endings.ts'
 import { tableProblems } from './table.ts'
 
@@ -134,6 +136,22 @@ describe('queue: who runs', () => {
     expect(now.context).toMatchObject({ open: 0, slotsTaken: 0 })
   })
 
+  test('a broken group is said to have failed, naming its members; one that was forgotten has said its result', () => {
+    const { context } = given('gather', {
+      instance: 'LATISS',
+      group: 'G#1',
+      stem: 's',
+      rules: null,
+      configuration: aConfiguration(),
+    })
+    const broken = { type: 'actor.ended', address: 'gather.G=231', end: { how: 'broken', context } } as const
+    expect(flowing().when(broken).emissions).toMatchObject([
+      { type: 'event', topic: 'groupResult', key: 'G#1', body: { outcome: 'failed', members: [] } },
+    ])
+    const forgotten = { ...broken, end: { how: 'done', output: undefined } } as const
+    expect(flowing().when(forgotten).emissions).toEqual([])
+  })
+
   test('a job that broke while it waited has no process to stop', () => {
     const now = configured().when(...ready('a'), broke('a', given('job', jobInput('a')).context))
     expect(now.emissions.map(({ type }) => type)).toEqual(['watch', 'event'])
@@ -207,12 +225,12 @@ describe('queue: what is admitted', () => {
 
   test('an exposure of a group opens the group and makes its jobs members', () => {
     const now = flowing().when(submit({ dataId: { ...processData.dataId, group: 'G#1' } }))
-    expect(now.emissions.map(({ type }) => type)).toEqual(['ack', 'open', 'open', 'watch', 'tell'])
+    expect(now.emissions.map(({ type }) => type)).toEqual(['ack', 'open', 'watch', 'open', 'watch', 'tell'])
     expect(now.emissions[1]).toMatchObject({
       address: 'gather.G=231',
       input: { kind: 'gather', group: 'G#1', stem: 'j1' },
     })
-    expect(now.emissions[4]).toMatchObject({ to: 'gather.G=231', message: { type: 'member.accepted', jobId: 'j1' } })
+    expect(now.emissions[5]).toMatchObject({ to: 'gather.G=231', message: { type: 'member.accepted', jobId: 'j1' } })
   })
 
   test('closing a group, by closeGroup or by processData over it, is passed to the group, which answers', () => {
@@ -385,6 +403,24 @@ describe('queue: a machine breaks', () => {
     expect(night.orders().at(-1)).toMatchObject({ type: 'executor.stop', jobId })
     await night.exited(jobId)
     expect(night.events('jobResult', jobId)).toHaveLength(1)
+    expect(night.lost()).toEqual([])
+  })
+})
+
+describe('queue: a machine breaks when it is opened', () => {
+  test('the job says INTERNAL all the same, its command is answered, and what comes after is processed', async () => {
+    const night = await createNight()
+    await night.enable()
+    const decoded = decodeCommand('processData', Buffer.from(JSON.stringify(asked())), 'LATISS')
+    if (!decoded.ok) throw new Error(decoded.refusal.reason)
+    // No client gets this past the door; a defect would be of the kind.
+    const command = { ...decoded.command, readiness: null } as unknown as Decoded
+    night.engine().command(command, { identity: 'script', id: 'bad', reply: null })
+    await night.settled()
+    const [jobId = ''] = night.acks('bad')[0]?.jobIds ?? []
+    expect(night.events('jobResult', jobId)).toMatchObject([{ outcome: { kind: 'failed', code: 'INTERNAL' } }])
+    expect(night.events('errorCode').at(-1)).toMatchObject({ errorCode: 3 })
+    expect(night.engine().world.actor('queue')?.snapshot.context).toMatchObject({ open: 0, slotsTaken: 0 })
     expect(night.lost()).toEqual([])
   })
 })
