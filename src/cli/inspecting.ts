@@ -29,11 +29,14 @@ export async function inspect(options: InspectOptions, recording: string | undef
   const { instance, host, hostName: names } = options
   const out = createOutput(options.json === true)
   const { token, isNew } = tokenOf(options)
+  const port = portOf(options.port)
+  for (const name of names)
+    if (!HOST_NAME.test(name))
+      throw new UserError(`--host-name ${name}: a name like inspector.example.org, or with :port, and nothing else`)
   const url = () => serverUrl(options)
   const commands = options.allowCommands === true ? createCommands({ instance, url }) : null
   const page = readPage(await drawCharts())
   const tail = startTail({ instance, url })
-  const port = portOf(options.port)
   const gateway = await startGateway({ instance, port, host, names, token, commands, page, tail }).catch(
     async (error: unknown) => {
       await tail.close()
@@ -89,6 +92,8 @@ async function writePage({ instance, output, json }: InspectOptions, recording: 
     entries: lines.length,
   })
 }
+
+const HOST_NAME = /^([A-Za-z0-9]([A-Za-z0-9.-]{0,252})|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?$/
 
 /** Whoever is not on this machine must bring a token: the one given, or else one made now. */
 function tokenOf({ host, token: given }: InspectOptions): { token: string | null; isNew: boolean } {

@@ -52,6 +52,72 @@ describe('the inspector from the command line', () => {
     taken.close()
   })
 
+  // Each start draws the charts, seconds on a loaded machine.
+  test('beyond loopback makes a token and prints the address with it, or takes the one it is given', {
+    timeout: 60_000,
+  }, async () => {
+    const open = start(['inspect', '--host', '0.0.0.0', '--port', '0', '--json'], { cwd: place })
+    const { url, port } = JSON.parse(await nextLine(linesOf(open))) as { url: string; port: number }
+    const [, token = ''] = /\?token=([\w-]{32})$/.exec(url) ?? []
+    expect(token).not.toBe('')
+    const there = `http://127.0.0.1:${port}/`
+    expect((await fetch(there)).status).toBe(401)
+    const entered = await fetch(`${there}?token=${token}`)
+    expect([entered.status, entered.headers.get('set-cookie')]).toEqual([200, expect.stringContaining('HttpOnly')])
+    expect((await fetch(there, { headers: { Authorization: `Bearer ${token}` } })).status).toBe(200)
+    await end(open, 'SIGTERM')
+
+    const env = { OCPS_INSPECTOR_TOKEN: 'given-by-the-site' }
+    const given = start(['inspect', '--port', '0', '--json'], { cwd: place, env })
+    const loopback = (JSON.parse(await nextLine(linesOf(given))) as { url: string }).url
+    expect(loopback).not.toContain('token')
+    expect((await fetch(loopback)).status).toBe(401)
+    expect((await fetch(`${loopback}?token=given-by-the-site`)).status).toBe(200)
+    await end(given, 'SIGTERM')
+  })
+
+  test('says in a sentence what is wrong with a token, a name or a port', async () => {
+    const wrong: readonly (readonly [readonly string[], string])[] = [
+      [['--token', 'short'], 'the token of --token is none: a token is 16 to 128 letters'],
+      [['--host-name', 'https://inspector.example.org/'], 'a name like inspector.example.org, or with :port'],
+      [['--port', '70000'], '--port 70000: a port is a number from 0 to 65535'],
+    ]
+    for (const [args, sentence] of wrong) {
+      const { code, stderr } = await ocps(['inspect', ...args], { cwd: place })
+      expect([code, stderr], args.join(' ')).toEqual([2, expect.stringContaining(sentence)])
+    }
+    const alone = await ocps(['serve', '--allow-commands'], { cwd: place })
+    expect([alone.code, alone.stderr]).toEqual([2, expect.stringContaining('add --inspector')])
+  })
+
+  test('beside an instance carries commands only if it was told to', async () => {
+    const body = JSON.stringify({ who: 'vera', id: 'from-the-page', body: {} })
+    const send = (url: string) =>
+      fetch(`${url}commands/start`, {
+        method: 'POST',
+        headers: { 'Content-Type': 'application/json', Origin: url.slice(0, -1) },
+        body,
+      })
+    expect((await send(ready.inspector)).status).toBe(405)
+    const args = [
+      'serve',
+      '--instance',
+      'THREE',
+      '--url',
+      ready.natsUrl,
+      '--data',
+      'three',
+      '--json',
+      '--inspector',
+      '0',
+    ]
+    const other = start([...args, '--allow-commands'], { cwd: place })
+    const { inspector } = JSON.parse(await nextLine(linesOf(other))) as typeof ready
+    const answered = await send(inspector)
+    expect([answered.status, await answered.json()]).toEqual([200, expect.objectContaining({ isAccepted: true })])
+    await end(other, 'SIGTERM')
+  })
+
   test('is there before the instance is, and ends on SIGTERM', async () => {
     const alone = mkdtempSync(join(tmpdir(), 'ocps-alone-'))
     const inspector = start(['inspect', '--port', '0', '--json'], { cwd: alone })
