@@ -123,8 +123,9 @@ export async function growth(bench: Bench, peer: Peer): Promise<void> {
     }
     if (can.has('heartbeats')) jitter(sheet, name, await host.heartbeats())
     if (can.has('recover')) {
-      const { ms, waitedBefore, waiting } = await host.recover()
+      const { ms, starts, waitedBefore, waiting } = await host.recover()
       sheet.note(name, `recovery ms, ${queued} queued`, ms)
+      sheet.note(name, `starts after kill -9, ${queued} queued`, starts)
       sheet.note(name, 'queued jobs lost by kill -9', waitedBefore - waiting)
     }
     if (can.has('replay')) sheet.note(name, 'replayed entries/s', await host.replay())

@@ -71,6 +71,8 @@ export interface Watched {
 export interface Recovered {
   /** From the blow until it answers again. */
   readonly ms: number
+  /** How often it had to be started; once, unless a start fails. */
+  readonly starts: number
   /** How many jobs waited just before it, and after. */
   readonly waitedBefore: number
   readonly waiting: number

@@ -90,6 +90,7 @@ function growthTable({ sheet, systems }: Result): string {
         ),
         of(sheet, `memory kB, ${depth} queued`, 1 / 1024)(name),
         of(sheet, `recovery ms, ${depth} queued`)(name),
+        of(sheet, `starts after kill -9, ${depth} queued`)(name),
       ]),
   )
   if (rows.length === 0) return ''
@@ -102,6 +103,7 @@ function growthTable({ sheet, systems }: Result): string {
     'CPU ms/job',
     'memory MB',
     'back after kill -9, ms',
+    'starts it took',
   ]
   return `## A queue that grows\n\nThe same batch goes into and out of a queue that is held at each depth: a cost per job that stays flat is what is looked for.\n\n${markdown(head, rows)}`
 }

@@ -109,7 +109,7 @@ async function start({ dir, concurrency }: Place): Promise<Running> {
       const waitedBefore = await waitingNow()
       const began = now()
       await redis.killAndStart()
-      return { waitedBefore, waiting: await waitingNow(), ms: now() - began }
+      return { waitedBefore, waiting: await waitingNow(), ms: now() - began, starts: 1 }
     },
     replay: null,
     heartbeats: null,

@@ -24,6 +24,9 @@ export const ocps: Peer = {
 }
 
 const POLL_MS = 5
+/** With a hundred thousand jobs waiting it takes some seconds. */
+const UP_MS_MAX = 60_000
+const STARTS_MAX = 3
 const INSTANCE = 'BENCH'
 const program = built('../../src/cli/main.js')
 
@@ -87,12 +90,13 @@ async function start(place: Place): Promise<Running> {
     async recover() {
       const waitedBefore = (await script.status()).queue.waiting
       const began = now()
-      await kill(serving)
+      await kill(serving.child)
       await script.close()
-      serving = await serve(place.dir, configDir)
+      const again = await serveAgain(place.dir, configDir)
+      serving = again.serving
       script = await connect()
       const { queue } = await script.status()
-      return { ms: now() - began, waitedBefore, waiting: queue.waiting }
+      return { ms: now() - began, starts: again.starts, waitedBefore, waiting: queue.waiting }
     },
     async replay() {
       const file = join(place.dir, 'recording.ndjson')
@@ -142,6 +146,17 @@ interface Serving {
   readonly url: string
 }
 
+/** As a supervisor does: a start that fails is followed by another one, and the time runs on. */
+async function serveAgain(dir: string, configDir: string): Promise<{ serving: Serving; starts: number }> {
+  for (let starts = 1; ; starts += 1)
+    try {
+      return { serving: await serve(dir, configDir), starts }
+    } catch (error) {
+      if (starts >= STARTS_MAX) throw error
+      process.stderr.write(`bench: ocps is started again: ${error instanceof Error ? error.message : String(error)}\n`)
+    }
+}
+
 async function serve(dir: string, configDir: string): Promise<Serving> {
   const { NATS_URL: _, ...env } = process.env
   const words = [
@@ -157,16 +172,33 @@ async function serve(dir: string, configDir: string): Promise<Serving> {
     '--json',
   ]
   const child = spawn(process.execPath, [program, ...words], { cwd: dir, env, stdio: ['ignore', 'pipe', 'pipe'] })
-  let complaint = ''
-  child.stderr.on('data', text => (complaint = String(text)))
-  for await (const line of createInterface({ input: child.stdout }))
-    if (line.includes('"natsUrl"')) return { child, url: (JSON.parse(line) as { natsUrl: string }).natsUrl }
-  throw new Error(`ocps serve ended: ${complaint.trim()}`)
+  let late: NodeJS.Timeout | undefined
+  const up = new Promise<string>((resolve, reject) => {
+    late = setTimeout(() => reject(new Error(`ocps serve was not up within ${UP_MS_MAX / 1_000} s`)), UP_MS_MAX)
+    createInterface({ input: child.stdout }).on('line', line => {
+      if (!line.includes('"natsUrl"')) return
+      resolve((JSON.parse(line) as { natsUrl: string }).natsUrl)
+    })
+    // Log lines are JSON; a sentence says why it gave up.
+    createInterface({ input: child.stderr }).on('line', line => {
+      if (line.startsWith('ocps: ')) reject(new Error(line))
+    })
+    child.once('exit', code => reject(new Error(`ocps serve ended with code ${code}`)))
+  })
+  try {
+    return { child, url: await up }
+  } catch (error) {
+    await kill(child)
+    throw error
+  } finally {
+    clearTimeout(late)
+  }
 }
 
-async function kill(serving: Serving): Promise<void> {
-  const gone = once(serving.child, 'exit')
-  serving.child.kill('SIGKILL')
+async function kill(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const gone = once(child, 'exit')
+  child.kill('SIGKILL')
   await gone
 }
 
