@@ -128,7 +128,7 @@ describe('commands from the page', { timeout: SLOW_MS }, () => {
     await page.keyboard.press('Enter')
     const second = page.getByRole('region', { name: 'On the shelf' }).getByRole('row').filter({ hasText: again })
     await second.getByRole('link', { name: jobId, exact: true }).waitFor()
-    const become = page.getByRole('region', { name: 'Run again' }).getByRole('row').filter({ hasText: again })
+    const become = page.getByRole('region', { name: 'Retried' }).getByRole('row').filter({ hasText: again })
     await become.locator('.chip', { hasText: 'failed' }).waitFor()
   })
 

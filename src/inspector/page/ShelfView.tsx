@@ -58,7 +58,7 @@ export function ShelfView() {
         {items.length > ROWS_MAX && <p class="more">and {items.length - ROWS_MAX} older</p>}
       </Section>
       {again.length > 0 && (
-        <Section title="Run again" note={again.length}>
+        <Section title="Retried" note={again.length}>
           <table class="jobs shelf">
             <thead>
               <tr>
