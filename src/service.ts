@@ -8,7 +8,7 @@ import { SUMMARY_STATE, transitionChain, type SummaryState } from '../machines/d
 import { MACHINES_VERSION } from '../machines/index.ts'
 import { startEmbeddedServer } from './bus/embedded.ts'
 import { connectNats } from './bus/nats.ts'
-import { type Bus, BusError, type LeaseResult } from './bus/port.ts'
+import { type Bus, BusError, type BusErrorCode, type LeaseResult } from './bus/port.ts'
 import { createConfigurationSource } from './config/load.ts'
 import { INSTANCE_PATTERN, streams, subjects } from './contract/subjects.ts'
 import { wallClock } from './engine/clock.ts'
@@ -65,6 +65,8 @@ export interface Service {
 const LEASE_MS = 2_000
 // How often who waits for the lease asks for it: a handful of small requests.
 const LEASE_POLL_MS = 100
+// Not at once: a server that restarts would be asked hundreds of times, to no avail.
+const STANDBY_AGAIN_MS = 1_000
 const INITIAL_STATES: readonly SummaryState[] = ['OFFLINE', 'STANDBY', 'DISABLED', 'ENABLED']
 // Jobs and groups of a week can be asked for; older ones are in the archive.
 const EVENTS_KEPT_MS = 7 * 24 * 3_600_000
@@ -83,16 +85,36 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   if (options.standby === true && options.natsUrl === null)
     throw new UserError('to stand by for another process, both need one server: name it with --url or NATS_URL')
   const dataDir = resolve(options.dataDir)
-  const undo: (() => Promise<void>)[] = []
-  try {
-    return await assemble(options, dataDir, undo)
-  } catch (error) {
-    await takeApart(undo)
-    throw error
+  for (let before: NotNow | null = null; ; ) {
+    const undo: (() => Promise<void>)[] = []
+    try {
+      return await assemble(options, dataDir, undo, before)
+    } catch (error) {
+      await takeApart(undo)
+      if (!(error instanceof NotNow)) throw error
+      before = error
+    }
+    await delay(STANDBY_AGAIN_MS)
   }
 }
 
-async function assemble(options: ServiceOptions, dataDir: string, undo: (() => Promise<void>)[]): Promise<Service> {
+/** Who stood by could not take over for a reason that will pass: it stands by again. */
+class NotNow extends Error {
+  readonly isTakeover: boolean
+  constructor(why: string, isTakeover: boolean) {
+    super(why)
+    this.isTakeover = isTakeover
+  }
+}
+
+const PASSING: ReadonlySet<BusErrorCode> = new Set(['TIMEOUT', 'CLOSED', 'UNREACHABLE', 'FENCED'])
+
+async function assemble(
+  options: ServiceOptions,
+  dataDir: string,
+  undo: (() => Promise<void>)[],
+  before: NotNow | null,
+): Promise<Service> {
   const { instance } = options
   const workDir = join(dataDir, 'work')
   const cacheDir = join(dataDir, 'cache')
@@ -118,7 +140,12 @@ async function assemble(options: ServiceOptions, dataDir: string, undo: (() => P
     waitForServer: options.standby === true,
   })
   undo.push(() => bus.close())
-  const telemetry = await connectNats({ url: natsUrl, name: `ocps.${instance}.telemetry`, log })
+  const telemetry = await connectNats({
+    url: natsUrl,
+    name: `ocps.${instance}.telemetry`,
+    log,
+    waitForServer: options.standby === true,
+  })
   undo.push(() => telemetry.close())
   const promise = server?.promise ?? 'as the server is configured'
 
@@ -129,102 +156,124 @@ async function assemble(options: ServiceOptions, dataDir: string, undo: (() => P
   let ending: Promise<void> | null = null
   const end = (how: 'offline' | 'stopped' | 'lost') => (ending ??= shutDown(how))
   let silence = () => {}
+  let isReady = false
+  let lostBecause: string | null = null
   const lose = (why: string) => {
-    if (ending === null) log.error({}, why)
+    if (ending === null && lostBecause === null) log.error({}, why)
+    lostBecause ??= why
     silence()
-    void end('lost')
+    // Taken apart while it is put together it would break at some other place; it comes to its end, silent, and is taken apart then.
+    if (isReady) void end('lost')
   }
   const yieldName = () => lose(`OCPS ${instance} ends here: another process runs this instance now`)
 
-  const { lease, isTakeover } = await takeLease(bus, options, log, yieldName)
+  const taken = await takeLease(bus, options, log, yieldName)
+  const { lease } = taken
+  const isTakeover = taken.isTakeover || before?.isTakeover === true
   undo.push(() => lease.release())
 
-  const { events } = streams(instance)
-  const retained = await bus.retained({ name: events, subjects: [subjects(instance).events], maxAgeMs: EVENTS_KEPT_MS })
-  const { journal, lastN, isOurs } = await openJournal({ bus, instance })
-  const gate = createGate({ lease, isOurs, onLost: yieldName })
-  silence = () => gate.shut()
-  if (server) await server.sync()
-  const feed = createFeed({ bus, telemetry, retained, instance })
-  const source = createConfigurationSource({ dir: options.configDir, site: options.site, instance, checkTemplate })
-
-  const say: typeof feed.say = said => gate.whenSure(() => feed.say(said))
-
-  const versions = {
-    ocps: ocpsVersion(),
-    xstate: xstateVersion(),
-    node: process.versions.node,
-    machines: MACHINES_VERSION,
+  try {
+    await putTogether()
+  } catch (error) {
+    const problem = lostBecause === null ? error : new BusError('FENCED', lostBecause)
+    if (options.standby !== true || !(problem instanceof BusError && PASSING.has(problem.code))) throw problem
+    log.warn({}, `OCPS ${instance} stands by again: ${problem.message}`)
+    throw new NotNow(problem.message, isTakeover)
   }
-  undo.push(() => executorClose())
-  const engine: Engine = await createEngine({
-    instance,
-    journal,
-    clock: wallClock,
-    log,
-    async executor(report) {
-      if (options.simulate) return createSimulatedExecutor(report)
-      const executor = await createSubprocessExecutor({
-        instance,
-        workDir,
-        cacheDir,
-        pipelinesDir: fileURLToPath(new URL('pipelines', import.meta.url)),
-        report,
-        log,
-        whenActive: act => gate.whenSure(act),
-        isJournalNew: lastN === 0,
-        // Said in a later turn: the jobs it concerns are reported first.
-        unreachable: reason => setImmediate(() => engine.input(unreachable(reason), 'engine')),
-      }).catch((error: unknown) => {
-        const problem = error instanceof Error ? error.message : String(error)
-        throw new UserError(
-          `pipelines cannot be started here: ${problem}; see that ${dataDir} can be written and that cc or perl is installed`,
-        )
-      })
-      executorClose = () => executor.close()
-      return executor
-    },
-    dataSide: report => createIngestWatch({ bus, report, now: () => wallClock.now() }),
-    say,
-    unsaid: () => (gate.isSure() ? feed.unstored() : null),
-    loadConfiguration: override => source.load(override),
-    started: {
-      type: 'engine.started',
-      instance,
-      simulationMode: options.simulate ? 1 : 0,
-      versions,
-      available: source.available(),
-      host: hostname(),
-      pid: process.pid,
-      promise,
-    },
-    lastSaid: numberOf(await retained.lastId()),
-    onOffline: () => void end('offline'),
-    onLost: error => {
-      if (error instanceof JournalError && error.code === 'FENCED') yieldName()
-      else lose(`OCPS ${instance} ends here: its journal is lost to this process: ${error.message}`)
-    },
-  })
-  finish = () => engine.finish().then(() => retained.flushed())
-  undo.push(async () => engine.stop())
-  const door = openDoor({
-    bus: speaking(bus, publish => gate.whenSure(publish)),
-    retained,
-    instance,
-    engine,
-    say,
-    now: () => wallClock.now(),
-    log,
-    facts: () => ({ natsUrl, promise, workDir, versions, pid: process.pid, host: hostname() }),
-  })
-  undo.push(() => door.close())
-  const stopPresence = presence.begin({ bus: speaking(bus, latest(gate)), engine, source })
-  undo.push(async () => stopPresence())
-  log.info({ natsUrl, promise, workDir }, `OCPS ${instance} is ready`)
-  // Who takes over goes on where the other one was: perhaps someone had put it there.
-  if (!isTakeover || lastN === 0) await reach(engine, options)
-
   return { instance, natsUrl, promise, workDir, ended, stop: () => end('stopped') }
+
+  async function putTogether(): Promise<void> {
+    const { events } = streams(instance)
+    const retained = await bus.retained({
+      name: events,
+      subjects: [subjects(instance).events],
+      maxAgeMs: EVENTS_KEPT_MS,
+    })
+    const { journal, lastN, isOurs } = await openJournal({ bus, instance })
+    const gate = createGate({ lease, isOurs, onLost: yieldName })
+    silence = () => gate.shut()
+    if (server) await server.sync()
+    const feed = createFeed({ bus, telemetry, retained, instance })
+    const source = createConfigurationSource({ dir: options.configDir, site: options.site, instance, checkTemplate })
+
+    const say: typeof feed.say = said => gate.whenSure(() => feed.say(said))
+
+    const versions = {
+      ocps: ocpsVersion(),
+      xstate: xstateVersion(),
+      node: process.versions.node,
+      machines: MACHINES_VERSION,
+    }
+    undo.push(() => executorClose())
+    const engine: Engine = await createEngine({
+      instance,
+      journal,
+      clock: wallClock,
+      log,
+      async executor(report) {
+        if (options.simulate) return createSimulatedExecutor(report)
+        const executor = await createSubprocessExecutor({
+          instance,
+          workDir,
+          cacheDir,
+          pipelinesDir: fileURLToPath(new URL('pipelines', import.meta.url)),
+          report,
+          log,
+          whenActive: act => gate.whenSure(act),
+          isJournalNew: lastN === 0,
+          // Said in a later turn: the jobs it concerns are reported first.
+          unreachable: reason => setImmediate(() => engine.input(unreachable(reason), 'engine')),
+        }).catch((error: unknown) => {
+          const problem = error instanceof Error ? error.message : String(error)
+          throw new UserError(
+            `pipelines cannot be started here: ${problem}; see that ${dataDir} can be written and that cc or perl is installed`,
+          )
+        })
+        executorClose = () => executor.close()
+        return executor
+      },
+      dataSide: report => createIngestWatch({ bus, report, now: () => wallClock.now() }),
+      say,
+      unsaid: () => (gate.isSure() ? feed.unstored() : null),
+      loadConfiguration: override => source.load(override),
+      started: {
+        type: 'engine.started',
+        instance,
+        simulationMode: options.simulate ? 1 : 0,
+        versions,
+        available: source.available(),
+        host: hostname(),
+        pid: process.pid,
+        promise,
+      },
+      lastSaid: numberOf(await retained.lastId()),
+      onOffline: () => void end('offline'),
+      onLost: error => {
+        if (error instanceof JournalError && error.code === 'FENCED') yieldName()
+        else lose(`OCPS ${instance} ends here: its journal is lost to this process: ${error.message}`)
+      },
+    })
+    undo.push(async () => engine.stop())
+    if (lostBecause !== null) throw new BusError('FENCED', lostBecause)
+    isReady = true
+    finish = () => engine.finish().then(() => retained.flushed())
+    const door = openDoor({
+      bus: speaking(bus, publish => gate.whenSure(publish)),
+      retained,
+      instance,
+      engine,
+      say,
+      now: () => wallClock.now(),
+      log,
+      facts: () => ({ natsUrl, promise, workDir, versions, pid: process.pid, host: hostname() }),
+    })
+    undo.push(() => door.close())
+    const stopPresence = presence.begin({ bus: speaking(bus, latest(gate)), engine, source })
+    undo.push(async () => stopPresence())
+    log.info({ natsUrl, promise, workDir }, `OCPS ${instance} is ready`)
+    // Who takes over goes on where the other one was: perhaps someone had put it there.
+    if (!isTakeover || lastN === 0) await reach(engine, options)
+  }
 
   async function shutDown(how: 'offline' | 'stopped' | 'lost'): Promise<void> {
     if (how !== 'lost') await Promise.race([finish(), delay(FLUSH_MS, undefined, { ref: false })])

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { SummaryState } from '../../machines/domain/summaryState.ts'
 import { connectOcps, type Ocps } from '../client/index.ts'
 import { removeUrlFile, urlFile, writeUrlFile } from '../client/urlFile.ts'
@@ -75,12 +76,11 @@ export async function serve(options: ServeOptions): Promise<void> {
   /** Says that it runs, as anybody would see it from outside. */
   async function present(): Promise<Ocps> {
     writeUrlFile(path, { url: running.natsUrl, pid: process.pid })
-    const client = await connectOcps({ instance, url: running.natsUrl })
+    const { client, state } = await seen()
     const port = options.inspector === true ? INSPECTOR_PORT : options.inspector
     const inspector =
       port === undefined ? null : await startInspector({ instance, natsUrl: running.natsUrl, port, allowCommands })
     endInspector = () => inspector?.stop()
-    const state = await client.state()
     const problem = state === wanted ? null : problemOf({ configDir, site, instance, override })
     const { natsUrl, promise, workDir } = running
     out.say(
@@ -100,13 +100,37 @@ export async function serve(options: ServeOptions): Promise<void> {
     return client
   }
 
-  async function giveUp(error: unknown): Promise<never> {
+  async function seen(): Promise<{ client: Ocps; state: string }> {
+    for (;;) {
+      try {
+        const client = await connectOcps({ instance, url: running.natsUrl })
+        try {
+          return { client, state: await client.state() }
+        } catch (error) {
+          await client.close()
+          throw error
+        }
+      } catch (error) {
+        // The server may be gone again: who serves waits for it, and so does the word that it serves.
+        if (options.standby !== true) throw error
+        const how = await Promise.race([running.ended, delay(SEEN_AGAIN_MS, null)])
+        if (how !== null) throw error
+      }
+    }
+  }
+
+  async function giveUp(error: unknown): Promise<null> {
     endInspector()
     await running.stop()
     removeUrlFile(path)
+    // When it ended for another reason that is what counts, not that it was not seen any more.
+    if (signals > 0 || (await running.ended) !== 'stopped') return null
     throw error
   }
 }
+
+/** A question to a server that is away takes longer than this. */
+const SEEN_AGAIN_MS = 500
 
 /** Everything has been taken apart; a timer that was forgotten in a start that broke must not keep the process. */
 const END_ANYWAY_MS = 2_000
