@@ -1,11 +1,12 @@
 import type { Caller, Command } from '../../machines/domain/commands.ts'
 import { dayObs } from '../../machines/domain/dataId.ts'
-import type { Input } from '../../machines/domain/messages.ts'
+import type { Checkpoint, Input } from '../../machines/domain/messages.ts'
 import { MACHINES_VERSION } from '../../machines/index.ts'
 import { startOrder, type JobContext } from '../../machines/job.ts'
 import type { DataSide, Executor } from '../../machines/ports.ts'
 import type { Decoded } from '../../src/contract/commands.ts'
 import { createAnswers, fingerprintOf } from '../../src/engine/answers.ts'
+import { inParts } from '../../src/engine/checkpoint.ts'
 import { createWorld, type Effect, type Observer, type World } from '../../src/engine/world.ts'
 import type { Numbered } from '../../src/engine/engine.ts'
 import type { Entry } from '../../src/journal/entry.ts'
@@ -34,7 +35,7 @@ export function createDirectSite(options: SiteOptions): Site {
   let waiting: Waiting[] = []
   let appending: Entry[] | null = null
   let slowMs = 0
-  let sinceQuiet = 0
+  let sinceMark = 0
   let quietN = 0
   let executor: Executor | null = null
   let dataSide: DataSide | null = null
@@ -79,6 +80,7 @@ export function createDirectSite(options: SiteOptions): Site {
         store(appending, effect => {
           if (effect.do === 'announce' && effect.announcement.type === 'event') undone.push(effect)
         })
+      if (how === 'cut' && appending) keepSomeParts(appending)
       const dropped = [...waiting, ...(how === 'cut' ? (appending ?? []) : [])]
       isMissingTimers ||= dropped.some(({ door }) => door === 'clock')
       for (const one of waiting) if (one.caller) answers.forget(one.caller.id)
@@ -114,7 +116,7 @@ export function createDirectSite(options: SiteOptions): Site {
   function rise(): void {
     // A timer that was taken off to fire and never did is off for good in the world that died.
     const isFolded = isMissingTimers || options.draw() < FOLDED_ANEW
-    const from = !isMissingTimers && options.draw() < 0.5 ? 'quiescent' : 'start'
+    const from = !isMissingTimers && options.draw() < 0.5 ? 'mark' : 'start'
     const dead = gates[0]
     isMissingTimers = false
     if (replay) {
@@ -212,11 +214,8 @@ export function createDirectSite(options: SiteOptions): Site {
     for (const entry of entries) {
       journal.push(entry)
       ;({ n, at } = entry)
-      sinceQuiet += 1
-      if (entry.what.type === 'engine.quiescent') {
-        sinceQuiet = 0
-        quietN = n
-      }
+      sinceMark += 1
+      if (entry.what.type === 'engine.quiescent') quietN = n
       promises.journaled(entry)
       replay?.stored(toLine(entry))
       for (const effect of live.apply(entry)) {
@@ -231,16 +230,25 @@ export function createDirectSite(options: SiteOptions): Site {
   }
 
   function housekeep(): void {
-    if (sinceQuiet < QUIET_AFTER) return
+    if (sinceMark < QUIET_AFTER) return
     const quiet = live.quiet()
-    if (quiet === null) return
-    sinceQuiet = 0
-    take({
-      door: 'engine',
-      from: 'engine',
-      what: { type: 'engine.quiescent', machines: MACHINES_VERSION, ...quiet, answers: answers.quiet() },
-      caller: null,
-    })
+    if (quiet !== null) {
+      sinceMark = 0
+      return take(note({ type: 'engine.quiescent', machines: MACHINES_VERSION, ...quiet, answers: answers.quiet() }))
+    }
+    if (sinceMark < CHECKPOINT_AFTER) return
+    sinceMark = 0
+    // Slow now and then, so that some end in the middle of it.
+    if (slowMs === 0 && options.draw() < CHECKPOINTS_SLOW) slowMs = 1 + Math.floor(options.draw() * SLOW_MAX_MS)
+    // Before all that waits, so that it still is true when it is delivered.
+    waiting.unshift(...inParts({ ...live.whole(), answers: answers.quiet(), unsaid: [] }, PART_MAX).map(note))
+  }
+
+  /** Of a checkpoint in several messages the first ones may be stored when the process dies; nobody may begin there. */
+  function keepSomeParts(entries: readonly Entry[]): void {
+    if (entries[0]?.what.type !== 'engine.checkpoint') return
+    const kept = Math.floor(options.draw() * entries.length)
+    store(entries.slice(0, kept), () => {})
   }
 
   function arm(): void {
@@ -277,8 +285,13 @@ export function createDirectSite(options: SiteOptions): Site {
   }
 }
 
-// Small, so that a night of 2 000 entries is quiet some times; the engine's own is 1 000.
+// Small, so that a night of 2 000 entries is quiet some times and written down whole some times; the engine's own are 1 000 and 20 000.
 const QUIET_AFTER = 150
+const CHECKPOINT_AFTER = 250
+// Small, so that it has several parts.
+const PART_MAX = 15_000
+const CHECKPOINTS_SLOW = 0.3
+const SLOW_MAX_MS = 3_000
 // Of the recoveries, how many fold the journal anew; the others go on with the world that followed it line by line, which is the same fold.
 const FOLDED_ANEW = 0.05
 
@@ -306,19 +319,29 @@ function gate(observer: Observer): Gate {
   return self
 }
 
-/** A world folded from the journal's lines, from the first or from the newest quiescent entry. */
-export function foldAnew(lines: readonly string[], from: 'start' | 'quiescent', observer?: Observer): World {
+/** A world folded from the journal's lines, from the first or from the newest quiescent entry or whole checkpoint. */
+export function foldAnew(lines: readonly string[], from: 'start' | 'mark', observer?: Observer): World {
   const world = createWorld({ instance: INSTANCE, ...(observer && { observer }) })
-  const first =
-    from === 'start'
-      ? 0
-      : Math.max(
-          0,
-          lines.findLastIndex(line => line.includes(QUIESCENT)),
-        )
+  const first = from === 'start' ? 0 : Math.max(0, newestMark(lines))
   const reader = createLineReader()
   for (const line of lines.slice(first)) world.apply(reader.read(line, 'The journal of the simulation'))
   return world
 }
 
+function newestMark(lines: readonly string[]): number {
+  for (let at = lines.length - 1; at >= 0; at--) {
+    const line = lines[at] ?? ''
+    if (line.includes(QUIESCENT)) return at
+    if (!line.includes(CHECKPOINT)) continue
+    const { what } = JSON.parse(line) as { what: Checkpoint }
+    if (what.part === what.of) return at - what.of + 1
+  }
+  return -1
+}
+
 const QUIESCENT = '"what":{"type":"engine.quiescent"'
+const CHECKPOINT = '"what":{"type":"engine.checkpoint"'
+
+function note(what: Exclude<Input, Command>): Waiting {
+  return { door: 'engine', from: 'engine', what, caller: null }
+}

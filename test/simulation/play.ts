@@ -126,7 +126,7 @@ async function finish(night: Night): Promise<void> {
 function foldedTheSame({ site, promises }: Night): void {
   const world = site.world()
   if (world === null) return
-  for (const from of ['start', 'quiescent'] as const) {
+  for (const from of ['start', 'mark'] as const) {
     const different = difference(foldAnew(site.lines(), from), world)
     if (different !== null) promises.broken('replay is the same', `folded anew from ${from}: ${different}`)
   }

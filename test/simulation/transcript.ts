@@ -56,12 +56,15 @@ function journalOf({ lines }: Played): string[] {
 
 function inBrief(what: Input): string {
   const { type, ...rest }: Record<string, unknown> & { type: string } = { ...what }
-  if (type === 'engine.quiescent' || type === 'engine.started' || type === 'engine.said') return type
+  if (NOTES.has(type)) return type
   const { loaded: _loaded, usage: _usage, caller, ...told } = rest
   const id = typeof caller === 'object' && caller !== null && 'id' in caller ? ` id=${String(caller.id)}` : ''
   const fields = Object.entries(told).filter(([, value]) => value !== null && value !== '' && !isEmpty(value))
   return `${type}${id} ${fields.map(([name, value]) => `${name}=${JSON.stringify(value)}`).join(' ')}`.slice(0, 240)
 }
+
+// What they hold is long, and follows from what was there.
+const NOTES: ReadonlySet<string> = new Set(['engine.quiescent', 'engine.checkpoint', 'engine.started', 'engine.said'])
 
 function isEmpty(value: unknown): boolean {
   return typeof value === 'object' && value !== null && Object.keys(value).length === 0
