@@ -30,6 +30,8 @@ export interface World {
   slots: readonly Slot[]
   /** How processes ended that nobody had ended. */
   readonly surprises: readonly Surprise[]
+  /** Who could not take over and stands by again, and why. */
+  readonly again: readonly string[]
   /** Writes into the logs what is done to the world. */
   note(what: string): void
   /** Stops what ends is started again; ends all children, by pid. */
@@ -61,6 +63,7 @@ const RESTART_MS = 200
 const LINES_KEPT = 6
 /** What OCPS says when it ends because another process has its name. */
 const REPLACED = 'another process runs this instance now'
+const AGAIN = 'stands by again'
 
 /** `processes`: how many `ocps serve` there are, at most two. */
 export async function createWorld(processes: 0 | 1 | 2): Promise<World> {
@@ -73,6 +76,7 @@ export async function createWorld(processes: 0 | 1 | 2): Promise<World> {
   const url = `nats://127.0.0.1:${port}`
   const { path } = await findServer()
   const surprises: Surprise[] = []
+  const again: string[] = []
   const notes: string[] = []
   let isStopping = false
 
@@ -118,8 +122,11 @@ export async function createWorld(processes: 0 | 1 | 2): Promise<World> {
         stdio: ['ignore', 'pipe', 'pipe'],
       })
       const said: string[] = []
+      let isReplaced = false
       const hear = (line: string) => {
         log.write(`${line}\n`)
+        isReplaced ||= line.includes(REPLACED)
+        if (line.includes(AGAIN)) again.push(`OCPS ${name} ${timed(line)}`)
         said.push(timed(line))
         if (said.length > LINES_KEPT) said.shift()
       }
@@ -143,7 +150,7 @@ export async function createWorld(processes: 0 | 1 | 2): Promise<World> {
         if (!isExpected && !isStopping)
           surprises.push({
             what: `OCPS ${name} (${isReady ? 'active' : 'standby'}, pid ${one.pid}) ended with ${code ?? signal} at ${time()}`,
-            isReplaced: said.some(line => line.includes(REPLACED)),
+            isReplaced,
             before: [...notes.slice(-LINES_KEPT), ...said],
           })
         isReady = false
@@ -176,6 +183,7 @@ export async function createWorld(processes: 0 | 1 | 2): Promise<World> {
     ranFile,
     slots,
     surprises,
+    again,
     note(what) {
       notes.push(timed(`(chaos) ${what}`))
       if (notes.length > LINES_KEPT) notes.shift()
