@@ -159,13 +159,13 @@ async function assemble(
   let isReady = false
   let lostBecause: string | null = null
   const lose = (why: string) => {
-    if (ending === null && lostBecause === null) log.error({}, why)
+    if (ending === null && isReady) log.error({}, `OCPS ${instance} ends here: ${why}`)
     lostBecause ??= why
     silence()
     // Taken apart while it is put together it would break at some other place; it comes to its end, silent, and is taken apart then.
     if (isReady) void end('lost')
   }
-  const yieldName = () => lose(`OCPS ${instance} ends here: another process runs this instance now`)
+  const yieldName = () => lose('another process runs this instance now')
 
   const taken = await takeLease(bus, options, log, yieldName)
   const { lease } = taken
@@ -175,9 +175,9 @@ async function assemble(
   try {
     await putTogether()
   } catch (error) {
-    const problem = lostBecause === null ? error : new BusError('FENCED', lostBecause)
+    const problem = lostBecause === null ? error : new BusError('FENCED', `OCPS ${instance} ends here: ${lostBecause}`)
     if (options.standby !== true || !(problem instanceof BusError && PASSING.has(problem.code))) throw problem
-    log.warn({}, `OCPS ${instance} stands by again: ${problem.message}`)
+    log.warn({}, `OCPS ${instance} stands by again: ${lostBecause ?? problem.message}`)
     throw new NotNow(problem.message, isTakeover)
   }
   return { instance, natsUrl, promise, workDir, ended, stop: () => end('stopped') }
@@ -250,7 +250,7 @@ async function assemble(
       onOffline: () => void end('offline'),
       onLost: error => {
         if (error instanceof JournalError && error.code === 'FENCED') yieldName()
-        else lose(`OCPS ${instance} ends here: its journal is lost to this process: ${error.message}`)
+        else lose(`its journal is lost to this process: ${error.message}`)
       },
     })
     undo.push(async () => engine.stop())

@@ -62,7 +62,7 @@ const RESTART_MS = 200
 /** Enough to see what it was doing, and what had been done to it. */
 const LINES_KEPT = 6
 /** What OCPS says when it ends because another process has its name. */
-const REPLACED = 'another process runs this instance now'
+const REPLACED = 'ends here: another process runs this instance now'
 const AGAIN = 'stands by again'
 
 /** `processes`: how many `ocps serve` there are, at most two. */

@@ -1,11 +1,12 @@
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
+import { streams } from '../../src/contract/subjects.ts'
 import { startService } from '../../src/service.ts'
 import { eventually, rejection } from '../bus/eventually.ts'
 import { marked, signal } from '../chaos/processes.ts'
 import { makePlace, optionsFor, type Place } from '../conformance/instance.ts'
 import { connectWire, must, type Wire } from '../conformance/wire.ts'
-import { ready, serve, type Server, type Serving, startServer } from './surroundings.ts'
+import { ready, serve, type Server, type Serving, startServer, wayTo } from './surroundings.ts'
 
 /*
  * Active and standby: two `ocps serve --standby` of one name on one server and one folder. Takeover is promised within three seconds of a death or a freeze;
@@ -134,6 +135,31 @@ describe('who stands by', () => {
     expect(active.process.exitCode).toBeNull()
     await wire.quiet()
     expect(wire.events('jobResult')).toHaveLength(1)
+  })
+
+  it('stands by again when it loses the name while it takes over, and takes over when the name is free', async () => {
+    place = makePlace()
+    server = await startServer(place.dir)
+    await eventually('the server answers', async () => {
+      const connected = await connectWire(server.url, 'AGAIN').catch(() => null)
+      wire = connected ?? wire
+      return connected !== null
+    })
+    const way = await wayTo(server.url, `STREAM.CREATE.${streams('AGAIN').events}`)
+    const one = serve(place, way.url, 'AGAIN')
+    pair = [one]
+    await eventually('it has the name and takes over', () => way.sent('') !== null)
+    const key = `$KV.${streams('AGAIN').lease}.holder`
+    wire.connection.publish(key, JSON.stringify({ holder: 'somebody else', token: 'theirs' }))
+    await wire.connection.flush()
+    const before = way.sent(key) ?? 0
+    await eventually('it renews its lease', () => (way.sent(key) ?? 0) > before)
+    way.release()
+    await eventually('it says so', () => one.log.some(line => line.includes('stands by again')))
+    // Somebody else does not renew it.
+    await ready(one)
+    expect(one.process.exitCode).toBeNull()
+    way.close()
   })
 })
 

@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
@@ -92,6 +92,55 @@ export function serve(place: Place, url: string, instance: string): Serving {
 }
 
 export const ready = (one: Serving): Promise<void> => eventually('it serves', () => one.isReady())
+
+export interface Way {
+  readonly url: string
+  /** How often the client has sent this text since answers are held back; null before. */
+  sent(text: string): number | null
+  /** Answers come through again. */
+  release(): void
+  close(): void
+}
+
+/** A way to the server on which answers are held back from the moment the client sends `trigger`. */
+export async function wayTo(url: string, trigger: string): Promise<Way> {
+  const { hostname, port } = new URL(url)
+  let sinceHeld: string | null = null
+  let isReleased = false
+  const pairs = new Set<{ destroy(): void; resume(): void }>()
+  const server = createServer(client => {
+    const upstream = connect(Number(port), hostname)
+    pairs.add(client).add(upstream)
+    for (const [one, other] of [
+      [client, upstream],
+      [upstream, client],
+    ] as const)
+      one.on('error', () => other.destroy()).on('close', () => other.destroy())
+    upstream.on('data', (bytes: Buffer) => void client.write(bytes))
+    client.on('data', (bytes: Buffer) => {
+      const text = bytes.toString('latin1')
+      if (sinceHeld !== null) sinceHeld += text
+      else if (text.includes(trigger)) sinceHeld = ''
+      if (sinceHeld !== null && !isReleased) upstream.pause()
+      upstream.write(bytes)
+    })
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  if (address === null || typeof address === 'string') throw new Error('impossible: a TCP server without a port')
+  return {
+    url: `nats://127.0.0.1:${address.port}`,
+    sent: text => (sinceHeld === null ? null : sinceHeld.split(text).length - 1),
+    release() {
+      isReleased = true
+      for (const one of pairs) one.resume()
+    },
+    close() {
+      server.close()
+      for (const one of pairs) one.destroy()
+    },
+  }
+}
 
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
