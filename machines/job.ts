@@ -1,6 +1,6 @@
 import { assign, emit, enqueueActions, setup } from 'xstate'
 import { complete, type JobResult, type JobState, type TelemetryAnnouncement } from './domain/announcements.ts'
-import type { Caller, Prerequisite, ProcessDataCommand } from './domain/commands.ts'
+import type { AskedAs, Caller, Prerequisite, ProcessDataCommand } from './domain/commands.ts'
 import type { DataId } from './domain/dataId.ts'
 import { invariant } from './domain/invariant.ts'
 import {
@@ -60,6 +60,7 @@ export interface JobInput {
   readonly timeLimitMs: number
   /** What a gather job combines; null for every other job. */
   readonly members: readonly GroupMember[] | null
+  readonly askedAs?: AskedAs
 }
 
 export interface JobContext extends Pick<JobInput, 'jobId' | 'dataId' | 'pipeline'> {
@@ -532,6 +533,7 @@ function result(context: JobContext): JobResult {
     attempt,
     fellBackFrom,
     retryOf: asked.retryOf,
+    ...(asked.askedAs && { askedAs: asked.askedAs }),
     outcome: settledOutcome(context),
     metrics,
     datasets,

@@ -1,6 +1,6 @@
 import { assign, emit, enqueueActions, setup } from 'xstate'
 import { complete, refused } from './domain/announcements.ts'
-import type { Caller, CloseGroupCommand, ProcessDataCommand, RetryCommand } from './domain/commands.ts'
+import type { AskedAs, Caller, CloseGroupCommand, ProcessDataCommand, RetryCommand } from './domain/commands.ts'
 import type { Configuration } from './domain/configuration.ts'
 import { invariant } from './domain/invariant.ts'
 import {
@@ -26,7 +26,7 @@ import { brokenResult, type JobContext, type JobInput } from './job.ts'
 
 /*
  * Who waits and who runs: admission, slots, priority, order, depth, pause, and whether commands are answered at once (async) or at the
- * end of their processing (sync: one command at a time). It knows jobs by id only; what a job does is the job's business.
+ * end of their processing (sync: one command at a time; `execute` in both modes). It knows jobs by id only; what a job does is the job's business.
  *
  *     closed  --queue.open--> open (as it was: flowing or paused)      open    --queue.close--> closed
  *     flowing --queue.pause--> paused                                  paused  --queue.resume--> flowing
@@ -444,7 +444,15 @@ function admission(context: QueueContext, { command }: Submission): { emissions:
 
   const jobs = jobInputs(context.instance, configuration, command)
   return {
-    emissions: opening(context, configuration, command.caller, jobs, command.jobId, command.groupRules),
+    emissions: opening(
+      context,
+      configuration,
+      command.caller,
+      jobs,
+      command.jobId,
+      command.groupRules,
+      command.askedAs,
+    ),
     jobs: jobs.length,
   }
 }
@@ -457,10 +465,13 @@ function opening(
   jobs: readonly JobInput[],
   stem: string,
   rules: ProcessDataCommand['groupRules'],
+  askedAs?: AskedAs,
 ): Emission[] {
   const jobIds = jobs.map(({ jobId }) => jobId)
-  const answerTo = isSync(context) ? replyAddress(caller) : null
-  const emissions: Emission[] = answerTo ? reply(configuration, caller, answerTo, jobIds) : [complete(caller, jobIds)]
+  const answerTo = isSync(context) || askedAs ? replyAddress(caller) : null
+  const emissions: Emission[] = answerTo
+    ? reply(configuration, caller, answerTo, jobIds, askedAs)
+    : [complete(caller, jobIds)]
   for (const [group, first] of firstOfGroups(jobs, stem))
     emissions.push(
       {
@@ -492,11 +503,15 @@ function firstOfGroups(jobs: readonly JobInput[], stem: string): Map<string, str
   return first
 }
 
-function reply(configuration: Configuration, caller: Caller, address: Address, jobIds: readonly string[]): Emission[] {
-  return [
-    { type: 'open', address, input: { kind: 'reply', caller, jobIds, ackTimeoutMs: configuration.ackTimeoutMs } },
-    watch(address),
-  ]
+function reply(
+  { ackTimeoutMs }: Configuration,
+  caller: Caller,
+  address: Address,
+  jobIds: readonly string[],
+  askedAs?: AskedAs,
+): Emission[] {
+  const input = { kind: 'reply', caller, jobIds, ackTimeoutMs, ...(askedAs && { askedAs }) } as const
+  return [{ type: 'open', address, input }, watch(address)]
 }
 
 function closing(configuration: Configuration, command: Submission['command'], answerTo: Address | null): Emission[] {
@@ -552,5 +567,6 @@ function jobInputs(instance: string, { pipelines, dataPath }: Configuration, com
     readiness: command.readiness,
     timeLimitMs: command.timeLimitMs ?? pipeline.timeLimitMs,
     members: null,
+    ...(command.askedAs && { askedAs: command.askedAs }),
   }))
 }

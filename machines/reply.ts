@@ -1,6 +1,6 @@
 import { assign, emit, setup } from 'xstate'
 import { ACK, inProgress, type AckBody, type Acknowledgement } from './domain/announcements.ts'
-import type { Caller } from './domain/commands.ts'
+import type { AskedAs, Caller } from './domain/commands.ts'
 import {
   watch,
   type Address,
@@ -13,7 +13,7 @@ import {
 import type { JobOutput } from './job.ts'
 
 /*
- * The answer to one command in synchronous mode, which is complete when its processing is: it says INPROGRESS at once, again before each
+ * The answer to one command in synchronous mode, or to an `execute`, which is complete when its processing is: it says INPROGRESS at once, again before each
  * promise runs out, and the final word when every awaited job has ended, or when its group says so.
  *
  *     waiting --reply.await--> waiting (one more job)      waiting --after half the promise--> waiting (INPROGRESS again)
@@ -26,6 +26,7 @@ export interface ReplyInput {
   readonly caller: Caller
   readonly jobIds: readonly string[]
   readonly ackTimeoutMs: number
+  readonly askedAs?: AskedAs
 }
 
 export interface ReplyContext extends Omit<ReplyInput, 'kind'> {
@@ -46,7 +47,9 @@ export const reply = setup({
     isLast: ({ context }) => context.awaited === 1,
   },
   actions: {
-    promise: emit(({ context }) => inProgress(context.caller, context.jobIds, context.ackTimeoutMs)),
+    promise: emit(({ context: { caller, jobIds, ackTimeoutMs, askedAs } }) =>
+      inProgress(caller, jobIds, ackTimeoutMs, askedAs),
+    ),
     awaitJob: assign(({ context }) => ({ awaited: context.awaited + 1 })),
     watchJob: emit((_, { address }: { address: Address }) => watch(address)),
     takeEnd: assign(({ context }, { end }: { end: End }) => ({
@@ -58,10 +61,11 @@ export const reply = setup({
   },
 }).createMachine({
   id: 'reply',
-  context: ({ input: { caller, jobIds, ackTimeoutMs } }) => ({
+  context: ({ input: { caller, jobIds, ackTimeoutMs, askedAs } }) => ({
     caller,
     jobIds,
     ackTimeoutMs,
+    ...(askedAs && { askedAs }),
     awaited: 0,
     body: done(jobIds),
   }),

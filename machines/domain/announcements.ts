@@ -1,4 +1,4 @@
-import type { Caller, ConfigurationApplied, ConfigurationsAvailable, GatherPolicy } from './commands.ts'
+import type { AskedAs, Caller, ConfigurationApplied, ConfigurationsAvailable, GatherPolicy } from './commands.ts'
 import type { DataId } from './dataId.ts'
 import type { Outcome } from './outcome.ts'
 import type { Dataset, Metric } from './reports.ts'
@@ -25,6 +25,7 @@ export interface Acknowledgement {
   readonly type: 'ack'
   readonly caller: Caller
   readonly body: AckBody
+  readonly askedAs?: AskedAs
 }
 
 export interface AckBody {
@@ -98,6 +99,7 @@ export interface JobResult {
   readonly fellBackFrom: readonly string[]
   /** The first job of this kind, when this one was retried from the shelf. */
   readonly retryOf: string | null
+  readonly askedAs?: AskedAs
   readonly outcome: Outcome
   readonly metrics: readonly Metric[]
   readonly datasets: readonly Dataset[]
@@ -185,11 +187,19 @@ export function complete(caller: Caller, jobIds: readonly string[] = [], result 
   return { type: 'ack', caller, body: { ack: ACK.COMPLETE, error: 0, result, code: null, jobIds, timeout: 0 } }
 }
 
-export function inProgress(caller: Caller, jobIds: readonly string[], timeoutMs: number): Acknowledgement {
+export function inProgress(
+  caller: Caller,
+  jobIds: readonly string[],
+  timeoutMs: number,
+  askedAs?: AskedAs,
+): Acknowledgement {
+  // Scripts that send execute read the job's id there (base_make_calibrations).
+  const result = askedAs ? JSON.stringify({ job_id: jobIds[0] }) : 'In progress'
   return {
     type: 'ack',
     caller,
-    body: { ack: ACK.INPROGRESS, error: 0, result: 'In progress', code: null, jobIds, timeout: timeoutMs / 1000 },
+    body: { ack: ACK.INPROGRESS, error: 0, result, code: null, jobIds, timeout: timeoutMs / 1000 },
+    ...(askedAs && { askedAs }),
   }
 }
 

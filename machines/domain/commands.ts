@@ -88,7 +88,11 @@ export interface ProcessDataCommand extends Asked {
   readonly timeLimitMs: number | null
   /** How the group of this exposure closes; null leaves it as it is. */
   readonly groupRules: GroupRules | null
+  readonly askedAs?: AskedAs
 }
+
+/** Asked in the words of the Python OCPS, and so answered: when the processing has ended, with job_id and job_result said as well. Absent: in our own words. */
+export type AskedAs = 'execute'
 
 export interface Prerequisite {
   readonly jobId: string
