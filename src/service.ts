@@ -157,10 +157,10 @@ async function assemble(
   const end = (how: 'offline' | 'stopped' | 'lost') => (ending ??= shutDown(how))
   let silence = () => {}
   let isReady = false
-  let lostBecause: string | null = null
+  const lost: { because: string | null } = { because: null }
   const lose = (why: string) => {
     if (ending === null && isReady) log.error({}, `OCPS ${instance} ends here: ${why}`)
-    lostBecause ??= why
+    lost.because ??= why
     silence()
     // Taken apart while it is put together it would break at some other place; it comes to its end, silent, and is taken apart then.
     if (isReady) void end('lost')
@@ -175,9 +175,10 @@ async function assemble(
   try {
     await putTogether()
   } catch (error) {
-    const problem = lostBecause === null ? error : new BusError('FENCED', `OCPS ${instance} ends here: ${lostBecause}`)
+    const problem =
+      lost.because === null ? error : new BusError('FENCED', `OCPS ${instance} ends here: ${lost.because}`)
     if (options.standby !== true || !(problem instanceof BusError && PASSING.has(problem.code))) throw problem
-    log.warn({}, `OCPS ${instance} stands by again: ${lostBecause ?? problem.message}`)
+    log.warn({}, `OCPS ${instance} stands by again: ${lost.because ?? problem.message}`)
     throw new NotNow(problem.message, isTakeover)
   }
   return { instance, natsUrl, promise, workDir, ended, stop: () => end('stopped') }
@@ -254,7 +255,7 @@ async function assemble(
       },
     })
     undo.push(async () => engine.stop())
-    if (lostBecause !== null) throw new BusError('FENCED', lostBecause)
+    if (lost.because !== null) throw new BusError('FENCED', lost.because)
     isReady = true
     finish = () => engine.finish().then(() => retained.flushed())
     const door = openDoor({
