@@ -75,7 +75,7 @@ const ENDED_MAX = 50_000
 const ENDED_QUIET_MAX = 1_000
 
 // There is one of each, always: a broken one stays as it was before it broke.
-const PERMANENT: ReadonlySet<MachineKind> = new Set(['csc', 'queue', 'shelf', 'display'])
+const PERMANENT: ReadonlySet<MachineKind> = new Set(['csc', 'queue', 'shelf'])
 
 // Where a group waits for nothing but to be forgotten.
 const RESTING: ReadonlySet<string> = new Set(['gathered', 'abandoned'])

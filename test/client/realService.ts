@@ -23,6 +23,8 @@ const scripts = (root: string): Record<string, { scope: string; script: string }
     script: [
       report({ metric: 'psf.fwhm', value: 1.21, unit: 'arcsec' }),
       report({ progress: 0.5, note: 'half' }),
+      // Progress is live only, and the result of a program that takes no time at all may overtake it.
+      'sleep 0.5',
       report({ metric: 'psf.fwhm', value: 1.25, unit: 'arcsec' }),
       report({ metric: 'background', value: 'NaN', unit: 'adu' }),
       'echo picture > preview.png',

@@ -30,8 +30,8 @@ function beside(instance: string, changes: object = {}): ServiceOptions {
 
 const dataId = (seqNum: number) => ({ obsid: `AT_O_20261122_${String(seqNum).padStart(6, '0')}` })
 
-// A beat is due every second; so much later it may come on a loaded machine.
-const GAP_MAX_MS = 1_200
+// A beat is due every second; who listens gives up after several. How late one is on a quiet machine is the benchmark's business.
+const GAP_MAX_MS = 2_500
 
 describe('presence', () => {
   it('29 B: no heartbeat is late while a job hangs, deaf to SIGTERM, and a thousand short ones run', async () => {
