@@ -22,7 +22,7 @@ import { createGate, type Gate } from './feed/gate.ts'
 import { createPresence } from './feed/presence.ts'
 import { createIngestWatch } from './ingest/ingest.ts'
 import { openJournal } from './journal/log.ts'
-import { JournalError } from './journal/port.ts'
+import { type Journal, JournalError } from './journal/port.ts'
 import { UserError } from './userError.ts'
 
 /**
@@ -192,7 +192,11 @@ async function assemble(
     })
     const { journal, lastN, isOurs } = await openJournal({ bus, instance })
     const gate = createGate({ lease, isOurs, onLost: yieldName })
-    silence = () => gate.shut()
+    const first = firstWhenSure(journal, gate)
+    silence = () => {
+      gate.shut()
+      first.refuse()
+    }
     if (server) await server.sync()
     const feed = createFeed({ bus, telemetry, retained, instance })
     const source = createConfigurationSource({ dir: options.configDir, site: options.site, instance, checkTemplate })
@@ -208,7 +212,7 @@ async function assemble(
     undo.push(() => executorClose())
     const engine: Engine = await createEngine({
       instance,
-      journal,
+      journal: first.journal,
       clock: wallClock,
       log,
       async executor(report) {
@@ -300,6 +304,33 @@ const FLUSH_MS = 2_000
 
 async function takeApart(undo: (() => Promise<void>)[]): Promise<void> {
   for (const one of undo.splice(0).reverse()) await one().catch(() => {})
+}
+
+/**
+ * The first entry of a life fences off whoever wrote before. One that was so slow to begin that its lease may have run out does not write it: it would
+ * fence off the one that has taken over meanwhile, and then nobody would be active.
+ */
+function firstWhenSure(journal: Journal, gate: Gate): { journal: Journal; refuse: () => void } {
+  const problem = new JournalError('FENCED', 'Another process has taken over before anything was written.')
+  const refused = new AbortController()
+  let sure: Promise<void> | null = null
+  const whenSure = () =>
+    new Promise<void>((resolve, reject) => {
+      if (refused.signal.aborted) reject(problem)
+      refused.signal.addEventListener('abort', () => reject(problem), { once: true })
+      gate.whenSure(resolve)
+    })
+  return {
+    refuse: () => refused.abort(),
+    journal: {
+      ...journal,
+      async append(entries) {
+        sure ??= whenSure()
+        await sure
+        await journal.append(entries)
+      },
+    },
+  }
 }
 
 /** Of what could not be said at once only the last comes out: one late heartbeat, not thirty old ones. */
