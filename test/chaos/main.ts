@@ -12,7 +12,7 @@ import { marked, signal } from './processes.ts'
 import { createWorld, helper, INSTANCE, removeWorld, type World } from './world.ts'
 
 /**
- * `npm run chaos -- --rounds 200 --seed 7`: the real thing under load while its processes are killed and frozen at random moments; then an audit from the outside.
+ * `npm run chaos -- --rounds 200 --seed 7 --long-outages 4`: the real thing under load while its processes are killed and frozen at random moments; then an audit from the outside.
  * The seed decides what is done in which order; what the machine makes of it is different every time. Exit code 1 when anything that must be zero is not.
  */
 const { values } = parseArgs({
@@ -20,7 +20,8 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '200' },
     seed: { type: 'string', default: '1' },
     'without-standby': { type: 'boolean', default: false },
-    'long-outage': { type: 'boolean', default: false },
+    /** So many times nats-server is away for half a minute, evenly spread over the rounds. */
+    'long-outages': { type: 'string', default: '0' },
     measure: { type: 'boolean', default: false },
     /** The files, and what was said before each process that was replaced ended. */
     keep: { type: 'boolean', default: false },
@@ -80,7 +81,7 @@ async function run(): Promise<number> {
       await delay(between(100, 1_500))
       if (random.uniform() < RECOVERED_FIRST)
         await until('', () => active(world) !== undefined, RECOVERED_MS).catch(() => {})
-      const what = values['long-outage'] && round === Math.ceil(rounds / 2) ? longOutage(world) : something(world)
+      const what = isLong(round) ? longOutage(world) : something(world)
       done[what] = (done[what] ?? 0) + 1
       world.note(what)
       process.stderr.write(`\rround ${round} of ${rounds}: ${what.padEnd(50)}`)
@@ -135,6 +136,11 @@ async function run(): Promise<number> {
     else console.log(`the files are kept in ${world.dir}`)
   }
   return verdict
+}
+
+function isLong(round: number): boolean {
+  const outages = Number(values['long-outages'])
+  return Math.floor((round / rounds) * outages + 0.5) > Math.floor(((round - 1) / rounds) * outages + 0.5)
 }
 
 /** Now and then there is nobody of the kind chosen; then something else is done. */
