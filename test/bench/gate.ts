@@ -23,6 +23,9 @@ const NOISE_MIN = 0.1
 /** More rounds than the bench has, because a gate that cries wolf is switched off; and no more depth than shows a slope. */
 const SIZES = { ...FULL, rounds: 5, depthMax: 10_000, batches: 5 }
 
+/** Where two runs differ by more than a factor of two nothing can be judged. */
+const NOISE_MAX = Math.log(2)
+
 const file = join(benchSources, 'baseline.json')
 const { sizes, only, from, write, json } = optionsOf(process.argv.slice(2), ['rounds', 'from', 'write', 'json'])
 const measured: Document =
@@ -33,9 +36,10 @@ const measured: Document =
           only ?? ['ocps', 'limits'],
         ),
       )
-    : (JSON.parse(readFileSync(from, 'utf8')) as Document)
+    : (read(from) as Document)
 if (json !== undefined) writeFileSync(json, `${JSON.stringify(measured, null, 1)}\n`)
-const ratios = ratiosOf(Sheet.from(measured.figures))
+// A whole bench fills queues deeper than the gate does.
+const ratios = ratiosOf(Sheet.from(measured.figures)).filter(({ name }) => !name.includes('100 000'))
 
 if (write) {
   const baseline: Baseline = { machine: measured.machine, versions: measured.versions, ratios: spreads(ratios) }
@@ -44,30 +48,45 @@ if (write) {
 } else if (!existsSync(file)) {
   console.error(`bench: there is no ${file} to compare with; npm run bench:gate -- --write makes one`)
   process.exitCode = 2
-} else compare(JSON.parse(readFileSync(file, 'utf8')) as Baseline)
+} else compare(read(file) as Baseline)
 
 function compare(baseline: Baseline): void {
-  let regressions = 0
-  for (const ratio of ratios) {
-    const before = baseline.ratios[ratio.name]
-    const now = spreadOf(ratio.values)
-    if (before === undefined || now === null) continue
+  const verdicts = Object.entries(baseline.ratios).map(([name, before]) => {
+    const ratio = ratios.find(one => one.name === name)
+    const now = spreadOf(ratio?.values ?? [])
+    if (ratio === undefined || now === null) return said('MISSING', `${name}: not measured this time`)
     const worse = worseBy(ratio, before, now)
     const noise = Math.max(NOISE_MIN, halfWidth(before) + halfWidth(now))
-    const isRegression = worse > noise
-    if (isRegression) regressions += 1
-    const verdict = isRegression ? 'WORSE' : 'ok   '
     const change = `${worse > 0 ? 'worse' : 'better'} by ${percent(Math.abs(worse))}, noise ${percent(noise)}`
-    console.log(`${verdict} ${ratio.name}: ${shown(now.median)}, was ${shown(before.median)} (${change})`)
+    const verdict = worse > noise ? 'WORSE' : noise > NOISE_MAX ? 'noisy' : 'ok'
+    return said(verdict, `${name}: ${shown(now.median)}, was ${shown(before.median)} (${change})`)
+  })
+  const count = (verdict: Verdict): number => verdicts.filter(one => one === verdict).length
+  if (count('noisy') > 0)
+    console.log(`${count('noisy')} of ${verdicts.length} could not be judged; measure again on a quiet machine.`)
+  if (count('WORSE') + count('MISSING') === 0) console.log('Nothing is worse than the baseline beyond the noise.')
+  else {
+    console.log(
+      `${count('WORSE')} of ${verdicts.length} are worse than the baseline beyond the noise, ${count('MISSING')} are missing.`,
+    )
+    process.exitCode = 1
   }
-  for (const name of Object.keys(baseline.ratios))
-    if (!ratios.some(ratio => ratio.name === name)) console.log(`      ${name}: not measured this time`)
-  console.log(
-    regressions === 0
-      ? 'Nothing is slower than the baseline beyond the noise.'
-      : `${regressions} of ${ratios.length} ratios are worse than the baseline beyond the noise; measure again on a quiet machine, then look at what changed.`,
-  )
-  if (regressions > 0) process.exitCode = 1
+}
+
+type Verdict = 'ok' | 'noisy' | 'WORSE' | 'MISSING'
+
+function said(verdict: Verdict, sentence: string): Verdict {
+  console.log(`${verdict.padEnd(7)} ${sentence}`)
+  return verdict
+}
+
+function read(path: string): unknown {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8'))
+  } catch (error) {
+    console.error(`bench: ${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`)
+    process.exit(2)
+  }
 }
 
 /** As a logarithm, so that half as fast and twice as slow are the same; positive is worse. */

@@ -32,12 +32,20 @@ export async function throughput(bench: Bench, peer: Peer, concurrency: number, 
     const sleeps = works.sleeps(many(sizes.sleeps))
     const { seconds } = await host.run(sleeps)
     sheet.note(peer.name, `sleep ${c} of ideal`, (sleeps.count * SLEEP_SECONDS) / concurrency / seconds)
-    const quicklooks = works.quicklooks(Math.max(concurrency, Math.round(sizes.quicklooks / sizes.rounds)))
+    const quicklooks = works.quicklooks(
+      inWaves(sizes.quicklooks / sizes.rounds / sizes.concurrencies.length, concurrency),
+    )
     sheet.note(peer.name, `quicklook ${c} jobs/s`, quicklooks.count / (await host.run(quicklooks)).seconds)
     if (!isLast) return
     if (can.has('watch')) await path(sheet, host, works.stamps(Math.min(sizes.watched, peer.watchedMax)))
-    if (can.has('gather')) await gathers(sheet, host, works.stamps(sizes.members), sizes.gathers)
+    if (can.has('gather'))
+      await gathers(sheet, host, works.stamps(sizes.members), peer.jobsMax === null ? sizes.gathers : 1)
   })
+}
+
+/** About so many, with every slot taken to the end: half a wave of long jobs would say more of itself than of the system. */
+function inWaves(count: number, concurrency: number): number {
+  return Math.max(1, Math.floor(count / concurrency)) * concurrency
 }
 
 /** Compiles what is compiled late, opens what is opened late; BullMQ, Celery and OCPS all gain by it. */

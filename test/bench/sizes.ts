@@ -5,7 +5,7 @@ export interface Sizes {
   /** Jobs of /bin/true. */
   readonly trues: number
   readonly sleeps: number
-  /** Over all rounds: a frame takes half a second of a core, and every round is compared with its own bare loop. */
+  /** Over all rounds and concurrencies: a frame takes half a second of a core, and every round is compared with its own bare loop. */
   readonly quicklooks: number
   readonly watched: number
   readonly members: number
