@@ -153,6 +153,30 @@ export const MUTANTS: readonly Mutant[] = [
     finds: 'direct',
   },
   {
+    name: 'a checkpoint forgets who watches whom',
+    file: 'src/engine/world.js',
+    edits: [['...(watchers.size > 0 && { watchers: [...watchers] }),', '']],
+    finds: 'direct',
+  },
+  {
+    name: 'a checkpoint forgets where a paused queue was',
+    file: 'src/engine/world.js',
+    edits: [['[id, nodes.map(node => node.id)]', '[id, []]']],
+    finds: 'direct',
+  },
+  {
+    name: 'a checkpoint that was cut off is put together with the next',
+    file: 'src/engine/checkpoint.js',
+    edits: [
+      ['part === 1 ? [text] : [...texts, text]', '[...texts, text]'],
+      [
+        "return part === of && texts.length === of ? fromSharedJson(texts.join('')) : null;",
+        "return part === of ? fromSharedJson(texts.splice(0).join('')) : null;",
+      ],
+    ],
+    finds: 'direct',
+  },
+  {
     name: 'the time of the day decides',
     file: 'src/engine/world.js',
     edits: [
