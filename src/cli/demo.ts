@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
-import { runDemo } from '../demo/demo.ts'
+import { type Page, runDemo } from '../demo/demo.ts'
 import { UserError } from '../userError.ts'
+import { startInspector } from './inspectorChild.ts'
 import { examples, type SharedOptions } from './session.ts'
 
 /** `ocps demo`: the whole way once, from the shutter to the combined image; everything is simulated but OCPS and NATS. */
@@ -8,6 +9,7 @@ interface Options extends SharedOptions {
   readonly exposures?: string
   readonly data?: string
   readonly keep?: string
+  readonly inspect?: boolean
 }
 
 export function addDemo(program: Command): void {
@@ -20,10 +22,12 @@ export function addDemo(program: Command): void {
     .option('-n, --exposures <n>', 'how many; default 5, or as many as there are frames in --data')
     .option('--data <dir>', 'take real frames (*.fits, *.fits.gz) from here, in order, instead of simulated ones')
     .option('--keep <dir>', 'where files go; default a new directory among the temporary ones')
+    .option('--inspect', "serve the inspector's page of it, and stay until Ctrl-C")
     .addHelpText(
       'after',
       `${examples(`
         ocps demo
+        ocps demo --inspect
         ocps demo --exposures 3 --keep ./night
         ocps demo --data ./frames
         ocps demo --json | tail -1 | jq .stack`)}
@@ -31,11 +35,30 @@ export function addDemo(program: Command): void {
 With --json: the script's steps, one per line, and as the last line a summary. Lengths in pixels, brightness in adu, times in seconds.`,
     )
     .action(async (_options: unknown, command: Command) => {
-      const { instance, exposures, data = null, keep = null, json = false } = command.optsWithGlobals<Options>()
-      const code = await runDemo({ instance, exposures: countOf(exposures), data, keep, json })
+      const {
+        instance,
+        exposures,
+        data = null,
+        keep = null,
+        inspect = false,
+        json = false,
+      } = command.optsWithGlobals<Options>()
+      const code = await runDemo({
+        instance,
+        exposures: countOf(exposures),
+        data,
+        keep,
+        inspect: inspect ? page : null,
+        json,
+      })
       // Not process.exitCode: a timer of what was just taken apart must not keep a person waiting.
       process.exit(code)
     })
+}
+
+/** On whichever port is free. */
+function page(of: { instance: string; natsUrl: string }): Promise<Page> {
+  return startInspector({ ...of, port: '0', allowCommands: false })
 }
 
 function countOf(text: string | undefined): number | null {

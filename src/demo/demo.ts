@@ -30,8 +30,16 @@ export interface DemoOptions {
   readonly data: string | null
   /** Where files go and stay; null: a new directory among the system's temporary ones. */
   readonly keep: string | null
+  /** Starts the inspector's page, with which the demo stays until it is stopped; null: it ends by itself. */
+  readonly inspect: ((of: { instance: string; natsUrl: string }) => Promise<Page>) | null
   /** NDJSON on stdout instead of a page. */
   readonly json: boolean
+}
+
+export interface Page {
+  /** null: it did not come up. */
+  readonly url: string | null
+  stop(): void
 }
 
 const EXPOSURES = 5
@@ -67,8 +75,9 @@ export async function runDemo(options: DemoOptions): Promise<number> {
   const undo: (() => Promise<void>)[] = []
   const stopping = new AbortController()
   let interrupted = false
+  let told: number | null = null
   const signals = onSignal(() => {
-    interrupted = true
+    interrupted = told === null
     stopping.abort()
   })
   const output = openOutput({ json: options.json, began })
@@ -77,7 +86,7 @@ export async function runDemo(options: DemoOptions): Promise<number> {
   // Awaited below in any case.
   running.catch(() => {})
   try {
-    const stopped = once(stopping.signal, 'abort').then(() => 130)
+    const stopped = once(stopping.signal, 'abort').then(() => told ?? 130)
     return await Promise.race([running, stopped])
   } finally {
     stopping.abort()
@@ -94,6 +103,7 @@ export async function runDemo(options: DemoOptions): Promise<number> {
     const { instance } = options
     const raw = join(directory, 'raw')
     const service = await startInstance(await writeConfiguration(directory, raw))
+    const page = options.inspect && (await startPage(service, options.inspect))
     const bus = await connectNats({ url: service.natsUrl, name: 'demo.display' })
     undo.push(() => bus.close())
     for (const subject of [`ocps.${instance}.evt.>`, `ocps.${instance}.tel.>`, 'camera.*.evt.>', 'oods.*.evt.>'])
@@ -132,7 +142,22 @@ export async function runDemo(options: DemoOptions): Promise<number> {
     const truth = await readTruth(model, obsid => join(raw, `${obsid}.fits`))
     const summary = summaryOf(model, places, truth, Date.now())
     output.close({ summary, lines: frame => report(model, summary, frame) })
-    return summary.ok && code === 0 ? 0 : 1
+    told = summary.ok && code === 0 ? 0 : 1
+    if (page !== null) {
+      process.stderr.write(`\nThe whole night is to be seen at ${page} until you press Ctrl-C.\n`)
+      await once(stopping.signal, 'abort')
+    }
+    return told
+  }
+
+  async function startPage(
+    { natsUrl, instance }: Service,
+    inspect: NonNullable<DemoOptions['inspect']>,
+  ): Promise<string> {
+    const { url, stop } = await inspect({ instance, natsUrl })
+    undo.push(() => Promise.resolve(stop()))
+    if (url === null) throw new UserError('the inspector could not be started; the demo runs without --inspect')
+    return url
   }
 
   async function startInstance(configDir: string): Promise<Service> {

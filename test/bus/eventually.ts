@@ -4,10 +4,14 @@
 const patienceMs = 20_000
 const pollMs = 5
 
-export async function eventually(title: string, condition: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + patienceMs
+export async function eventually(
+  title: string,
+  condition: () => boolean | Promise<boolean>,
+  withinMs = patienceMs,
+): Promise<void> {
+  const deadline = performance.now() + withinMs
   while (!(await condition())) {
-    if (performance.now() > deadline) throw new Error(`It did not happen within ${patienceMs} ms: ${title}`)
+    if (performance.now() > deadline) throw new Error(`It did not happen within ${withinMs} ms: ${title}`)
     await new Promise(resolve => setTimeout(resolve, pollMs))
   }
 }

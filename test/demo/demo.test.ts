@@ -91,6 +91,19 @@ describe('ocps demo', { timeout: PATIENCE_MS }, () => {
     await nobodyLeft()
   })
 
+  test('with --inspect stays, so that its night can be looked at, and ends well when it is asked to', async () => {
+    const child = demo('--inspect', '--exposures', '1')
+    let told = ''
+    child.stderr?.on('data', (chunk: Buffer) => void (told += chunk.toString()))
+    await eventually('the demo names its page', () => told.includes('Ctrl-C') || child.exitCode !== null, PATIENCE_MS)
+    const [url = ''] = /http:\/\/127\.0\.0\.1:\d+\//.exec(told) ?? []
+    expect(await (await fetch(url)).text()).toContain('<title>OCPS</title>')
+    child.kill('SIGINT')
+    const { code } = await finish(child)
+    expect(code).toBe(0)
+    await nobodyLeft()
+  })
+
   test('interrupted in the middle ends with 130 and takes everything along', async () => {
     const child = demo('--json', '--exposures', '20')
     await said(child, '"step":"accepted"')
