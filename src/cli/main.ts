@@ -17,6 +17,7 @@ import { addProcess } from './process.ts'
 import { addRecord } from './record.ts'
 import { addReplay } from './replay.ts'
 import { addRetry } from './retry.ts'
+import { addSchema } from './schema.ts'
 import { addServe } from './serve.ts'
 import { addServer } from './server.ts'
 import { examples } from './session.ts'
@@ -62,6 +63,7 @@ for (const add of [
   addRecord,
   addReplay,
   addConfig,
+  addSchema,
   addChart,
   addServer,
   addDemo,

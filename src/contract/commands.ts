@@ -25,7 +25,7 @@ const group = named(
   'a group id like 2026-11-22T22:59:05.721#1: 1 to 64 letters, digits or _ : . # + -',
 )
 const pipeline = named(/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/, 'the name of a pipeline: 1 to 64 letters, digits, _ or -')
-const jobId = named(/^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$/, 'a job id as OCPS gave it')
+export const jobId = named(/^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$/, 'a job id as OCPS gave it')
 const fileName = named(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/, 'a plain file name without a path')
 
 // LSSTCam has 205 detectors; a list of more than a thousand is a mistake, not a camera.

@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import type { Refusal } from '../../machines/domain/refusals.ts'
 import { commandSchemas, completeCommand, type CommandName, type Decoded } from './commands.ts'
+import { executeSchemas, mapExecute } from './execute.ts'
 
 /**
  * From bytes to a command, or to a refusal that names what is wrong and where. Never throws, whatever the bytes.
@@ -10,13 +11,17 @@ export type Decoding =
   | { readonly ok: false; readonly refusal: Refusal }
 
 export function decodeCommand(name: string, body: Uint8Array, instance: string): Decoding {
-  if (!isCommandName(name))
+  if (!isCommandName(name) && !isOfPythonOcps(name))
     return refuse(
       'UNKNOWN_COMMAND',
-      `there is no command ${quoted(name)}; there are ${Object.keys(commandSchemas).join(', ')}`,
+      `there is no command ${quoted(name)}; there are ${[...Object.keys(commandSchemas), ...Object.keys(executeSchemas)].join(', ')}`,
     )
   const json = parse(body)
   if (!json.ok) return refuse('MALFORMED', `${name}: ${json.reason}`)
+  if (isOfPythonOcps(name)) {
+    const mapped = mapExecute(name, json.value, instance)
+    return mapped.ok ? mapped : refuse('MALFORMED', `${name}: ${sentences(mapped.error)}`)
+  }
   const checked = commandSchemas[name].safeParse(json.value)
   if (!checked.success) return refuse('MALFORMED', `${name}: ${sentences(checked.error)}`)
   return { ok: true, command: completeCommand(name, json.value, instance) }
@@ -24,6 +29,10 @@ export function decodeCommand(name: string, body: Uint8Array, instance: string):
 
 export function isCommandName(name: string): name is CommandName {
   return Object.hasOwn(commandSchemas, name)
+}
+
+function isOfPythonOcps(name: string): name is keyof typeof executeSchemas {
+  return Object.hasOwn(executeSchemas, name)
 }
 
 // A message with a hundred mistakes is answered with the first few; the sender mends them and sees the rest.

@@ -4,6 +4,7 @@ import type { Bus, Retained } from '../bus/port.ts'
 import { fitting } from '../contract/fit.ts'
 import { subjects } from '../contract/subjects.ts'
 import type { Numbered } from '../engine/engine.ts'
+import { idOfJobResult, jobIdOf, jobResultOf } from './execute.ts'
 
 /**
  * From announcements to the wire: acknowledgements to who asked, events into the retained stream (live, and for late joiners), telemetry live only. An
@@ -44,23 +45,30 @@ export function createFeed({ bus, telemetry, retained, instance }: FeedOptions):
     await storedOrLate(retained)
     answer(announcement)
   }
+  const keep = (subject: string, body: object, id: string) =>
+    retained.publish({ subject, body: fitting(body, bus.server.maxPayload), id: `${instance}:${id}` })
   const say = (said: Numbered) => {
     const { id, at, announcement } = said
     switch (announcement.type) {
-      case 'ack':
+      case 'ack': {
+        const named = jobIdOf(said, announcement)
+        if (named) {
+          entryOfLastEvent = entryOf(id)
+          keep(to.event('job_id', named.job_id), { at, ...named }, id)
+        }
         if (id === '' || entryOf(id) !== entryOfLastEvent) return answer(announcement)
         // The bus may be closed by then: who asked has lost its answer with the process, as with any other crash.
         return void answerStored(announcement)
-      case 'event':
+      }
+      case 'event': {
         entryOfLastEvent = entryOf(id)
-        retained.publish({
-          subject: to.event(announcement.topic, announcement.key),
-          body: fitting({ at, ...announcement.body }, bus.server.maxPayload),
-          id: `${instance}:${id}`,
-        })
+        const result = announcement.topic === 'jobResult' ? jobResultOf(announcement.body) : null
+        if (result) keep(to.event('job_result', result.job_id), { at, ...result }, idOfJobResult(id))
+        keep(to.event(announcement.topic, announcement.key), { at, ...announcement.body }, id)
         unstored.push(said)
         if (!isAsking) void ask()
         return
+      }
       case 'telemetry': {
         const { topic, jobId, dataId, pipeline, body } = announcement
         return telemetry.publish(to.telemetry(topic, jobId), JSON.stringify({ at, jobId, dataId, pipeline, ...body }))

@@ -1,0 +1,135 @@
+import { z } from 'zod'
+import type { GroupResult, JobResult } from '../../machines/domain/announcements.ts'
+import type { ShelfItem } from '../../machines/domain/messages.ts'
+import type { GroupAnswer, JobAnswer, JobsAnswer, ShelfAnswer, StateAnswer } from './answers.ts'
+import { eventSchemas, groupState, jobState } from './events.ts'
+import { exactly } from './exactly.ts'
+import { count, cut, dataId, dataset, identity, jobIdSaid, metric, outcomeKind, time } from './shapes.ts'
+
+/** The questions about the present and their answers, as schemas; the answers' types are answers.ts's. A question that cannot be answered is told why. */
+
+const error = z.strictObject({ error: z.string().describe('Why there is no answer') })
+const nothing = z.strictObject({})
+
+const jobResult = exactly<JobResult>()(eventSchemas.jobResult.omit({ at: true, cut: true }))
+const groupResult = exactly<GroupResult>()(eventSchemas.groupResult.omit({ at: true, cut: true }))
+
+const state = z.strictObject({
+  instance: z.string(),
+  natsUrl: z.string(),
+  promise: z.string().describe('How durable an accepted command is'),
+  workDir: z.string().describe("Where the jobs' directories are, on host"),
+  versions: z.record(z.string(), z.string()),
+  pid: z.int(),
+  host: z.string(),
+  summaryState: z.string(),
+  errorCode: z.int(),
+  errorReport: z.string(),
+  logLevel: z.int(),
+  configuration: z.string().nullable().describe('Comma list of the files applied; null before start'),
+  queue: z.strictObject({
+    state: z.string().describe('closed, flowing or paused'),
+    mode: z.string().nullable().describe('async or sync; null before start'),
+    waiting: count,
+    running: count,
+    held: count,
+    slots: count,
+    slotsTaken: count,
+  }),
+  groups: count.describe('Groups that are open or remembered'),
+  shelf: count.describe('Jobs that ended without success and can be retried'),
+})
+
+const openTimes = z.strictObject({
+  accepted: time,
+  queued: time.nullable(),
+  started: time.nullable(),
+  settled: z.int().exactOptional().describe('0 while it is open'),
+})
+
+const openJob = z.strictObject({
+  jobId: jobIdSaid,
+  state: jobState,
+  dataId,
+  pipeline: z.string(),
+  attempt: count,
+  metrics: z.array(metric),
+  datasets: z.array(dataset),
+  verdict: z.string().nullable(),
+  times: openTimes,
+  note: z.string().exactOptional().describe('Why it is not further'),
+  attemptsMax: count.exactOptional(),
+  result: jobResult.nullable().describe('null while it is open'),
+})
+
+const settledJob = eventSchemas.jobResult.extend({ state: z.literal('settled'), result: eventSchemas.jobResult })
+
+const openGroup = z.strictObject({
+  group: z.string(),
+  state: z.enum([...groupState.options, 'concluding', 'finished']),
+  revision: count,
+  accepted: count.exactOptional(),
+  settled: count.exactOptional(),
+  succeeded: count.exactOptional(),
+  failed: z.array(identity),
+  members: z.array(
+    z.strictObject({ identity, jobId: jobIdSaid, pipeline: z.string(), outcome: z.string().nullable() }),
+  ),
+  result: groupResult.nullable().describe('null while it is open'),
+})
+
+const finishedGroup = eventSchemas.groupResult.extend({
+  state: z.literal('finished'),
+  result: eventSchemas.groupResult,
+})
+
+const shelfItem = exactly<ShelfItem>()(
+  z.strictObject({
+    jobId: jobIdSaid,
+    retryOf: z.string().nullable(),
+    at: time.describe('When it was accepted'),
+    dataId,
+    pipeline: z.string(),
+    overrides: z.record(z.string(), z.union([z.number(), z.string(), z.boolean()])),
+    configFile: z.string().nullable(),
+    version: z.string(),
+    priority: z.int(),
+    timeLimitMs: z.number(),
+    outcome: outcomeKind,
+  }),
+)
+
+export const querySchemas = {
+  state: {
+    about: 'What the instance is and does now',
+    request: nothing,
+    answer: exactly<StateAnswer>()(state).extend({ cut }),
+  },
+  jobs: {
+    about: 'Open jobs: running first, then in the order they will run',
+    request: nothing,
+    answer: exactly<JobsAnswer>()(
+      z.strictObject({
+        jobs: z.array(
+          openJob.pick({ jobId: true, state: true, dataId: true, pipeline: true, attempt: true, times: true }),
+        ),
+        open: count.describe('How many there are; more than jobs holds where the list was cut'),
+      }),
+    ).extend({ cut }),
+  },
+  job: {
+    about: 'One job, open or settled',
+    request: z.strictObject({ jobId: z.string() }),
+    answer: z.union([exactly<JobAnswer>()(openJob).extend({ cut }), settledJob, error]),
+  },
+  group: {
+    about: 'One group, open, remembered or finished',
+    request: z.strictObject({ group: z.string() }),
+    answer: z.union([exactly<GroupAnswer>()(openGroup).extend({ cut }), finishedGroup, error]),
+  },
+  shelf: {
+    about: 'Jobs that ended without success and can be retried, oldest first',
+    request: nothing,
+    answer: exactly<ShelfAnswer>()(z.strictObject({ jobs: z.array(shelfItem) })).extend({ cut }),
+  },
+}
