@@ -2,6 +2,20 @@ import type { AnyMachineSnapshot, AnyStateMachine, AnyStateNode, EventObject } f
 import type { Emission } from '../../machines/domain/messages.ts'
 import { invariant } from '../../machines/domain/invariant.ts'
 import { actOf, guardOf, perform, type Act, type Doing, type Expression, type Guard, type TimerChange } from './acts.ts'
+import {
+  commonParent,
+  isUnder,
+  leafOf,
+  leafUnder,
+  leavesOf,
+  pathTo,
+  recalled,
+  refuseUnknown,
+  transitionsOf,
+  valueOf,
+  type History,
+  type Transition,
+} from './stateTree.ts'
 
 /**
  * XState's interpretation of a machine, prepared: what is heard in a state, where a transition leads, what is left and entered on the way are
@@ -50,13 +64,6 @@ interface Move {
   readonly kept: History
   readonly to: Place
 }
-
-type History = Readonly<Record<string, readonly AnyStateNode[]>>
-
-type Transition = Pick<
-  NonNullable<AnyStateNode['always']>[number],
-  'source' | 'target' | 'reenter' | 'guard' | 'actions'
->
 
 /** One macrostep on its way. */
 interface Run extends Doing {
@@ -261,76 +268,6 @@ function isFinal({ nodes }: Place): boolean {
   return leafOf(nodes).type === 'final'
 }
 
-function isLeaf({ type }: AnyStateNode): boolean {
-  return type === 'atomic' || type === 'final'
-}
-
-/** A snapshot made by XState itself may list its nodes in another order. */
-function leafOf(nodes: readonly AnyStateNode[]): AnyStateNode {
-  const last = nodes.at(-1)
-  const leaf = last && isLeaf(last) ? last : nodes.find(isLeaf)
-  invariant(leaf, 'a snapshot without a state')
-  return leaf
-}
-
-function leavesOf(node: AnyStateNode): AnyStateNode[] {
-  if (isLeaf(node)) return [node]
-  return Object.values(node.states).flatMap(child => (child.type === 'history' ? [] : leavesOf(child)))
-}
-
-/** Where one comes to who enters a state. */
-function leafUnder(node: AnyStateNode, history: History): AnyStateNode {
-  let at = node
-  while (!isLeaf(at)) at = at.type === 'history' ? recalled(at, history) : initialOf(at)
-  return at
-}
-
-function recalled(node: AnyStateNode, history: History): AnyStateNode {
-  const { target } = node.config as { target?: string }
-  const { parent } = node
-  invariant(parent, `the history state ${node.id} is nobody's`)
-  const usual = target === undefined ? initialOf(parent) : parent.states[target]
-  const last = history[node.id]?.[0] ?? usual
-  invariant(last, `the history state ${node.id} leads nowhere`)
-  return last
-}
-
-function initialOf(node: AnyStateNode): AnyStateNode {
-  const initial = node.initial.target?.[0]
-  invariant(initial, `state ${node.id} has no initial state`)
-  return initial
-}
-
-function pathTo(leaf: AnyStateNode): AnyStateNode[] {
-  const path = [leaf]
-  for (let node = leaf.parent; node; node = node.parent) path.unshift(node)
-  return path
-}
-
-function valueOf(nodes: readonly AnyStateNode[]): unknown {
-  const [leaf, ...above] = nodes.slice(1).toReversed()
-  return above.reduce<unknown>((value, { key }) => ({ [key]: value }), leaf?.key ?? {})
-}
-
-function isUnder(node: AnyStateNode, above: AnyStateNode): boolean {
-  for (let at = node.parent; at; at = at.parent) if (at === above) return true
-  return false
-}
-
-function commonParent(source: AnyStateNode, target: AnyStateNode): AnyStateNode {
-  for (let at = target.parent; at; at = at.parent) if (isUnder(source, at)) return at
-  return source.machine.root
-}
-
-/** Those for exactly this event, then those for its family (`command.*`). */
-function transitionsOf({ transitions }: AnyStateNode, type: string): readonly Transition[] {
-  const family = [...transitions.keys()].find(
-    descriptor =>
-      descriptor.endsWith('.*') && (type === descriptor.slice(0, -2) || type.startsWith(descriptor.slice(0, -1))),
-  )
-  return [...(transitions.get(type) ?? []), ...((family && transitions.get(family)) || [])]
-}
-
 function keptBy(left: readonly AnyStateNode[], { nodes }: Place): History {
   const kept = left.flatMap(node =>
     Object.values(node.states)
@@ -338,16 +275,4 @@ function keptBy(left: readonly AnyStateNode[], { nodes }: Place): History {
       .map(({ id }) => [id, nodes.filter(({ parent }) => parent === node)] as const),
   )
   return kept.length === 0 ? NO_HISTORY : Object.fromEntries(kept)
-}
-
-function refuseUnknown(node: AnyStateNode): void {
-  const refuse = (what: string) => invariant(false, `state ${node.id} ${what}, which the engine does not step`)
-  if (node.type === 'parallel') refuse('is parallel')
-  if (node.type === 'final' && node.parent?.parent) refuse('is final inside another state')
-  if (node.invoke.length > 0) refuse('invokes an actor')
-  if (node.tags.length > 0 || node.meta !== undefined) refuse('has tags or meta')
-  if (node.type === 'compound' && node.initial.actions.length > 0) refuse('acts in its initial transition')
-  if (Object.values(node.states).some(({ history }) => history === 'deep')) refuse('has a deep history')
-  const wild = [...node.transitions.keys()].filter(descriptor => descriptor.includes('*'))
-  if (wild.length > 1 || wild.includes('*')) refuse(`hears ${wild.join(' and ')}`)
 }

@@ -1,7 +1,16 @@
 import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { initialTransition, transition, type AnyMachineSnapshot, type AnyStateMachine, type EventObject } from 'xstate'
+import {
+  fromPromise,
+  initialTransition,
+  raise,
+  setup,
+  transition,
+  type AnyMachineSnapshot,
+  type AnyStateMachine,
+  type EventObject,
+} from 'xstate'
 import { machines, type MachineKind } from '../../machines/index.ts'
 import { begin, step, type Step, type TimerChange } from '../../src/engine/step.ts'
 import { NIGHTFALL } from '../harness.ts'
@@ -79,6 +88,26 @@ describe('step', () => {
     const next = step(machines.job, snapshot, { type: 'executor.unheardOf' })
     expect(next.snapshot).toBe(snapshot)
     expect(next).toMatchObject({ emissions: [], timers: [] })
+  })
+
+  test.each([
+    ['is parallel', { type: 'parallel', states: { a: {}, b: {} } }],
+    ['invokes an actor', { initial: 'a', states: { a: { invoke: { src: 'other' } } } }],
+    [
+      'is final inside another state',
+      { initial: 'a', states: { a: { initial: 'b', states: { b: { type: 'final' } } } } },
+    ],
+    ['has a deep history', { initial: 'a', states: { a: {}, before: { type: 'history', history: 'deep' } } }],
+    ['hears *', { initial: 'a', states: { a: { on: { '*': 'a' } } } }],
+    ['has tags or meta', { initial: 'a', states: { a: { tags: 'busy' } } }],
+    ['raises an event without a delay', { initial: 'a', states: { a: { entry: raise({ type: 'go' }) } } }],
+    ['is not a named function', { initial: 'a', states: { a: { always: { guard: () => true, target: 'b' } }, b: {} } }],
+  ])('a machine that %s is refused when it is prepared, not in the night', (what, config) => {
+    const machine: AnyStateMachine = setup({ actors: { other: fromPromise(() => Promise.resolve()) } }).createMachine({
+      id: 'odd',
+      ...(config as object),
+    })
+    expect(() => begin(machine, {})).toThrow(what)
   })
 
   test('a machine that breaks leaves nothing behind for the next step', () => {
