@@ -54,6 +54,8 @@ interface Job {
   readonly reports: ReportsFile
   /** True once executor.started has been reported, in this life or an earlier one. */
   started: boolean
+  /** Its request waits until we are sure to be the active OCPS: no launcher can have it yet. */
+  isHeldBack: boolean
   stopGraceMs: number | null
 }
 
@@ -109,12 +111,15 @@ export async function createSubprocessExecutor(options: SubprocessOptions): Prom
     if (said.kind === 'ended') conclude(job, () => exited(idOf(job), said.ending, job.directory, null))
   }
 
-  const ask = (job: Job): void =>
+  const ask = (job: Job): void => {
+    job.isHeldBack = true
     whenActive(() => {
+      job.isHeldBack = false
       if (closed) return
       launchers.send(job.request)
       if (job.stopGraceMs !== null) launchers.send(stopRequest(job.jobId, job.attempt, job.stopGraceMs))
     })
+  }
 
   const orphan = (job: Job, notGiven: () => void): Orphan => ({
     key: job.key,
@@ -126,8 +131,9 @@ export async function createSubprocessExecutor(options: SubprocessOptions): Prom
     notGiven,
   })
 
-  /** Those our present launcher has, or will have. */
-  const inHand = (): Job[] => [...jobs.values()].filter(job => !orphans.has(job.key) && !adopting.includes(job))
+  /** Those our present launcher has. One that is held back goes to whoever is there when it comes out; followed meanwhile, it would be asked for twice. */
+  const inHand = (): Job[] =>
+    [...jobs.values()].filter(job => !job.isHeldBack && !orphans.has(job.key) && !adopting.includes(job))
 
   const follow = (left: readonly Job[], notGiven: (job: Job) => void): void => {
     orphans.take(left.map(job => orphan(job, () => notGiven(job))))
@@ -177,6 +183,7 @@ export async function createSubprocessExecutor(options: SubprocessOptions): Prom
       request: runRequest({ ...request, members: membersText(order, workDir) }),
       reports: reportsFile(directory, reportsHeard, line => report({ ...line, ...id })),
       started: false,
+      isHeldBack: false,
       stopGraceMs: null,
     }
   }

@@ -205,6 +205,24 @@ describe.each(['c', 'fallback'] as const)('a subprocess (launcher: %s)', kind =>
     ])
   })
 
+  test('that was held back while its OCPS was not sure to be active runs once, though the launcher died meanwhile', async () => {
+    await executor.close()
+    const held: (() => void)[] = []
+    let isSure = true
+    executor = await at.open(heard, process.env, act => void (isSure ? act() : held.push(act)))
+    const before = at.launchers()
+    isSure = false
+    executor.start(sh('echo ran >> ../ran'))
+    for (const launcher of before.filter(isThere)) process.kill(launcher, 'SIGKILL')
+    await eventually(() => at.launchers().some(pid => !before.includes(pid)))
+    isSure = true
+    for (const act of held.splice(0)) act()
+    expect(await heard.end()).toMatchObject({ exitCode: 0 })
+    executor.start(order(['true'], { jobId: 'j2' }))
+    await heard.end('j2')
+    expect(readFileSync(join(at.workDir, 'ran'), 'utf8')).toBe('ran\n')
+  })
+
   test('whose launcher was killed can still be stopped, and what it left is swept up', async () => {
     executor.start(sh('setsid sleep 1000 & echo $! > escaped; echo \'{"progress":1}\' >&3; wait'))
     await heard.until('executor.progress')

@@ -94,7 +94,7 @@ export interface Place {
   readonly workDir: string
   /** Writes a program and gives its path. */
   program(name: string, text: string): string
-  open(ear: Ear, env?: Record<string, string | undefined>): Promise<Executor>
+  open(ear: Ear, env?: Record<string, string | undefined>, whenActive?: (act: () => void) => void): Promise<Executor>
   /** The pids of launchers, from the ledger. */
   launchers(): number[]
   file(jobId: string, name: string): string
@@ -117,7 +117,7 @@ export function place(launcher: LauncherKind, workDirInside = 'work'): Place {
       chmodSync(join(root, name), 0o755)
       return join(root, name)
     },
-    open: async (ear, env = process.env) => {
+    open: async (ear, env = process.env, whenActive = act => act()) => {
       const executor = await createSubprocessExecutor({
         instance: 'LATISS',
         workDir,
@@ -127,6 +127,7 @@ export function place(launcher: LauncherKind, workDirInside = 'work'): Place {
         log: { info: () => {}, warn: () => {}, error: () => {} },
         launcher,
         env,
+        whenActive,
       })
       opened.push(executor)
       return executor
