@@ -81,6 +81,21 @@ describe('a real instance', () => {
     for (const [name, body] of questions)
       expect(misfit(`qry.${name}.answer`, await wire.query(name, body)), `${name} ${JSON.stringify(body)}`).toEqual([])
   })
+
+  test('execute is answered INPROGRESS, then COMPLETE; job_id and job_result are kept for who comes late', async () => {
+    const { wire } = running
+    const data_query = 'exposure = 2026112200003 AND detector IN (0)'
+    const asked = wire.send('execute', { pipeline: 'true.yaml', version: '', config: '', data_query })
+    expect(await asked.final).toMatchObject({ ack: 303 })
+    expect(asked.acks).toMatchObject([{ ack: 301 }, { ack: 303 }])
+    const { job_id } = JSON.parse(asked.acks[0]?.result ?? '') as { job_id: string }
+    await wire.quiet()
+    const kept = await wire.retained()
+    expect(kept.get(`job_id.${job_id}`)).toMatchObject({ event_name: 'cmd_execute', job_id })
+    expect(kept.get(`job_result.${job_id}`)).toMatchObject({ job_id, exit_code: 0 })
+    expect(kept.get(`jobResult.${job_id}`)).toMatchObject({ dataId: { obsid: 'AT_O_20261122_000003', detector: 0 } })
+    expect(wire.heard.flatMap(problemOf)).toEqual([])
+  })
 })
 
 test('a message that is not as it is described is found out, and the field named', () => {
