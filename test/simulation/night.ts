@@ -81,7 +81,9 @@ export function createNight(seed: number, kind: NightKind): Night {
   // What is sent again is the same bytes: they are decoded once.
   const decoded = new WeakMap<Uint8Array, Decoding>()
   const recentlySaid: Numbered[] = []
+  const isAllStored = drawsFrom(`${seed} stored`)
   let newestSaid = 0
+  let storedUpTo = 0
   let lives = 0
   let hearImage: (message: Incoming) => void = () => {}
 
@@ -94,6 +96,7 @@ export function createNight(seed: number, kind: NightKind): Night {
     loadConfiguration: setting.loadConfiguration,
     dataSide,
     say,
+    unsaid,
   })
 
   const night: Night = {
@@ -195,7 +198,8 @@ export function createNight(seed: number, kind: NightKind): Night {
   function rise(): void {
     if (site.world() !== null) return
     const draw = drawsFrom(`${seed} life ${++lives}`)
-    const known = recentlySaid.at(-1 - Math.floor(draw() * Math.min(UNKNOWN_MAX, recentlySaid.length)))
+    const mayBeNewest = recentlySaid.filter(({ id }) => rankOf(id) >= storedUpTo)
+    const known = mayBeNewest.at(-1 - Math.floor(draw() * Math.min(UNKNOWN_MAX, mayBeNewest.length)))
     const after = known === undefined ? recentlySaid : recentlySaid.slice(recentlySaid.indexOf(known) + 1)
     // A quiescent entry is written when all before it is known to have been said.
     const isKnown = after.some(({ id }) => Number(id.split('.')[0]) <= site.quietN())
@@ -230,6 +234,12 @@ export function createNight(seed: number, kind: NightKind): Night {
     newestSaid = rank
     recentlySaid.push(said)
     if (recentlySaid.length > 2 * UNKNOWN_MAX) recentlySaid.shift()
+  }
+
+  /** Asked, the stored events are all there are, or the last ones said may not be among them. */
+  function unsaid(): readonly Numbered[] {
+    if (isAllStored() < 0.5) storedUpTo = newestSaid
+    return recentlySaid.slice(-UNKNOWN_MAX).filter(({ id }) => rankOf(id) > storedUpTo)
   }
 
   function hear(id: string, { ack }: AckBody): void {

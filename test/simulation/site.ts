@@ -46,6 +46,8 @@ export interface SiteOptions {
   readonly processes: Processes
   readonly dataSide: (report: (what: Exclude<Input, Command>) => void) => DataSide
   readonly say: (said: Numbered) => void
+  /** What was said and may not be among the stored events yet. */
+  readonly unsaid: () => readonly Numbered[]
   readonly loadConfiguration: (configurationOverride: string) => LoadedConfiguration
   /** Whether a second world follows the journal line by line. */
   readonly isInLockstep: boolean

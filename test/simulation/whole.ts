@@ -119,7 +119,7 @@ export function createWholeSite(options: SiteOptions): Site {
       },
       say: said => say(life, said),
       loadConfiguration: options.loadConfiguration,
-      unsaid: () => [],
+      unsaid: options.unsaid,
       onOffline: () => {},
       onLost: error => {
         if (!life.isFenced) promises.broken('no fault of its own', `the engine gave up: ${error.message}`)
