@@ -29,7 +29,6 @@ export type Kind =
 
 export type EventTopic = keyof typeof eventSchemas
 export type TelemetryTopic = keyof typeof telemetrySchemas
-export type QueryName = keyof typeof querySchemas
 
 const COMMANDS: Readonly<Record<CommandName | keyof typeof executeSchemas, string>> = {
   start: 'STANDBY: reads the configuration and goes to DISABLED',
