@@ -7,7 +7,8 @@ import { cpus, release, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { endHosts } from './hosts.ts'
 import { natsLimits } from './limits.ts'
-import { type Bench, growth, memory, throughput } from './measures.ts'
+import { growth, memory } from './depth.ts'
+import { type Bench, throughput } from './measures.ts'
 import { peers } from './peers/index.ts'
 import type { Peer } from './port.ts'
 import { Sheet } from './sheet.ts'
@@ -34,9 +35,14 @@ export const names: readonly string[] = [...peers.map(({ name }) => name), 'nats
 
 /** `only`: names of systems, or `limits` for the bare loops and the message server; null: all. */
 export async function bench(sizes: Sizes, only: readonly string[] | null): Promise<Result> {
-  process.on('SIGINT', () => void endHosts().finally(() => process.exit(130)))
-  process.on('SIGTERM', () => void endHosts().finally(() => process.exit(143)))
   const dir = mkdtempSync(join(tmpdir(), 'ocps-bench-'))
+  const interrupt = (code: number) => (): void =>
+    void endHosts().finally(() => {
+      rmSync(dir, { recursive: true, force: true })
+      process.exit(code)
+    })
+  process.on('SIGINT', interrupt(130))
+  process.on('SIGTERM', interrupt(143))
   try {
     return await measure(dir, sizes, only)
   } finally {
@@ -80,8 +86,8 @@ async function measure(dir: string, sizes: Sizes, only: readonly string[] | null
     // Who comes first in one round comes last in the next.
     left = [...left.slice(1), ...left.slice(0, 1)]
   }
-  await each('a queue that grows', peer => growth(it, peer))
   await each('memory of live jobs', peer => memory(it, peer))
+  await each('a queue that grows', peer => growth(it, peer))
 
   const machine = {
     node: process.versions.node,

@@ -35,7 +35,8 @@ const CALL_MS_MAX = 240_000
 /** host.ts takes fifteen seconds at most, and then whatever is left is killed by account.c. */
 const END_MS_MAX = 20_000
 
-const open = new Set<ChildProcess>()
+/** With the folder of each. */
+const open = new Map<ChildProcess, string>()
 
 /** Rejects with a sentence; then nothing of it is left running. */
 export async function startHost(
@@ -52,7 +53,7 @@ export async function startHost(
   })
   const works = worksIn(dir, needs)
   const kinds = [works.trues, works.sleeps, works.lingering, works.quicklooks, works.stamps].map(kind => kind(0))
-  open.add(child)
+  open.set(child, dir)
   const ask = async <T>(what: Ask): Promise<T> => {
     const answer = reply(child, `${peer.name}, asked to ${what.call},`)
     child.send(what)
@@ -105,7 +106,10 @@ export async function startHost(
 
 /** For Ctrl-C: lets every host take its system down. */
 export async function endHosts(): Promise<void> {
-  await Promise.all([...open].map(endOf))
+  for (const [child, dir] of open) {
+    await endOf(child)
+    rmSync(dir, { recursive: true, force: true })
+  }
 }
 
 function reply(child: ChildProcess, who: string): Promise<unknown> {

@@ -1,10 +1,8 @@
-/** What is measured, and how: a round gives every system the same work, one after the other; growth and memory are looked at once. */
+/** A round: what every system is given, one after the other, and how it is timed. */
 import { rmSync } from 'node:fs'
-import { setTimeout as delay } from 'node:timers/promises'
 import { readStamps } from './clock.ts'
 import { type Host, startHost } from './hosts.ts'
 import type { Peer, Work } from './port.ts'
-import { countNamed, cpuMs, memoryKb } from './processTree.ts'
 import type { Sheet } from './sheet.ts'
 import type { Sizes } from './sizes.ts'
 import { SLEEP_SECONDS } from './works.ts'
@@ -49,7 +47,7 @@ function inWaves(count: number, concurrency: number): number {
 }
 
 /** Compiles what is compiled late, opens what is opened late; BullMQ, Celery and OCPS all gain by it. */
-const WARM_UP = 100
+export const WARM_UP = 100
 
 async function path(sheet: Sheet, host: Host, work: Work): Promise<void> {
   rmSync(host.works.stampFile, { force: true })
@@ -103,82 +101,8 @@ async function gathers(sheet: Sheet, host: Host, work: Work, count: number): Pro
   sheet.noteTimes(host.peer.name, 'last member → gather ms', gaps)
 }
 
-/** The cost of a job with more and more waiting; how it comes back after kill -9 with all of them; how fast what it wrote is replayed. */
-export async function growth(bench: Bench, peer: Peer): Promise<void> {
-  const { sheet, sizes } = bench
-  const { name } = peer
-  const depths = peer.depths.filter(depth => depth <= sizes.depthMax)
-  if (depths.length === 0) return
-  await withHost(bench, peer, GROWTH_CONCURRENCY, async host => {
-    const { works, can, pid } = host
-    await host.run(works.trues(WARM_UP))
-    if (can.has('recover')) sheet.note(name, 'recovery ms, nothing queued', (await host.recover()).ms)
-    await host.run(works.trues(WARM_UP))
-    if (can.has('heartbeats')) await host.heartbeats()
-    await host.hold()
-    let queued = 0
-    for (const depth of depths) {
-      await host.fill(works.trues(depth - queued))
-      queued = depth
-      sheet.note(name, `memory kB, ${depth} queued`, memoryKb(pid, isOurs(host)))
-      for (let at = 0; at < sizes.batches; at += 1) {
-        const before = { at: performance.now(), cpu: cpuMs(pid) }
-        sheet.noteTimes(name, `accepted ms, ${depth} queued`, await host.fill(works.trues(sizes.batch)))
-        sheet.note(name, `accepted/s, ${depth} queued`, sizes.batch / ((performance.now() - before.at) / 1_000))
-        sheet.note(name, `jobs/s, ${depth} queued`, sizes.batch / (await host.drain(sizes.batch)))
-        sheet.note(name, `CPU ms/job, ${depth} queued`, (cpuMs(pid) - before.cpu) / sizes.batch)
-      }
-    }
-    if (can.has('heartbeats')) jitter(sheet, name, await host.heartbeats())
-    if (can.has('recover')) {
-      const { ms, starts, waitedBefore, waiting } = await host.recover()
-      sheet.note(name, `recovery ms, ${queued} queued`, ms)
-      sheet.note(name, `starts after kill -9, ${queued} queued`, starts)
-      sheet.note(name, 'queued jobs lost by kill -9', waitedBefore - waiting)
-    }
-    if (can.has('replay')) sheet.note(name, 'replayed entries/s', await host.replay())
-  })
-}
-
-const GROWTH_CONCURRENCY = 8
-/** A heartbeat is said once a second. */
-const HEARTBEAT_MS = 1_000
-
-function jitter(sheet: Sheet, name: string, heard: readonly number[]): void {
-  const off = heard.slice(1).map((at, index) => Math.abs(at - (heard[index] ?? at) - HEARTBEAT_MS))
-  sheet.noteTimes(name, 'heartbeat off by ms', off)
-  if (off.length > 0) sheet.note(name, 'heartbeat off by ms max', Math.max(...off))
-}
-
-/** What a job takes in memory while its process lives, besides that process. */
-export async function memory(bench: Bench, peer: Peer): Promise<void> {
-  if (peer.liveMax === null) return
-  const live = Math.min(peer.liveMax, bench.sizes.liveMax)
-  await withHost(bench, peer, live, async host => {
-    // As many as are looked at later, so that heaps have grown before.
-    await host.run(host.works.trues(live * 2))
-    const idle = memoryKb(host.pid, isOurs(host))
-    bench.sheet.note(peer.name, 'memory kB, idle', idle)
-    const running = host.run(host.works.lingering(live))
-    // Looked at in the end: a peer that fails meanwhile must not end the bench by an unhandled rejection.
-    running.catch(() => {})
-    const deadline = performance.now() + LIVE_MS_MAX
-    while (countNamed(host.pid, 'sleep') < live && performance.now() < deadline) await delay(20)
-    if (countNamed(host.pid, 'sleep') === live)
-      bench.sheet.note(peer.name, 'memory kB per live job', (memoryKb(host.pid, isOurs(host)) - idle) / live)
-    await running
-  })
-}
-
-/** The jobs end after three seconds. */
-const LIVE_MS_MAX = 5_000
-
-/** Processes that are not the peer's: the jobs, the script, and what counts the CPU. */
-function isOurs(host: Host): (process: { pid: number; name: string }) => boolean {
-  return ({ pid, name }) => pid === host.pid || pid === host.scriptPid || name === 'sleep' || name === 'true'
-}
-
-async function withHost(
+/** Starts a peer for as long as it is used; nothing of it is left, however that ends. */
+export async function withHost(
   bench: Bench,
   peer: Peer,
   concurrency: number,

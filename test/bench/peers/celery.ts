@@ -17,7 +17,8 @@ export const celery: Peer = {
   watchedMax: 100,
   // A process per job, of some forty megabytes.
   liveMax: 16,
-  depths: [1_000, 10_000],
+  // A busy worker hears too late that it shall take no more: the depth cannot be kept.
+  depths: [],
   async available() {
     if (which('redis-server') === null)
       return 'Celery is skipped: there is no redis-server (apt-get install redis-server).'
@@ -68,11 +69,7 @@ async function start({ dir, concurrency }: Place): Promise<Running> {
     run: ({ argv, count }) => ask<Ran>('run', argv, count),
     watch: ({ argv, count }) => ask<Watched>('watch', argv, count),
     gather: ({ argv, count }) => ask('gather', argv, count),
-    queue: {
-      hold: () => ask('hold'),
-      fill: ({ argv, count }) => ask<number[]>('fill', argv, count),
-      drain: count => ask<number>('drain', count),
-    },
+    queue: null,
     recover: null,
     replay: null,
     heartbeats: null,

@@ -9,10 +9,8 @@ import sys
 import time
 
 from celery import Celery, chord
-from redis import Redis
 
 url = os.environ['BENCH_REDIS']
-store = Redis.from_url(url)
 app = Celery('celery_tasks', broker=url, backend=url)
 app.conf.update(task_acks_late=True, result_expires=3600, broker_connection_retry_on_startup=True)
 
@@ -32,7 +30,6 @@ def filled(argv, job):
 
 
 number = 0
-pending = []
 
 
 def fresh():
@@ -72,36 +69,6 @@ def do_gather(argv, count):
     members = [run.s(filled(argv, fresh())) for _ in range(count)]
     chord(members)(combine.s(filled(argv, 'gather'))).get(timeout=200)
     return None
-
-
-# The queue is held by telling the worker to listen to it no more; what it had fetched before still runs.
-def do_hold():
-    app.control.cancel_consumer('celery')
-    while store.hlen('unacked') > 0:
-        time.sleep(0.02)
-
-
-def do_fill(argv, count):
-    times = []
-    for _ in range(count):
-        _, submitted, accepted, result = submit(argv)
-        times.append(accepted - submitted)
-        pending.append(result)
-    return times
-
-
-def do_drain(count):
-    """Timed from the first result on: how long a worker takes to hear that it may go on is not the queue's cost."""
-    app.control.add_consumer('celery')
-    pending[0].get(timeout=200)
-    began = time.time()
-    for result in pending[1:count]:
-        result.get(timeout=200)
-    seconds = (time.time() - began) * count / (count - 1)
-    do_hold()
-    left = store.llen('celery')
-    del pending[:len(pending) - left]
-    return seconds
 
 
 if __name__ == '__main__':
