@@ -104,7 +104,8 @@ function hold(
   /** A renewal whose answer was lost, or one that came just too late: the lease may still be ours. */
   async function adopt(): Promise<number | null> {
     const current = await bucket.get(key)
-    if (current !== null && current.string() === value) return current.revision
+    // Ours, but since when? Only a renewal that is asked for now makes it last from now.
+    if (current !== null && current.string() === value) return await bucket.update(key, value, current.revision)
     const created = await tryCreate(bucket, value)
     if (created !== null) lapses += 1
     return created
