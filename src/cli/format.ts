@@ -32,6 +32,11 @@ export function metricText({ metric, value, unit }: Metric): string {
   return `${metric} ${number(value)}${unit === '' ? '' : ` ${unit}`}`
 }
 
+/** Control characters, a terminal's orders among them, as a dot: what others wrote must not move the cursor. */
+export function plain(text: string): string {
+  return text.replaceAll(/\p{Cc}+/gu, '·')
+}
+
 /** Exposure and detector, or the group a combination is about. */
 export function dataText({ obsid, detector, group }: DataId): string {
   if (obsid === null) return `group ${group ?? '-'}`

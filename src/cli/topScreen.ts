@@ -2,7 +2,7 @@
  * `ocps top`, drawn: facts and a size in, lines out, nothing else. Lines are never wider than the screen, and hold nothing that a terminal would obey but
  * our own colours: what pipelines and clients say is shown, not executed.
  */
-import { duration } from './format.ts'
+import { duration, plain } from './format.ts'
 import type { Paint } from './output.ts'
 import type { GroupFacts, Percentiles, TopFacts } from './topFacts.ts'
 
@@ -244,11 +244,6 @@ function wrapped(text: string, width: number): string[] {
     rest = `  ${rest.slice(at + 1)}`
   }
   return [...lines, rest]
-}
-
-/** Control characters, a terminal's orders among them, as a dot. */
-function plain(text: string): string {
-  return text.replaceAll(/\p{Cc}+/gu, '·')
 }
 
 function painted(line: Line, paint: Paint): string {

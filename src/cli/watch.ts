@@ -3,7 +3,7 @@ import type { DataId } from '../../machines/domain/dataId.ts'
 import type { OcpsEvent } from '../client/index.ts'
 import { SUMMARY_STATE } from '../../machines/domain/summaryState.ts'
 import { EXIT } from './exitCodes.ts'
-import { clock, dataText } from './format.ts'
+import { clock, dataText, plain } from './format.ts'
 import type { Paint } from './output.ts'
 import { examples, withOcps } from './session.ts'
 
@@ -43,12 +43,12 @@ export function addWatch(program: Command): void {
 
 /** One line for a person: when, what, of whom. */
 export function eventLine({ topic, key, at, body }: OcpsEvent, paint: Paint): string {
-  const text = (name: string) => (typeof body[name] === 'string' ? body[name] : JSON.stringify(body[name] ?? ''))
+  const text = (name: string) => plain(typeof body[name] === 'string' ? body[name] : JSON.stringify(body[name] ?? ''))
   // A log message carries seconds of its own instead.
   const { timestamp } = body
   const when = at ?? (typeof timestamp === 'number' ? timestamp * 1_000 : null)
   const head = `${paint('faint', clock(when))} ${topic}`
-  const data = () => dataText(body['dataId'] as DataId)
+  const data = () => plain(dataText(body['dataId'] as DataId))
   switch (topic) {
     case 'summaryState':
       return `${head} ${paint('strong', stateName(body['summaryState']))}`
@@ -60,7 +60,7 @@ export function eventLine({ topic, key, at, body }: OcpsEvent, paint: Paint): st
     }
     case 'jobResult': {
       const { kind, message } = body['outcome'] as { kind: string; message: string }
-      return `${head} ${key} ${paint(kind === 'succeeded' ? 'good' : 'bad', kind)} ${text('pipeline')} ${data()}: ${message}`
+      return `${head} ${key} ${paint(kind === 'succeeded' ? 'good' : 'bad', kind)} ${text('pipeline')} ${data()}: ${plain(message)}`
     }
     case 'groupState':
       return `${head} ${key} ${paint('busy', text('state'))} ${text('settled')} of ${text('accepted')} members settled`
@@ -69,7 +69,7 @@ export function eventLine({ topic, key, at, body }: OcpsEvent, paint: Paint): st
     case 'logMessage':
       return `${head} ${text('level')} ${text('message')}`
     default:
-      return `${head}${key === null ? '' : ` ${key}`} ${JSON.stringify(body)}`
+      return `${head}${key === null ? '' : ` ${key}`} ${plain(JSON.stringify(body))}`
   }
 }
 

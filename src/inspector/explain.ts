@@ -3,7 +3,7 @@
  * fold does not say, the sentence does not either. Times are UTC.
  */
 import { jobAddress } from '../../machines/domain/messages.ts'
-import { inOrder } from '../../machines/domain/waitingList.ts'
+import { inOrder, type WaitingList } from '../../machines/domain/waitingList.ts'
 import type { QueueContext } from '../../machines/queue.ts'
 import { type GroupRecord, type JobRecord, leafOf, type Night } from './night.ts'
 
@@ -116,14 +116,25 @@ function placeOf(night: Night, jobId: string): string {
   const queue = night.world.actor('queue')
   if (!queue) return ''
   const { waiting, running, configuration, slotsTaken } = queue.snapshot.context as QueueContext
-  const place = inOrder(waiting, configuration?.order ?? 'fifo').findIndex(one => one.jobId === jobId) + 1
-  const where = place === 0 ? '' : `, place ${place} of ${waiting.size}`
+  const place = placesIn(waiting, configuration?.order ?? 'fifo').get(jobId)
+  const where = place === undefined ? '' : `, place ${place} of ${waiting.size}`
   const slots = configuration?.slots ?? 0
   const state = leafOf(queue.snapshot)
   if (state === 'closed') return `${where}: the instance is not ENABLED, so nothing is started`
   if (state === 'paused') return `${where}: the queue is paused; "ocps resume" lets it go on`
   const holders = Object.keys(running)
   return `${where}: ${slotsTaken} of ${slots} slots are taken${holders.length === 0 ? '' : ` by ${few(holders)}`}`
+}
+
+// Of a list that is never changed: whoever asks for many of its places has it gone through once.
+const places = new WeakMap<WaitingList, ReadonlyMap<string, number>>()
+
+function placesIn(list: WaitingList, order: 'fifo' | 'newestFirst'): ReadonlyMap<string, number> {
+  const known = places.get(list)
+  if (known) return known
+  const made = new Map(inOrder(list, order).map(({ jobId }, at) => [jobId, at + 1]))
+  places.set(list, made)
+  return made
 }
 
 function lastFailure(night: Night, jobId: string): string {

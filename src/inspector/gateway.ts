@@ -6,14 +6,15 @@ import { createReadStream } from 'node:fs'
 import { createServer, type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { type WebSocket, WebSocketServer } from 'ws'
+import { WebSocketServer } from 'ws'
 import { type AccessRefused, createAccess, nameOf } from './access.ts'
 import type { Commands } from './commands.ts'
 import { findFile, listFiles } from './files.ts'
 import type { PageFiles } from './pageFiles.ts'
+import { createLive } from './live.ts'
 import { bridgeFile } from './stately/bridge.ts'
 import { createHub } from './stately/hub.ts'
-import { after, type Tail } from './tail.ts'
+import type { Tail } from './tail.ts'
 
 export interface GatewayOptions {
   readonly instance: string
@@ -38,13 +39,8 @@ export interface Gateway {
 
 // A control room has a dozen screens.
 const PAGES_MAX = 64
-// At most ten batches per second and page: more than an eye follows.
-const BATCH_MS = 100
-const BATCH_LINES = 2_000
 // A command names a job, a group or a file; the longest is well below.
 const COMMAND_BYTES_MAX = 4_096
-// What may wait in a socket before its page is left to catch up by itself.
-const BUFFERED_MAX = 2 * 1024 * 1024
 
 const HEADERS = {
   'X-Content-Type-Options': 'nosniff',
@@ -73,19 +69,19 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { port } = server.address() as AddressInfo
   const access = createAccess({ host, port, names, token })
   const hub = createHub({ instance, tail })
+  const live = createLive({ instance, tail, mayCommand: commands !== null })
 
   server.on('upgrade', (request, socket, head) => {
     const refused = access.refusalOfOwn(request)
     if (refused) return turnAway(socket, `${refused.code} ${STATUS_CODES[refused.code]}`, refused.why)
     const { path, query } = parted(request)
     const isStately = path === '/stately/ws'
-    if (request.url !== '/live' && !isStately) return turnAway(socket, '404 Not Found', 'There is no such socket.')
+    if (path !== '/live' && !isStately) return turnAway(socket, '404 Not Found', 'There is no such socket.')
     if (sockets.clients.size >= PAGES_MAX)
       return turnAway(socket, '503 Service Unavailable', `${PAGES_MAX} pages look already.`)
     sockets.handleUpgrade(request, socket, head, page => {
       page.on('error', () => page.terminate())
-      if (isStately) page.on('close', hub.attach(page, query))
-      else serve(page)
+      page.on('close', (isStately ? hub : live).attach(page, query))
     })
   })
 
@@ -94,6 +90,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     port,
     async close() {
       hub.close()
+      live.close()
       for (const client of sockets.clients) client.terminate()
       sockets.close()
       server.closeAllConnections()
@@ -180,36 +177,6 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   function refuse(response: ServerResponse, code: number, why: string): void {
     const more = code === 401 ? { 'WWW-Authenticate': 'Bearer' } : code === 413 ? { Connection: 'close' } : {}
     response.writeHead(code, { ...HEADERS, ...more, 'Content-Type': 'text/plain; charset=utf-8' }).end(`${why}\n`)
-  }
-
-  function serve(client: WebSocket): void {
-    let generation = 0
-    let sentN = 0
-    let statusText = ''
-    let toldCaughtUp = false
-    const pump = () => {
-      if (generation !== tail.generation) {
-        generation = tail.generation
-        sentN = 0
-        toldCaughtUp = false
-        client.send(JSON.stringify({ type: 'hello', instance, now: Date.now(), commands: commands !== null }))
-      }
-      const status = JSON.stringify({ type: 'status', ...tail.status, now: 0 })
-      if (status !== statusText) client.send(JSON.stringify({ type: 'status', ...tail.status, now: Date.now() }))
-      statusText = status
-      while (client.bufferedAmount < BUFFERED_MAX) {
-        const batch = after(tail, sentN, BATCH_LINES)
-        if (batch.length === 0) break
-        sentN = batch.at(-1)?.n ?? sentN
-        client.send(batch.map(({ line }) => line).join('\n'))
-      }
-      if (toldCaughtUp || !tail.caughtUp || after(tail, sentN, BATCH_LINES).length > 0) return
-      toldCaughtUp = true
-      client.send(JSON.stringify({ type: 'caughtUp' }))
-    }
-    const timer = setInterval(pump, BATCH_MS)
-    client.on('close', () => clearInterval(timer))
-    pump()
   }
 }
 

@@ -4,7 +4,7 @@
  */
 import type { AnyMachineSnapshot, EventObject } from 'xstate'
 import type { Acknowledgement } from '../../machines/domain/announcements.ts'
-import type { EngineMessage, Emission } from '../../machines/domain/messages.ts'
+import { type EngineMessage, type Emission, gatherAddress, jobAddress } from '../../machines/domain/messages.ts'
 import type { GatherContext } from '../../machines/gather.ts'
 import { MACHINES_VERSION, type MachineKind } from '../../machines/index.ts'
 import type { JobContext } from '../../machines/job.ts'
@@ -20,9 +20,16 @@ export interface Night {
   readonly n: number
   /** When the first entry came in. */
   readonly from: number
-  /** Every job since the beginning of what was applied, in the order they were accepted. */
+  /** All that are open, and those that were over last, in the order they were accepted. */
   readonly jobs: ReadonlyMap<string, JobRecord>
+  /** All that live, and those that were forgotten last. */
   readonly groups: ReadonlyMap<string, GroupRecord>
+  /** How many jobs were over since the first entry, those included that are not kept any more. */
+  readonly tally: Tally
+  /** The jobs that were over last, in the order of their ends. */
+  readonly settled: readonly JobRecord[]
+  /** Those that ended last without success, in the order of their ends. */
+  readonly failures: readonly JobRecord[]
   /** What every actor heard, oldest first; of each the last STEPS_MAX. */
   readonly histories: ReadonlyMap<string, readonly Heard[]>
   /** The step of each kind of machine that was taken last. */
@@ -30,6 +37,8 @@ export interface Night {
   /** Newest last. */
   readonly lines: readonly Line[]
   readonly refusals: readonly Refused[]
+  /** What was over before this is not kept any more; null: everything is. */
+  readonly forgottenUntil: number | null
   /** The process that wrote last, or null where that lies before the first entry. */
   readonly process: Extract<EngineMessage, { type: 'engine.started' }> | null
   /** Machines of another version wrote this: what is shown may differ from what happened. */
@@ -38,6 +47,11 @@ export interface Night {
   apply(entry: Entry): void
   /** Another night in the same state, which goes its own way from here. */
   fork(): Night
+}
+
+export interface Tally {
+  readonly over: number
+  readonly succeeded: number
 }
 
 export interface JobRecord {
@@ -93,16 +107,45 @@ const STEPS_MAX = 120
 // What fits on a few screens; the whole is in the recording.
 const LINES_MAX = 400
 const REFUSALS_MAX = 100
-// Histories of jobs that are over are kept for this many; a page that runs all night must not grow for ever.
-const HISTORIES_MAX = 6_000
+// An hour of a camera with 189 detectors. A page that runs all night must not grow for ever.
+const OVER_MAX = 20_000
+// More groups than a night has visits in two hours.
+const GROUPS_OVER_MAX = 500
+// Whose steps one still looks at: the last quarter of an hour of that camera.
+const HISTORIES_OVER_MAX = 5_000
+// What is drawn of ends: medians, a timeline, what needs attention.
+const SETTLED_MAX = 2_000
+const FAILURES_MAX = 200
+// What is too old is dropped so many at a time, and not one by one.
+const SLACK = 1.25
 
-export function createNight(instance: string, like?: Night): Night {
+export function createNight(instance: string): Night {
+  return grow(instance)
+}
+
+/** Who is over, in the order of their ends. */
+interface Past {
+  readonly jobs: string[]
+  readonly groups: string[]
+  readonly actors: string[]
+}
+
+function grow(instance: string, like?: Night, before?: Past): Night {
   const jobs = new Map(like?.jobs)
   const groups = new Map(like?.groups)
   const histories = new Map(like?.histories)
   const lastOf = new Map(like?.lastOf)
   const lines = [...(like?.lines ?? [])]
   const refusals = [...(like?.refusals ?? [])]
+  const settled = [...(like?.settled ?? [])]
+  const failures = [...(like?.failures ?? [])]
+  const past: Past = {
+    jobs: [...(before?.jobs ?? [])],
+    groups: [...(before?.groups ?? [])],
+    actors: [...(before?.actors ?? [])],
+  }
+  let tally: Tally = like?.tally ?? { over: 0, succeeded: 0 }
+  let forgottenUntil = like?.forgottenUntil ?? null
   let now: Pick<Entry, 'n' | 'at'> = { n: like?.n ?? 0, at: like?.at ?? 0 }
   let from = like?.from ?? 0
   let process: Night['process'] = like?.process ?? null
@@ -119,6 +162,14 @@ export function createNight(instance: string, like?: Night): Night {
     lastOf,
     lines,
     refusals,
+    settled,
+    failures,
+    get tally() {
+      return tally
+    },
+    get forgottenUntil() {
+      return forgottenUntil
+    },
     get at() {
       return now.at
     },
@@ -151,15 +202,24 @@ export function createNight(instance: string, like?: Night): Night {
       lines.push({ n, at, door, text: () => inWords(entry) })
       if (lines.length > LINES_MAX * 2) lines.splice(0, LINES_MAX)
     },
-    fork: () => createNight(instance, night),
+    fork: () => grow(instance, night, past),
   }
   return night
 
-  /** Who begins to read here has seen none of these come. */
+  /** Who begins to read here has seen none of these come; who passed over what was before has not seen others go. */
   function keepWhatIsThere(): void {
     for (const actor of world.actors('gather')) keepGroup(actor, actor.snapshot, null)
     for (const { snapshot } of world.actors('job'))
       if (!jobs.has((snapshot.context as JobContext).jobId)) keepJob(snapshot, null, { type: '' })
+    for (const [jobId, job] of jobs) if (job.isOpen && world.actor(jobAddress(jobId)) === undefined) loseSightOf(job)
+    for (const { group, address, state } of groups.values())
+      if (state !== 'forgotten' && world.actor(address) === undefined && !past.groups.includes(group))
+        past.groups.push(group)
+  }
+
+  function loseSightOf(job: JobRecord): void {
+    jobs.set(job.jobId, { ...job, isOpen: false, state: 'unknown', since: now.at })
+    past.jobs.push(job.jobId)
   }
 
   function stepped(
@@ -175,25 +235,43 @@ export function createNight(instance: string, like?: Night): Night {
     // A list of its own for every step: nights that forked share the old ones.
     const history = histories.get(address) ?? []
     histories.set(address, [...(history.length < STEPS_MAX ? history : history.slice(1)), heard])
-    if (history.length === 0 && histories.size > HISTORIES_MAX) forgetOldest()
     if (kind === 'job') keepJob(after, before, event)
     if (kind === 'gather') keepGroup(actor, after, before)
+    if (after.status !== 'active') past.actors.push(address)
+    if (past.actors.length > HISTORIES_OVER_MAX * SLACK)
+      for (const one of oldest(past.actors, HISTORIES_OVER_MAX)) histories.delete(one)
   }
 
   function keepJob(snapshot: AnyMachineSnapshot, before: AnyMachineSnapshot | null, event: EventObject): void {
     const context = snapshot.context as JobContext
     const state = leafOf(snapshot)
     const known = jobs.get(context.jobId)
-    const since = known && before && leafOf(before) === state ? known.since : now.at
-    jobs.set(context.jobId, {
+    const job: JobRecord = {
       jobId: context.jobId,
       context,
       snapshot,
       state,
       isOpen: snapshot.status === 'active',
-      since,
+      since: known && before && leafOf(before) === state ? known.since : now.at,
       progress: progressOf(event) ?? (state === known?.state ? known.progress : ''),
-    })
+    }
+    jobs.set(context.jobId, job)
+    if (!job.isOpen && known?.isOpen !== false) keepEnd(job)
+  }
+
+  function keepEnd(job: JobRecord): void {
+    const isSuccess = job.context.outcome?.kind === 'succeeded'
+    tally = { over: tally.over + 1, succeeded: tally.succeeded + (isSuccess ? 1 : 0) }
+    settled.push(job)
+    if (settled.length > SETTLED_MAX * SLACK) oldest(settled, SETTLED_MAX)
+    if (!isSuccess) failures.push(job)
+    if (failures.length > FAILURES_MAX * SLACK) oldest(failures, FAILURES_MAX)
+    past.jobs.push(job.jobId)
+    if (past.jobs.length <= OVER_MAX * SLACK) return
+    for (const jobId of oldest(past.jobs, OVER_MAX)) {
+      forgottenUntil = jobs.get(jobId)?.since ?? forgottenUntil
+      jobs.delete(jobId)
+    }
   }
 
   function keepGroup({ address }: Actor, snapshot: AnyMachineSnapshot, before: AnyMachineSnapshot | null): void {
@@ -201,9 +279,17 @@ export function createNight(instance: string, like?: Night): Night {
     const state = leafOf(snapshot)
     const known = groups.get(context.group)
     // A group that was forgotten stays as it was last.
-    if (state === 'forgotten' && known) return
+    if (state === 'forgotten' && known) return keepPastGroup(context.group)
     const since = known && before && leafOf(before) === state ? known.since : now.at
     groups.set(context.group, { group: context.group, address, context, snapshot, state, since })
+  }
+
+  function keepPastGroup(group: string): void {
+    past.groups.push(group)
+    if (past.groups.length > GROUPS_OVER_MAX * SLACK)
+      // Its name may be in use again.
+      for (const one of oldest(past.groups, GROUPS_OVER_MAX))
+        if (world.actor(gatherAddress(one)) === undefined) groups.delete(one)
   }
 
   function keepRefusal({ caller, body }: Acknowledgement): void {
@@ -211,11 +297,11 @@ export function createNight(instance: string, like?: Night): Night {
     refusals.push({ n: now.n, at: now.at, identity: caller.identity, code: body.code ?? '', result: body.result })
     if (refusals.length > REFUSALS_MAX) refusals.shift()
   }
+}
 
-  function forgetOldest(): void {
-    for (const address of histories.keys())
-      if (world.actor(address) === undefined) return void histories.delete(address)
-  }
+/** Takes off what is beyond the newest `kept`. */
+function oldest<One>(all: One[], kept: number): One[] {
+  return all.splice(0, all.length - kept)
 }
 
 function mayGoOnFrom(what: Entry['what']): boolean {

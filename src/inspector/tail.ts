@@ -7,11 +7,12 @@ import { connectNats } from '../bus/nats.ts'
 import type { Bus } from '../bus/port.ts'
 import { streams, subjects } from '../contract/subjects.ts'
 import type { Entry } from '../journal/entry.ts'
-import { mayBegin, toLine } from '../journal/lines.ts'
+import { toLine } from '../journal/lines.ts'
 import { openJournal } from '../journal/log.ts'
+import { headOf } from './head.ts'
 
 export interface Tail {
-  /** Oldest first; begins at entry 1, at a quiescent entry or at a checkpoint. Entries that only hold digests are left out. */
+  /** Oldest first; begins at entry 1, at a quiescent entry or at a checkpoint unless there was none for long. Entries that only hold digests are left out. */
   readonly lines: readonly Kept[]
   /** Raised when what was read before is void: the beginning was dropped, or the journal is another one. */
   readonly generation: number
@@ -53,6 +54,10 @@ export interface TailOptions {
 
 // A browser folds some 30 000 entries per second: a page is there within seconds. As lines they are some 60 MB.
 const LINES_MAX = 100_000
+// An instance that is never quiet and too large for a checkpoint gives nowhere to begin; memory has an end all the same.
+const LINES_WITHOUT_BEGINNING_MAX = 400_000
+// Looking for where to begin goes over all of them.
+const DROP_EVERY = 1_000
 // How long a server or a journal that is away is left alone between two looks.
 const RETRY_MS = 500
 // The process answers from memory.
@@ -109,12 +114,11 @@ export function startTail({ instance, url }: TailOptions): Tail {
     if (closing.signal.aborted) return
     await mustHaveJournal(connected, instance)
     const to = subjects(instance)
-    let waiting: Entry[] | null = []
+    let waiting: string[] | null = []
     const hear = (body: Uint8Array) => {
-      for (const entry of entriesOf(body)) {
-        if (waiting) waiting.push(entry)
-        else if (entry.n > lastN + 1) gone.abort()
-        else keep(entry)
+      for (const line of new TextDecoder().decode(body).split('\n')) {
+        if (waiting) waiting.push(line)
+        else if (keep(line, lastN + 1) === 'hole') return gone.abort()
       }
     }
     connected.subscribe(to.journal, ({ body }) => hear(body))
@@ -127,8 +131,8 @@ export function startTail({ instance, url }: TailOptions): Tail {
     const { journal, lastN: newest } = await openJournal({ bus: connected, instance })
     if (newest < lastN) startAgain()
     const caught = lines.length > 0 && (await firstOf(journal.read('quiescent'))) <= lastN + 1
-    for await (const entry of journal.read(caught ? 'quiescent' : 'start')) keep(entry)
-    for (const entry of waiting) keep(entry)
+    for await (const entry of journal.read(caught ? 'quiescent' : 'start')) keep(toLine(entry))
+    for (const line of waiting) keep(line)
     waiting = null
     caughtUp = true
     status = { ...status, link: 'connected', problem: '' }
@@ -154,16 +158,23 @@ export function startTail({ instance, url }: TailOptions): Tail {
     }
   }
 
-  function keep(entry: Entry): void {
-    if (entry.n <= lastN) return
-    lastN = entry.n
-    if (entry.what.type === 'engine.said') return
-    lines.push({ n: entry.n, line: toLine(entry), isQuiescent: mayBegin(entry) })
-    if (lines.length <= LINES_MAX * 1.25) return
+  /** Passes over what is known already. `expected`: the latest n that may follow. */
+  function keep(line: string, expected = Number.MAX_SAFE_INTEGER): 'kept' | 'hole' {
+    const { n, mayBegin, isDigest } = headOf(line)
+    if (n > expected) return 'hole'
+    if (n <= lastN) return 'kept'
+    lastN = n
+    if (isDigest) return 'kept'
+    lines.push({ n, line, isQuiescent: mayBegin })
+    if (lines.length > LINES_MAX * 1.25 && lines.length % DROP_EVERY === 0) drop()
+    return 'kept'
+  }
+
+  /** Who looks already has these; only who comes later begins further on. */
+  function drop(): void {
     const from = lines.findIndex((one, at) => one.isQuiescent && lines.length - at <= LINES_MAX)
-    if (from <= 0) return
-    // Who looks already has these; only who comes later begins further on.
-    lines = lines.slice(from)
+    if (from > 0) lines = lines.slice(from)
+    else if (lines.length > LINES_WITHOUT_BEGINNING_MAX) lines = lines.slice(-LINES_MAX)
   }
 
   function startAgain(): void {
@@ -217,13 +228,6 @@ export async function mustHaveJournal(bus: Bus, instance: string): Promise<void>
     throw new Error(
       `there is no journal of an instance ${instance} at ${bus.server.url} (${error.description ?? 'no reason given'})`,
     )
-}
-
-function entriesOf(body: Uint8Array): Entry[] {
-  return new TextDecoder()
-    .decode(body)
-    .split('\n')
-    .map(line => JSON.parse(line) as Entry)
 }
 
 async function firstOf(entries: AsyncIterable<Entry>): Promise<number> {

@@ -2,7 +2,9 @@ import { describe, expect, test } from 'vitest'
 import { explain } from '../../src/inspector/explain.ts'
 import { createNight as createShown, leafOf, type Night as Shown } from '../../src/inspector/night.ts'
 import { edgesTaken, legalNext } from '../../src/inspector/page/taken.ts'
-import { aConfiguration, aPipeline, createNight, type Night } from '../harness.ts'
+import type { Entry } from '../../src/journal/entry.ts'
+import { MACHINES_VERSION } from '../../machines/index.ts'
+import { aConfiguration, aPipeline, createNight, type Night, NIGHTFALL } from '../harness.ts'
 
 /* What the page and `ocps explain` know is folded from the journal alone: here against a whole instance in memory, on a stepped clock. */
 
@@ -31,6 +33,9 @@ function pictureOf({ world, jobs, groups, histories, lines, refusals, n, at, fro
   return JSON.stringify([world.whole(), [...jobs.keys()], [...groups.keys()], heard, lines, refusals, n, at, from])
 }
 
+// More than a page keeps.
+const JOBS = 26_000
+
 const oneSlot = () => aConfiguration({ slots: 1 })
 
 describe('a night folded for the page', () => {
@@ -49,6 +54,40 @@ describe('a night folded for the page', () => {
     expect(pictureOf(half)).toEqual(before)
     expect(pictureOf(fork)).toEqual(pictureOf(shown(night)))
     expect(fork.world.nextDue()).toEqual(shown(night).world.nextDue())
+  })
+
+  test('of two hundred thousand jobs keeps those that are open and the last ones, and says since when', async () => {
+    const night = await enabled()
+    const waits = await process(night, 'AT_O_20261122_000001', { readiness: { waitFor: 80_000 } })
+    const before = night.entries().length
+    const jobId = await process(night, 'AT_O_20261122_000002', { group: 'visit' })
+    await night.succeeds(jobId)
+    const job = JSON.stringify(night.entries().slice(before))
+    const page = shown(night, before)
+    let n = before
+    for (let count = 0; count < JOBS; count += 1)
+      for (const entry of JSON.parse(job.replaceAll(jobId, `20261122-1${count}`)) as Entry[])
+        page.apply({ ...entry, n: ++n })
+    expect(page.tally).toEqual({ over: JOBS, succeeded: JOBS })
+    expect(page.jobs.get(waits)?.isOpen).toBe(true)
+    expect(page.jobs.has(`20261122-1${JOBS - 1}`)).toBe(true)
+    expect(page.jobs.has('20261122-10')).toBe(false)
+    expect(page.forgottenUntil).not.toBeNull()
+    for (const kept of [page.jobs, page.histories]) expect(kept.size).toBeLessThan(JOBS * 0.9)
+    expect(page.fork().jobs.size).toBe(page.jobs.size)
+  })
+
+  test('that passes over a part of the journal does not go on showing as open what ended there', async () => {
+    const night = await enabled()
+    const jobId = await process(night, 'AT_O_20261122_000001')
+    const page = shown(night)
+    expect(page.jobs.get(jobId)?.isOpen).toBe(true)
+    await night.succeeds(jobId)
+    const quiet = night.engine().world.quiet()
+    if (quiet === null) throw new Error('the instance is not quiet')
+    const what = { type: 'engine.quiescent', machines: MACHINES_VERSION, ...quiet, answers: [] } as const
+    page.apply({ n: night.entries().length + 1, at: NIGHTFALL, door: 'engine', from: 'engine', what })
+    expect(page.jobs.get(jobId)).toMatchObject({ isOpen: false, state: 'unknown' })
   })
 
   test('is in the same states as the engine that wrote the journal', async () => {

@@ -84,7 +84,9 @@ afterEach(async () => {
   await context.close()
 })
 
-async function view(hash: string, url = gateway.url): Promise<Page> {
+/** `before`: runs in the page before its own script does. */
+async function view(hash: string, url = gateway.url, before?: () => void): Promise<Page> {
+  if (before) await context.addInitScript(before)
   const watched = await openPage(context, `${url}#/${hash}`)
   open.push(watched)
   return watched.page
@@ -195,6 +197,51 @@ describe('the page, live', { timeout: SLOW_MS }, () => {
     await page.getByRole('region', { name: 'statechart of csc' }).waitFor()
   })
 
+  test('shows a recording that is dropped on it, and goes back to what is live when that is closed', async () => {
+    await submit('fail')
+    const page = await view('')
+    await page.getByRole('banner').getByText('live').waitFor()
+    await drop(page, await recorded(natsUrl))
+    await page.getByRole('banner').locator('.chip', { hasText: 'recording' }).waitFor()
+    await page.getByRole('button', { name: 'Close, back to live' }).click()
+    await page.getByRole('banner').locator('.chip', { hasText: 'live' }).waitFor()
+    const gate = running.place.gate()
+    const jobId = await hold(gate)
+    await page
+      .getByRole('row')
+      .filter({ has: page.locator(`a[href*="${jobId}"]`) })
+      .waitFor()
+    gate.open()
+  })
+
+  test('goes on with what it missed when its socket breaks, without hearing everything again', async () => {
+    const page = await view('', gateway.url, () => {
+      const Real = WebSocket
+      const opened: WebSocket[] = []
+      Object.assign(globalThis, {
+        opened,
+        WebSocket: class extends Real {
+          constructor(url: string) {
+            super(url)
+            opened.push(this)
+          }
+        },
+      })
+    })
+    await page.getByRole('banner').getByText('live').waitFor()
+    const gate = running.place.gate()
+    const jobId = await hold(gate)
+    const row = page.getByRole('row').filter({ has: page.locator(`a[href*="${jobId}"]`) })
+    await row.waitFor()
+    const again = page.waitForEvent('websocket')
+    await page.evaluate(() => (globalThis as unknown as { opened: WebSocket[] }).opened[0]?.close())
+    expect((await again).url()).toMatch(/\/live\?of=[0-9a-f.]+&after=[1-9]/)
+    await page.getByRole('banner').locator('.chip', { hasText: 'live' }).waitFor()
+    await row.waitFor()
+    gate.open()
+    await row.waitFor({ state: 'detached' })
+  })
+
   test('goes on when OCPS and its server are started again somewhere else, and says so in between', async () => {
     const page = await view('')
     await page.getByRole('banner').getByText('live').waitFor()
@@ -249,7 +296,7 @@ async function drop(page: Page, lines: string): Promise<void> {
     return data
   }, lines)
   await page.dispatchEvent('main', 'drop', { dataTransfer: transfer })
-  await page.getByRole('region', { name: 'Needs attention' }).getByText('the dome is closed').waitFor()
+  await page.getByRole('region', { name: 'Needs attention' }).getByText('the dome is closed').first().waitFor()
   const broken = await page.evaluateHandle(() => {
     const data = new DataTransfer()
     data.items.add(new File(['not a recording'], 'poem.txt'))

@@ -1,5 +1,6 @@
 /// <reference lib="dom" />
 /** One actor: why it is where it is, its chart lit, what it would hear, its timers running down, all it heard, its files and its metrics. */
+import type { ComponentChildren } from 'preact'
 import { useEffect, useState } from 'preact/hooks'
 import { decodeToken } from '../../../machines/domain/dataId.ts'
 import type { MachineKind } from '../../../machines/index.ts'
@@ -22,7 +23,8 @@ import {
   span,
   stateTone,
 } from './parts.tsx'
-import { entryAt, entryCount, night, now, source, travel, version } from './store.ts'
+import { entryAt, indexOf, night, now, source, travel } from './store.ts'
+import { version } from './frames.ts'
 import { legalNext, readable } from './taken.ts'
 
 export function ActorView({ address }: { address: string }) {
@@ -177,21 +179,41 @@ function History({
               <b>{readable(step.event.type)}</b>
               <span class="muted">{moveOf(step)}</span>
             </button>
-            <details>
-              <summary>entry {step.n}</summary>
-              <EntryOf n={step.n} />
-              {step.emissions.length > 0 && (
-                <ul class="said">
-                  {step.emissions.map((emission, at) => (
-                    <li key={at}>{emissionInWords(emission)}</li>
-                  ))}
-                </ul>
+            <Folded label={`entry ${step.n}`}>
+              {() => (
+                <>
+                  <EntryOf n={step.n} />
+                  <ul class="said">
+                    {step.emissions.map((emission, at) => (
+                      <li key={at}>{emissionInWords(emission)}</li>
+                    ))}
+                  </ul>
+                </>
               )}
-            </details>
+            </Folded>
           </li>
         ))}
       </ol>
     </Section>
+  )
+}
+
+/** Its inside is made when it is opened: of hundreds nobody opens more than a few. */
+function Folded({
+  label,
+  children,
+  ...rest
+}: {
+  label: ComponentChildren
+  class?: string
+  children: () => ComponentChildren
+}) {
+  const [isOpen, setOpen] = useState(false)
+  return (
+    <details {...rest} onToggle={event => setOpen(event.currentTarget.open)}>
+      <summary>{label}</summary>
+      {isOpen && children()}
+    </details>
   )
 }
 
@@ -212,20 +234,6 @@ function EntryOf({ n }: { n: number }) {
       <Tree value={entry.what} />
     </div>
   )
-}
-
-/** Where entry n is among those the page has: numbers have holes where digests were left out. */
-function indexOf(n: number): number | null {
-  let low = 0
-  let high = entryCount() - 1
-  while (low <= high) {
-    const middle = (low + high) >> 1
-    const there = entryAt(middle)?.n ?? 0
-    if (there === n) return middle
-    if (there < n) low = middle + 1
-    else high = middle - 1
-  }
-  return null
 }
 
 function moveOf({ before, after }: Heard): string {
@@ -321,7 +329,7 @@ function Tree({ value, name }: { value: unknown; name?: string }) {
       </div>
     )
   const items = Object.entries(value)
-  const inner = (
+  const inner = () => (
     <div class="tree">
       {items.slice(0, TREE_ITEMS).map(([key, item]) => (
         <Tree key={key} name={key} value={item} />
@@ -329,7 +337,7 @@ function Tree({ value, name }: { value: unknown; name?: string }) {
       {items.length > TREE_ITEMS && <div class="leaf muted">and {items.length - TREE_ITEMS} more</div>}
     </div>
   )
-  if (!isFolded) return inner
+  if (!isFolded) return inner()
   if (items.length === 0)
     return (
       <div class="leaf">
@@ -337,13 +345,17 @@ function Tree({ value, name }: { value: unknown; name?: string }) {
       </div>
     )
   return (
-    <details class="branch">
-      <summary>
-        <span class="key">{name}</span>{' '}
-        <span class="muted">{Array.isArray(value) ? `${items.length} items` : `${items.length} fields`}</span>
-      </summary>
+    <Folded
+      class="branch"
+      label={
+        <>
+          <span class="key">{name}</span>{' '}
+          <span class="muted">{Array.isArray(value) ? `${items.length} items` : `${items.length} fields`}</span>
+        </>
+      }
+    >
       {inner}
-    </details>
+    </Folded>
   )
 }
 

@@ -14,12 +14,8 @@ export function Chart({ kind, snapshot, step }: { kind: string; snapshot: Heard[
   const active = (snapshot ? activeStates(snapshot) : []).join('\n')
   const taken = (step ? edgesTaken(step) : []).join('\n')
   useLayoutEffect(() => {
-    light(frame.current, '[data-state]', 'is-active', element =>
-      active.split('\n').includes(element.dataset['state'] ?? ''),
-    )
-    light(frame.current, '[data-edge]', 'is-taken', element =>
-      taken.split('\n').includes(element.dataset['edge'] ?? ''),
-    )
+    light(frame.current, 'state', 'is-active', new Set(active.split('\n')))
+    light(frame.current, 'edge', 'is-taken', new Set(taken.split('\n')))
   }, [active, taken, chart])
   useLayoutEffect(() => show(frame.current), [active, zoom, chart])
   if (!chart) return <Empty>The chart of {kind} is not there: the inspector was started without charts.</Empty>
@@ -48,14 +44,9 @@ export function Chart({ kind, snapshot, step }: { kind: string; snapshot: Heard[
 
 const ZOOMS = [null, 1, 1.5] as const
 
-function light(
-  root: HTMLElement | null,
-  selector: string,
-  name: string,
-  isLit: (element: SVGElement & { dataset: DOMStringMap }) => boolean,
-): void {
-  for (const element of root?.querySelectorAll<SVGElement>(selector) ?? [])
-    element.classList.toggle(name, isLit(element))
+function light(root: HTMLElement | null, what: 'state' | 'edge', name: string, lit: ReadonlySet<string>): void {
+  for (const element of root?.querySelectorAll<SVGElement>(`[data-${what}]`) ?? [])
+    element.classList.toggle(name, lit.has(element.dataset[what] ?? ''))
 }
 
 /** Scrolls the chart, and nothing around it, to the innermost active state. */

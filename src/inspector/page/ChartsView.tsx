@@ -5,7 +5,8 @@ import { machines } from '../../../machines/index.ts'
 import { leafOf, type Night } from '../night.ts'
 import { Chart } from './Chart.tsx'
 import { Actor, Chip, clock, Empty, Section, stateTone } from './parts.tsx'
-import { night, version } from './store.ts'
+import { night } from './store.ts'
+import { version } from './frames.ts'
 import { readable } from './taken.ts'
 
 const KINDS = Object.keys(machines) as MachineKind[]
@@ -25,7 +26,7 @@ export function ChartsView({ kind }: { kind: string }) {
       <nav class="kinds" aria-label="kinds of machines">
         {KINDS.map(one => (
           <a key={one} href={`#/charts/${one}`} aria-current={one === chosen ? 'page' : undefined}>
-            {one} <small>{[...tonight.world.actors(one)].length}</small>
+            {one} <small>{count(tonight.world.actors(one))}</small>
           </a>
         ))}
       </nav>
@@ -48,11 +49,18 @@ export function ChartsView({ kind }: { kind: string }) {
   )
 }
 
+function count(actors: Iterable<unknown>): number {
+  let found = 0
+  for (const _ of actors) found += 1
+  return found
+}
+
 function Actors({ night: tonight, kind }: { night: Night; kind: MachineKind }) {
   const actors = [...tonight.world.actors(kind)]
   return (
     <Section title="Live actors" note={actors.length}>
       {actors.length === 0 && <Empty>None of this kind lives at this moment.</Empty>}
+      {actors.length > LISTED_MAX && <p class="muted">the newest {LISTED_MAX}</p>}
       <ul class="actors">
         {actors
           .slice(-LISTED_MAX)

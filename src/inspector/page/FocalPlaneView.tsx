@@ -6,7 +6,8 @@ import { type DetectorExposure, detectorExposures, type Place, planeOf } from '.
 import type { JobRecord } from '../night.ts'
 import { colourAt, GRADIENT, inkOn } from './colours.ts'
 import { Actor, Chip, Empty, jobTone, jobWord, Section, shapeOf, type Tone } from './parts.tsx'
-import { night, version } from './store.ts'
+import { night } from './store.ts'
+import { slowVersion } from './frames.ts'
 
 // What a list to choose from can hold; older ones are reached by their address.
 const EXPOSURES_MAX = 200
@@ -17,7 +18,7 @@ const STATE = 'state'
 
 /** `obsid`: which exposure, or '' for whichever is the newest. */
 export function FocalPlaneView({ obsid }: { obsid: string }) {
-  void version.value
+  void slowVersion.value
   const [wanted, wantPipeline] = useState('')
   const [colour, colourBy] = useState(STATE)
   const exposures = detectorExposures(night())

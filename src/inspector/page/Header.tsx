@@ -5,9 +5,11 @@ import { leafOf } from '../night.ts'
 import { onShelf } from '../shelf.ts'
 import { CommandButton } from './Confirm.tsx'
 import { mayCommand } from './commanding.ts'
+import { goLive, hasGateway } from './link.ts'
 import { headOffers } from './offers.ts'
 import { Actor, Chip, clock, stateTone } from './parts.tsx'
-import { isTravelling, live, night, now, recordingName, second, source, version } from './store.ts'
+import { isTravelling, live, night, now, recordingName, second, source } from './store.ts'
+import { version } from './frames.ts'
 
 const TABS = [
   ['', 'Night'],
@@ -46,6 +48,7 @@ export function Header({ view }: { view: string }) {
         </span>
       )}
       <Presence />
+      <CloseRecording />
       {promise !== null && (
         <span class="muted promise" title="what an accepted command survives">
           {promise}
@@ -69,6 +72,15 @@ export function Header({ view }: { view: string }) {
 function Shelved() {
   const { length } = onShelf(night())
   return length === 0 ? null : <span class="count"> {length}</span>
+}
+
+function CloseRecording() {
+  if (source.value !== 'recording' || !hasGateway.value) return null
+  return (
+    <button type="button" onClick={goLive} title={`close ${recordingName.value}`}>
+      Close, back to live
+    </button>
+  )
 }
 
 function Presence() {

@@ -6,7 +6,8 @@ import { blinkable, isImage, type Picture, type PictureSet, setsOf, type View, v
 import { Large } from './Large.tsx'
 import { Actor, Chip, Empty, jobTone, jobWord, Section } from './parts.tsx'
 import { pictureUrl } from './pictureUrl.ts'
-import { night, source, version } from './store.ts'
+import { night, source } from './store.ts'
+import { slowVersion } from './frames.ts'
 
 // What a browser scrolls through without effort; images load when they come into view.
 const SETS_MAX = 20
@@ -21,7 +22,7 @@ interface Opened {
 
 /** `jobId`: whose image to begin with, or ''. */
 export function ImagesView({ jobId }: { jobId: string }) {
-  void version.value
+  void slowVersion.value
   const [by, arrange] = useState<'group' | 'exposure'>('group')
   const [open, setOpen] = useState<Opened | null>(null)
   const tonight = night()

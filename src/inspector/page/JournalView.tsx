@@ -2,7 +2,8 @@
 /** The journal as sentences, newest first, by door and by word. */
 import { useState } from 'preact/hooks'
 import { clock, Empty, Section } from './parts.tsx'
-import { night, version } from './store.ts'
+import { night } from './store.ts'
+import { version } from './frames.ts'
 
 const SHOWN_MAX = 300
 

@@ -4,13 +4,14 @@ import { useState } from 'preact/hooks'
 import { type Axis, newestDay, seriesOf } from '../series.ts'
 import { Empty, Section } from './parts.tsx'
 import { Plot } from './Plot.tsx'
-import { night, version } from './store.ts'
+import { night } from './store.ts'
+import { slowVersion } from './frames.ts'
 
 // A plot of this many points is drawn in a frame.
 const JOBS_MAX = 5_000
 
 export function MetricsView() {
-  void version.value
+  void slowVersion.value
   const [axis, choose] = useState<Axis>('time')
   const jobs = [...night().jobs.values()].slice(-JOBS_MAX)
   const all = seriesOf(jobs, axis)

@@ -1,7 +1,9 @@
 /// <reference lib="dom" />
 /** The night at a glance: what needs attention first, then who waits and why, who runs, how groups fill, and how jobs lay in time. */
 import type { QueueContext } from '../../../machines/queue.ts'
+import { useMemo } from 'preact/hooks'
 import type { CscContext } from '../../../machines/csc.ts'
+import type { JobContext } from '../../../machines/job.ts'
 import { explainGroup, explainJob, exposuresOf } from '../explain.ts'
 import { type GroupRecord, type JobRecord, leafOf, type Night } from '../night.ts'
 import {
@@ -19,7 +21,8 @@ import {
   stateTone,
   type Tone,
 } from './parts.tsx'
-import { night, now, version } from './store.ts'
+import { night, now, reach } from './store.ts'
+import { version } from './frames.ts'
 import { Timeline } from './Timeline.tsx'
 
 // What can be read at a glance; the rest is counted.
@@ -30,43 +33,56 @@ const ATTENTION_MAX = 12
 export function NightView() {
   void version.value
   const tonight = night()
-  const jobs = [...tonight.jobs.values()]
-  const open = jobs.filter(({ isOpen }) => isOpen)
+  const open = openJobs(tonight)
   return (
     <div class="night">
-      <Tiles night={tonight} jobs={jobs} open={open} />
+      <Tiles night={tonight} open={open.length} />
       <div class="columns">
         <div>
-          <Attention night={tonight} jobs={jobs} />
+          <Attention night={tonight} />
           <Queue night={tonight} open={open} />
         </div>
         <div>
           <Groups night={tonight} />
         </div>
       </div>
-      <Timeline jobs={jobs} />
+      <Timeline night={tonight} open={open} />
+      <Reach night={tonight} />
     </div>
   )
 }
 
-function Tiles({
-  night: tonight,
-  jobs,
-  open,
-}: {
-  night: Night
-  jobs: readonly JobRecord[]
-  open: readonly JobRecord[]
-}) {
+/** Of those that run, not of the whole night: a night has two hundred thousand jobs, and this is drawn five times a second. */
+function openJobs({ world, jobs }: Night): JobRecord[] {
+  const open: JobRecord[] = []
+  for (const { snapshot } of world.actors('job')) {
+    const job = jobs.get((snapshot.context as JobContext).jobId)
+    if (job) open.push(job)
+  }
+  return open
+}
+
+function Reach({ night: tonight }: { night: Night }) {
+  const from = reach()
+  const until = Math.max(from ?? 0, tonight.forgottenUntil ?? 0)
+  if (until === 0) return null
+  return (
+    <p class="muted">
+      This page goes back to {clock(until)} UTC. What was over before is in the journal: “ocps record” writes it to a
+      file that can be dropped here.
+    </p>
+  )
+}
+
+function Tiles({ night: tonight, open }: { night: Night; open: number }) {
   const queue = tonight.world.actor('queue')
   const csc = tonight.world.actor('csc')
   if (!queue || !csc) return null
   const { configuration, slotsTaken, waiting, running } = queue.snapshot.context as QueueContext
   const { applied } = csc.snapshot.context as CscContext
   const flow = leafOf(queue.snapshot)
-  const over = jobs.length - open.length
-  const bad = jobs.filter(job => !job.isOpen && jobTone(job) !== 'good').length
-  const walls = jobs.flatMap(({ context: { outcome } }) => (outcome?.usage ? [outcome.usage.wallMs] : []))
+  const { over, succeeded } = tonight.tally
+  const walls = tonight.settled.flatMap(({ context: { outcome } }) => (outcome?.usage ? [outcome.usage.wallMs] : []))
   const groups = [...tonight.groups.values()]
   return (
     <div class="tiles">
@@ -83,13 +99,15 @@ function Tiles({
       <Tile
         title="Running"
         value={Object.keys(running).length}
-        note={`${waiting.size} waiting · ${open.length - waiting.size - Object.keys(running).length} held`}
+        note={`${waiting.size} waiting · ${open - waiting.size - Object.keys(running).length} held`}
       />
-      <Tile title="Over" value={over} note={`${over - bad} succeeded · ${bad} not`} />
+      <Tile title="Over" value={over} note={`${succeeded} succeeded · ${over - succeeded} not`} />
       <Tile
         title="Median run"
         value={walls.length === 0 ? '–' : span(median(walls))}
-        note={walls.length === 0 ? 'nothing ran yet' : `longest ${span(Math.max(...walls.slice(-5_000)))}`}
+        note={
+          walls.length === 0 ? 'nothing ran yet' : `longest ${span(Math.max(...walls))} of the last ${walls.length}`
+        }
       />
       <Tile
         title="Groups"
@@ -133,13 +151,16 @@ interface Concern {
   readonly tone: Tone
   readonly address: string | null
   readonly name: string
-  readonly text: string
+  /** Put into words when it is shown. */
+  readonly text: () => string
 }
 
-function Attention({ night: tonight, jobs }: { night: Night; jobs: readonly JobRecord[] }) {
-  const concerns = concernsOf(tonight, jobs)
+function Attention({ night: tonight }: { night: Night }) {
+  const concerns = concernsOf(tonight)
+  // Of failures only the last are kept.
+  const all = concerns.length - tonight.failures.length + tonight.tally.over - tonight.tally.succeeded
   return (
-    <Section title="Needs attention" note={concerns.length === 0 ? '' : concerns.length}>
+    <Section title="Needs attention" note={all === 0 ? '' : all}>
       {concerns.length === 0 ? (
         <Empty>
           <Chip tone="good">All is well</Chip> No job, group or command has failed.
@@ -153,18 +174,18 @@ function Attention({ night: tonight, jobs }: { night: Night; jobs: readonly JobR
               </span>
               <time>{clock(at)}</time>
               <span>
-                {address === null ? <b>{name}</b> : <Actor address={address}>{name}</Actor>} {text}
+                {address === null ? <b>{name}</b> : <Actor address={address}>{name}</Actor>} {text()}
               </span>
             </li>
           ))}
         </ul>
       )}
-      {concerns.length > ATTENTION_MAX && <p class="more">and {concerns.length - ATTENTION_MAX} earlier</p>}
+      {all > ATTENTION_MAX && <p class="more">and {all - ATTENTION_MAX} more</p>}
     </Section>
   )
 }
 
-function concernsOf(tonight: Night, jobs: readonly JobRecord[]): Concern[] {
+function concernsOf(tonight: Night): Concern[] {
   const csc = tonight.world.actor('csc')
   const { errorCode, errorReport } = csc ? (csc.snapshot.context as CscContext) : { errorCode: 0, errorReport: '' }
   const fault: Concern[] =
@@ -175,19 +196,17 @@ function concernsOf(tonight: Night, jobs: readonly JobRecord[]): Concern[] {
             tone: 'bad',
             address: 'csc',
             name: 'FAULT',
-            text: `code ${errorCode}: ${errorReport}`,
+            text: () => `code ${errorCode}: ${errorReport}`,
           },
         ]
       : []
-  const failed = jobs
-    .filter(job => !job.isOpen && jobTone(job) !== 'good')
-    .map(job => ({
-      at: job.context.times.settled,
-      tone: jobTone(job),
-      address: `job.${job.jobId}`,
-      name: dataName(job),
-      text: explainJob(tonight, job),
-    }))
+  const failed = tonight.failures.map(job => ({
+    at: job.context.times.settled,
+    tone: jobTone(job),
+    address: `job.${job.jobId}`,
+    name: dataName(job),
+    text: () => explainJob(tonight, job),
+  }))
   const groups = [...tonight.groups.values()]
     .filter(({ context }) => context.result !== null && context.result.outcome !== 'complete')
     .map(group => ({
@@ -195,14 +214,14 @@ function concernsOf(tonight: Night, jobs: readonly JobRecord[]): Concern[] {
       tone: group.context.result?.outcome === 'partial' ? ('warn' as const) : ('bad' as const),
       address: group.address,
       name: 'group',
-      text: explainGroup(tonight, group),
+      text: () => explainGroup(tonight, group),
     }))
   const refusals = tonight.refusals.map(({ at, identity, code, result }) => ({
     at,
     tone: 'warn' as const,
     address: null,
     name: `${identity} was refused (${code})`,
-    text: result.replace(/^Failed: /, ''),
+    text: () => result.replace(/^Failed: /, ''),
   }))
   return [...fault, ...[...failed, ...groups, ...refusals].sort((a, b) => rank(a) - rank(b) || b.at - a.at)].map(one =>
     one.at > 1e14 ? { ...one, at: tonight.at } : one,
@@ -216,8 +235,18 @@ function rank({ tone }: Concern): number {
 
 const ORDER = ['running', 'starting', 'stopping', 'queued', 'backingOff', 'awaitingData', 'awaitingJobs']
 
+/** The first of each state, in the order in which one asks for them; sorting thousands to show forty would take long. */
+function firstOf(open: readonly JobRecord[], most: number): JobRecord[] {
+  const byState = new Map<string, JobRecord[]>(ORDER.map(state => [state, []]))
+  for (const job of open) {
+    const same = byState.get(job.state) ?? []
+    if (same.length < most) same.push(job)
+    byState.set(job.state, same)
+  }
+  return [...byState.values()].flat().slice(0, most)
+}
+
 function Queue({ night: tonight, open }: { night: Night; open: readonly JobRecord[] }) {
-  const rows = [...open].sort((a, b) => ORDER.indexOf(a.state) - ORDER.indexOf(b.state))
   return (
     <Section title="Jobs now" note={open.length === 0 ? '' : open.length}>
       {open.length === 0 ? (
@@ -234,7 +263,7 @@ function Queue({ night: tonight, open }: { night: Night; open: readonly JobRecor
             </tr>
           </thead>
           <tbody>
-            {rows.slice(0, ROWS_MAX).map(job => (
+            {firstOf(open, ROWS_MAX).map(job => (
               <tr key={job.jobId}>
                 <td>
                   <Chip tone={jobTone(job)}>{jobWord(job)}</Chip>
@@ -271,7 +300,6 @@ function Groups({ night: tonight }: { night: Night }) {
 function Group({ night: tonight, group }: { night: Night; group: GroupRecord }) {
   const { context, state, address } = group
   const members = context.members
-  const missing = Math.max(0, (context.expected ?? 0) - exposuresOf(context))
   const outcome = context.result?.outcome ?? null
   const tone: Tone =
     outcome === null ? stateTone(state) : outcome === 'complete' ? 'good' : outcome === 'partial' ? 'warn' : 'bad'
@@ -285,18 +313,30 @@ function Group({ night: tonight, group }: { night: Night; group: GroupRecord }) 
           {context.revision > 1 && ` · revision ${context.revision}`}
         </span>
       </header>
-      <ul class={members.length > 60 ? 'cells many' : 'cells'} aria-label={`members of ${group.group}`}>
-        {members.map(member => {
-          const job = tonight.jobs.get(member.jobId)
-          const tone = member.output ? outcomeTone(member.output.outcome.kind) : job ? jobTone(job) : 'wait'
-          const word = member.output?.outcome.kind ?? job?.state ?? 'unknown'
+      <Members night={tonight} group={group} />
+      <p class="why">{explainGroup(tonight, group).replace(`Group ${group.group} `, '')}</p>
+    </article>
+  )
+}
+
+function Members({ night: tonight, group: { group, context } }: { night: Night; group: GroupRecord }) {
+  const { members } = context
+  const missing = Math.max(0, (context.expected ?? 0) - exposuresOf(context))
+  const words = members.map(({ jobId, output }) => output?.outcome.kind ?? tonight.jobs.get(jobId)?.state ?? 'unknown')
+  // A dozen groups are two thousand members: those of a group where nothing has changed are not gone through again.
+  return useMemo(
+    () => (
+      <ul class={members.length > 60 ? 'cells many' : 'cells'} aria-label={`members of ${group}`}>
+        {members.map(({ jobId, identity, output }, at) => {
+          const job = tonight.jobs.get(jobId)
+          const tone = output ? outcomeTone(output.outcome.kind) : job ? jobTone(job) : 'wait'
           return (
-            <li key={member.jobId}>
+            <li key={jobId}>
               <a
                 class={`cell ${tone}`}
-                href={`#/actor/${encodeURIComponent(`job.${member.jobId}`)}`}
-                title={`${member.identity}: ${word}`}
-                aria-label={`${member.identity}: ${word}`}
+                href={`#/actor/${encodeURIComponent(`job.${jobId}`)}`}
+                title={`${identity}: ${words[at]}`}
+                aria-label={`${identity}: ${words[at]}`}
               >
                 {shapeOf(tone)}
               </a>
@@ -312,12 +352,12 @@ function Group({ night: tonight, group }: { night: Night; group: GroupRecord }) 
           />
         ))}
       </ul>
-      <p class="why">{explainGroup(tonight, group).replace(`Group ${group.group} `, '')}</p>
-    </article>
+    ),
+    [group, words.join(' '), missing],
   )
 }
 
 function median(values: readonly number[]): number {
-  const sorted = values.slice(-5_000).sort((a, b) => a - b)
+  const sorted = values.toSorted((a, b) => a - b)
   return sorted[sorted.length >> 1] ?? 0
 }

@@ -2,7 +2,8 @@
 /** The bar at the bottom: any moment of what the page holds can be shown again, by the same machines. Plays at several speeds of the night. */
 import { useEffect, useState } from 'preact/hooks'
 import { clock } from './parts.tsx'
-import { entryAt, entryCount, folding, isTravelling, night, place, source, travel, version } from './store.ts'
+import { entryCount, folding, isTravelling, newest, night, place, source, timeAt, travel } from './store.ts'
+import { version } from './frames.ts'
 
 const SPEEDS = [1, 10, 60, 600]
 // Fast enough for the eye; each step folds what came in between.
@@ -21,7 +22,7 @@ export function Scrubber() {
       if (folding.value) return
       moment += PLAY_MS * speed
       let next = place.value ?? entryCount()
-      for (let entry = entryAt(next); entry && entry.at <= moment; entry = entryAt(next)) next += 1
+      while ((timeAt(next) ?? Number.POSITIVE_INFINITY) <= moment) next += 1
       if (next < entryCount()) return void (next !== place.value && travel(next))
       setPlaying(false)
       travel(null)
@@ -62,7 +63,7 @@ export function Scrubber() {
         max={count}
         value={at}
         aria-label="entry that is shown"
-        aria-valuetext={`entry ${night().n} of ${entryAt(count - 1)?.n ?? 0}, ${clock(night().at)}`}
+        aria-valuetext={`entry ${night().n} of ${newest()}, ${clock(night().at)}`}
         onInput={event => travel(Number(event.currentTarget.value))}
       />
       <span class="number">

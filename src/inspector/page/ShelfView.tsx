@@ -7,13 +7,14 @@ import { CommandButton } from './Confirm.tsx'
 import { mayCommand } from './commanding.ts'
 import { retryJobOffer, retryNightOffers } from './offers.ts'
 import { Actor, Chip, clock, dataName, dataNameOf, Empty, jobTone, jobWord, outcomeTone, Section } from './parts.tsx'
-import { night, version } from './store.ts'
+import { night } from './store.ts'
+import { slowVersion } from './frames.ts'
 
 // What can be looked through; the rest is counted, and "ocps shelf" lists it.
 const ROWS_MAX = 200
 
 export function ShelfView() {
-  void version.value
+  void slowVersion.value
   const tonight = night()
   const items = onShelf(tonight)
   const again = retried(tonight)

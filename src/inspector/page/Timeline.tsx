@@ -1,9 +1,9 @@
 /// <reference lib="dom" />
 /** Jobs in time, a lane each: thin while they waited, full while they ran, ended by the shape of their outcome. Scrolls with the night. */
 import { useState } from 'preact/hooks'
-import type { JobRecord } from '../night.ts'
+import type { JobRecord, Night } from '../night.ts'
 import { clock, dataName, Empty, jobTone, jobWord, Section, shapeOf } from './parts.tsx'
-import { night, now } from './store.ts'
+import { now } from './store.ts'
 
 // A lane can still be told from the next one at this many.
 const LANES_MAX = 26
@@ -17,16 +17,15 @@ const SPANS: readonly (readonly [string, number])[] = [
   ['all', 0],
 ]
 
-export function Timeline({ jobs }: { jobs: readonly JobRecord[] }) {
+export function Timeline({ night: tonight, open }: { night: Night; open: readonly JobRecord[] }) {
   const [asked, choose] = useState<number | null>(null)
   const to = now()
-  const last = jobs.reduce((latest, job) => Math.max(latest, job.isOpen ? to : job.context.times.settled), 0)
+  const last = open.length > 0 ? to : (tonight.settled.at(-1)?.context.times.settled ?? 0)
   // Until someone chooses: the shortest that shows anything.
   const chosen = asked ?? SPANS.findIndex(([, wide]) => wide === 0 || last >= to - wide)
   const wide = SPANS[chosen]?.[1] ?? 0
-  const from = wide === 0 ? Math.min(night().from || to, to - 1_000) : to - wide
-  const inside = jobs.filter(job => job.isOpen || job.context.times.settled >= from)
-  const lanes = inside.slice(-LANES_MAX)
+  const from = wide === 0 ? Math.min(tonight.from || to, to - 1_000) : to - wide
+  const { lanes, count } = lanesOf(tonight, open, from)
   const x = (at: number) => LEFT + ((Math.max(from, Math.min(to, at)) - from) / (to - from)) * (WIDTH - LEFT - 20)
   const height = lanes.length * LANE + 26
   return (
@@ -39,7 +38,7 @@ export function Timeline({ jobs }: { jobs: readonly JobRecord[] }) {
               {name}
             </button>
           ))}
-          {inside.length > lanes.length && ` the last ${lanes.length} of ${inside.length} jobs`}
+          {count > lanes.length && ` ${lanes.length} of ${count} jobs`}
         </span>
       }
     >
@@ -62,6 +61,23 @@ export function Timeline({ jobs }: { jobs: readonly JobRecord[] }) {
       )}
     </Section>
   )
+}
+
+/** Those that started last, and only then those that wait: of thousands that wait there is nothing to be seen. In the order they were accepted. */
+function lanesOf(tonight: Night, open: readonly JobRecord[], from: number): { lanes: JobRecord[]; count: number } {
+  const over = tonight.settled.slice(tonight.settled.findLastIndex(job => job.context.times.settled < from) + 1)
+  const started = open.filter(({ context }) => context.times.started !== null)
+  const waiting = open.filter(({ context }) => context.times.started === null)
+  const ran = [...over.slice(-LANES_MAX), ...started.slice(-LANES_MAX)].sort(byAcceptance).slice(-LANES_MAX)
+  const room = LANES_MAX - ran.length
+  return {
+    lanes: [...ran, ...waiting.slice(0, room)].sort(byAcceptance),
+    count: over.length + open.length,
+  }
+}
+
+function byAcceptance(one: JobRecord, other: JobRecord): number {
+  return one.context.times.accepted - other.context.times.accepted || (one.jobId < other.jobId ? -1 : 1)
 }
 
 function Lane({ job, y, x, to }: { job: JobRecord; y: number; x: (at: number) => number; to: number }) {

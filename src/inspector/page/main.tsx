@@ -3,7 +3,7 @@
  * The inspector's page: the address after # says which view. Live when it comes from a gateway; showing a recording when one is inside it or is dropped
  * on it. Asks nothing of anybody but its own gateway.
  */
-import { signal } from '@preact/signals'
+import { computed, signal } from '@preact/signals'
 import { render } from 'preact'
 import type { Charts } from '../pageFiles.ts'
 import { ActorView } from './ActorView.tsx'
@@ -18,25 +18,41 @@ import { MetricsView } from './MetricsView.tsx'
 import { NightView } from './NightView.tsx'
 import { ShelfView } from './ShelfView.tsx'
 import { Scrubber } from './Scrubber.tsx'
-import { caughtUp, charts, entryCount, night, openRecording, problem, second, source, version } from './store.ts'
+import { caughtUp, charts, entryCount, night, openRecording, problem, second, skipped, source } from './store.ts'
+import { draw, version } from './frames.ts'
 
 const route = signal(location.hash)
 const dropProblem = signal('')
 
 function Page() {
-  void version.value
   const [view = '', rest = ''] = route.value.replace(/^#\/?/, '').split(/\/(.*)/s)
   return (
     <>
       <Header view={view} />
-      {[problem.value, dropProblem.value, otherVersion()].filter(Boolean).map(text => (
+      <Banners />
+      <main>{isEmpty.value ? <Waiting /> : <View view={view} rest={rest} />}</main>
+      <Scrubber />
+      <Confirm />
+    </>
+  )
+}
+
+/** Nothing can be shown yet. */
+const isEmpty = computed(() => {
+  void version.value
+  return !caughtUp.value && entryCount() === 0
+})
+
+function Banners() {
+  void version.value
+  const texts = [problem.value, dropProblem.value, otherVersion(), passedOver()].filter(Boolean)
+  return (
+    <>
+      {texts.map(text => (
         <p key={text} class="banner" role="alert">
           {text}
         </p>
       ))}
-      <main>{!caughtUp.value && entryCount() === 0 ? <Waiting /> : <View view={view} rest={rest} />}</main>
-      <Scrubber />
-      <Confirm />
     </>
   )
 }
@@ -74,6 +90,12 @@ function Waiting() {
 function otherVersion(): string {
   return night().writtenByOthers
     ? 'Machines of another version wrote this journal; what is shown may differ from what happened then.'
+    : ''
+}
+
+function passedOver(): string {
+  return skipped.value
+    ? `This page could not keep up and passed over entries ${skipped.value.from} to ${skipped.value.to}: what is open is right, what was over in between is not shown. Loading the page again reads all there is.`
     : ''
 }
 
@@ -123,7 +145,7 @@ addEventListener('hashchange', () => {
 })
 setInterval(() => {
   second.value = Date.now()
-  if (source.value === 'live') version.value += 1
+  if (source.value === 'live') draw()
 }, 1_000)
 acceptDrops()
 const app = document.querySelector('#app')

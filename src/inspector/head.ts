@@ -1,0 +1,26 @@
+/**
+ * The head of a journal line: what has to be known of an entry before anybody folds it. Read without parsing the line where it was written by OCPS, since
+ * most lines are only kept and passed on. Throws SyntaxError for what is not JSON.
+ */
+import type { Entry } from '../journal/entry.ts'
+import { mayBegin } from '../journal/lines.ts'
+
+export interface Head {
+  readonly n: number
+  /** Milliseconds since 1970 UTC. */
+  readonly at: number
+  /** Reading may begin with it. */
+  readonly mayBegin: boolean
+  /** Holds digests only: nobody folds it. */
+  readonly isDigest: boolean
+}
+
+// As JSON.stringify writes an entry; what only the engine writes is parsed whole.
+const HEAD = /^\{"n":(\d+),"at":(\d+),"door":"(?:command|report|clock)",/
+
+export function headOf(line: string): Head {
+  const found = HEAD.exec(line)
+  if (found) return { n: Number(found[1]), at: Number(found[2]), mayBegin: false, isDigest: false }
+  const entry = JSON.parse(line) as Entry
+  return { n: entry.n, at: entry.at, mayBegin: mayBegin(entry), isDigest: entry.what.type === 'engine.said' }
+}
