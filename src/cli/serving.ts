@@ -101,6 +101,7 @@ export async function serve(options: ServeOptions): Promise<void> {
   }
 
   async function seen(): Promise<{ client: Ocps; state: string }> {
+    const until = performance.now() + SEEN_WITHIN_MS
     for (;;) {
       try {
         const client = await connectOcps({ instance, url: running.natsUrl })
@@ -111,8 +112,8 @@ export async function serve(options: ServeOptions): Promise<void> {
           throw error
         }
       } catch (error) {
-        // The server may be gone again: who serves waits for it, and so does the word that it serves.
-        if (options.standby !== true) throw error
+        // The server may be gone again, or busy with what is said first after a long night: who serves waits for it, and so does the word that it serves.
+        if (options.standby !== true && performance.now() > until) throw error
         const how = await Promise.race([running.ended, delay(SEEN_AGAIN_MS, null)])
         if (how !== null) throw error
       }
@@ -125,12 +126,15 @@ export async function serve(options: ServeOptions): Promise<void> {
     removeUrlFile(path)
     // When it ended for another reason that is what counts, not that it was not seen any more.
     if (signals > 0 || (await running.ended) !== 'stopped') return null
+    endAnyway()
     throw error
   }
 }
 
 /** A question to a server that is away takes longer than this. */
 const SEEN_AGAIN_MS = 500
+/** Nobody stands by for one that is not seen: it ends, and whoever started it hears why. */
+const SEEN_WITHIN_MS = 30_000
 
 /** Everything has been taken apart; a timer that was forgotten in a start that broke must not keep the process. */
 const END_ANYWAY_MS = 2_000
