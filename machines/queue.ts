@@ -71,7 +71,7 @@ export const queue = setup({
     isAdmissible: ({ context }, submission: Submission) => judge(context, submission) === null,
     isJob: (_, params: { address: Address }) => params.address.startsWith('job.'),
     isBrokenGroup: (_, { address, end }: { address: Address; end: End }) =>
-      address.startsWith('gather.') && end.how === 'broken',
+      address.startsWith('gather.') && end.how === 'broken' && isUnanswered(end.context as GatherContext),
   },
   actions: {
     configure: assign((_, { configuration }: { configuration: Configuration }) => ({ configuration })),
@@ -234,6 +234,11 @@ export const queue = setup({
     },
   },
 })
+
+/** A late member may break a group that has said its result. */
+function isUnanswered({ result, revision }: GatherContext): boolean {
+  return result === null || result.revision < revision
+}
 
 export interface Submission {
   readonly command: ProcessDataCommand | CloseGroupCommand

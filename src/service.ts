@@ -197,6 +197,8 @@ async function assemble(
       gate.shut()
       first.refuse()
     }
+    // Lost while the journal was opened: nobody was there yet to be silenced.
+    if (lost.because !== null) throw new BusError('FENCED', lost.because)
     if (server) await server.sync()
     const feed = createFeed({ bus, telemetry, retained, instance })
     const source = createConfigurationSource({ dir: options.configDir, site: options.site, instance, checkTemplate })

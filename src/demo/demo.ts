@@ -154,8 +154,9 @@ export async function runDemo(options: DemoOptions): Promise<number> {
     { natsUrl, instance }: Service,
     inspect: NonNullable<DemoOptions['inspect']>,
   ): Promise<string> {
-    const { url, stop } = await inspect({ instance, natsUrl })
-    undo.push(() => Promise.resolve(stop()))
+    const page = await inspect({ instance, natsUrl })
+    undo.push(() => Promise.resolve(page.stop()))
+    const { url } = page
     if (url === null) throw new UserError('the inspector could not be started; the demo runs without --inspect')
     return url
   }

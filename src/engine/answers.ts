@@ -20,7 +20,7 @@ export interface Answers {
   note(ack: Acknowledgement): readonly string[]
   /** The last answers and those that are promised, for a quiescent entry or a checkpoint. */
   quiet(): readonly QuietAnswer[]
-  /** Begins with what a quiescent entry holds. */
+  /** Begins with what a quiescent entry or a checkpoint holds. */
   settleInto(answers: readonly QuietAnswer[]): void
   /** A command was refused before it was written down: nothing is remembered of it, so that it may be sent again. Returns where copies of the refusal go. */
   forget(id: string): readonly string[]
@@ -29,7 +29,7 @@ export interface Answers {
 // A client retries within seconds; a night's commands all fit (DESIGN §1: 190 000 jobs come as 1 000 lists of detectors, or singly).
 const REMEMBERED_MAX = 250_000
 
-// A command is sent again within seconds of a restart; the quiescent entry that holds these is one message on the wire.
+// A command is sent again within seconds of a restart; a quiescent entry, which holds these, is one message on the wire.
 const QUIET_MAX = 500
 
 interface Answered {

@@ -77,8 +77,8 @@ interface Inside {
   readonly historyValue: History
 }
 
-// More than a machine here could take without turning in a circle.
-const MICROSTEPS_MAX = 1_000
+// More than a machine here takes without turning in a circle: a queue that is resumed gives away up to 10 000 slots, one a step.
+const MICROSTEPS_MAX = 100_000
 
 const NO_HISTORY: History = {}
 

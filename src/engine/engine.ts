@@ -72,8 +72,8 @@ const QUIET_AFTER = 1_000
 const CHECKPOINT_AFTER = 20_000
 // The larger the state, the rarer it is written: about a tenth of what is journaled anyway.
 const ENTRIES_PER_ACTOR = 10
-// Writing 20 000 actors down keeps the event loop for a third of a second; an instance with more of them starts more slowly instead.
-const CHECKPOINT_ACTORS_MAX = 20_000
+// Writing 5 000 actors down and living on from them keeps the event loop for a third of a second; an instance with more of them starts more slowly instead.
+const CHECKPOINT_ACTORS_MAX = 5_000
 // What is on its way to the stream at one moment; more means that it stores nothing.
 const UNSAID_MAX = 1_000
 // A message holds 1 MiB; what needs more than this is written in parts.
@@ -134,6 +134,8 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     settled: () => inbox.settled(),
     async finish() {
       unwake()
+      // First what waits: its digests belong in, too.
+      await inbox.settled()
       for (const own of digestsSoFar()) inbox.input(own, 'engine')
       await inbox.settled()
     },
@@ -167,7 +169,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       for (const effect of effects) {
         if (effect.do !== 'announce') continue
         if (effect.announcement.type === 'ack') answers.note(effect.announcement)
-        if (effect.announcement.type === 'event' && isAfter(effect.id, options.lastSaid)) unsaid.push(effect)
+        if (isKept(effect.announcement) && isAfter(effect.id, options.lastSaid)) unsaid.push(effect)
       }
       last = { n, at }
     }
@@ -214,7 +216,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   }
 
   function checkpoint(unsaid: readonly Numbered[]): Checkpoint[] {
-    return inParts({ ...world.whole(), answers: answers.quiet(), unsaid })
+    return inParts({ ...world.whole(), answers: answers.quiet(), unsaid }, journal.entryMax())
   }
 
   function recall(command: Command): void {
@@ -311,6 +313,11 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       arm()
     })
   }
+}
+
+/** Whether it leads to an event; the promise to one who asked with `execute` brings job_id along. */
+function isKept(announcement: Announcement): boolean {
+  return announcement.type === 'event' || (announcement.type === 'ack' && announcement.askedAs !== undefined)
 }
 
 /** A journaled command as the decoder made it. */

@@ -6,6 +6,7 @@ import {
   gatherAddress,
   jobAddress,
   type Address,
+  type Checkpoint,
   type Emission,
   type End,
   type Input,
@@ -18,9 +19,9 @@ import {
 } from '../../machines/domain/messages.ts'
 import type { Outcome } from '../../machines/domain/outcome.ts'
 import type { JobOutput } from '../../machines/job.ts'
-import { machines, type MachineInput, type MachineKind } from '../../machines/index.ts'
+import { machines, MACHINES_VERSION, type MachineInput, type MachineKind } from '../../machines/index.ts'
 import type { Entry } from '../journal/entry.ts'
-import { createAssembly } from './checkpoint.ts'
+import { createAssembly, type Assembly } from './checkpoint.ts'
 import { begin, step, type Step } from './step.ts'
 import { Deadlines, type Timer } from './timers.ts'
 
@@ -68,11 +69,9 @@ export interface Observer {
   stepped(actor: Actor, event: EventObject, before: AnyMachineSnapshot | null, emissions: readonly Emission[]): void
 }
 
-// A finished job is asked for by those who run after it and by abort; a night has some 200 000 jobs, prerequisites look back minutes.
-const ENDED_MAX = 50_000
-
-// A script names jobs of the last minutes; a quiescent entry is one message on the wire.
-const ENDED_QUIET_MAX = 1_000
+// A finished job is asked for by those who run after it and by abort. Prerequisites look back minutes; at 189 detectors every 30 s these are 26. As many
+// are in every mark, so that living on from one and beginning there is the same.
+const ENDED_MAX = 10_000
 
 // There is one of each, always: a broken one stays as it was before it broke.
 const PERMANENT: ReadonlySet<MachineKind> = new Set(['csc', 'queue', 'shelf'])
@@ -96,6 +95,8 @@ interface Grown {
   readonly ended: ReadonlyMap<Address, End>
   readonly deadlines: Deadlines
   readonly serial: number
+  readonly assembly: Assembly
+  readonly beganAt: number
 }
 
 export function createWorld(options: { instance: string; observer?: Observer }): World {
@@ -122,7 +123,9 @@ function grow({ instance, observer }: { instance: string; observer?: Observer },
   /** Who sent the command that is being applied. */
   let asked: Caller | null = null
   let entry: Pick<Entry, 'n' | 'at'> = { n: 0, at: 0 }
-  const assembly = createAssembly()
+  const assembly = createAssembly(grown?.assembly)
+  /** Of the first entry; 0: nothing has been applied. */
+  let beganAt = grown?.beganAt ?? 0
 
   for (const actor of grown?.actors ?? []) {
     actors.set(actor.address, actor)
@@ -135,6 +138,7 @@ function grow({ instance, observer }: { instance: string; observer?: Observer },
   return {
     apply(next) {
       entry = next
+      beganAt ||= next.n
       effects = []
       spoken = 0
       asked = 'caller' in next.what ? next.what.caller : null
@@ -174,13 +178,13 @@ function grow({ instance, observer }: { instance: string; observer?: Observer },
     whole,
     fork(another) {
       const copies = [...actors.values()].map(copyOf)
-      const grownSoFar = { actors: copies, ended: endedActors, deadlines, serial }
+      const grownSoFar = { actors: copies, ended: endedActors, deadlines, serial, assembly, beganAt }
       return grow({ instance, ...(another && { observer: another }) }, grownSoFar)
     },
   }
 
   function whole(): Pick<Whole, 'actors' | 'ended'> {
-    const kept = [...endedActors].filter(([address]) => address.startsWith('job.')).slice(-ENDED_QUIET_MAX)
+    const kept = [...endedActors].filter(([address]) => address.startsWith('job.'))
     return {
       actors: [...actors.values()].map(freeze),
       ended: kept.map(([address, end]) => [address.slice('job.'.length), kindOf(end)]),
@@ -211,9 +215,13 @@ function grow({ instance, observer }: { instance: string; observer?: Observer },
       case 'data.absent':
         return deliver(jobAddress(what.jobId), what)
       case 'engine.quiescent':
-        return settleInto(what)
-      case 'engine.checkpoint':
-        return settleInto(assembly.take(what))
+        if (isUnderstood(what)) settleInto(what)
+        return
+      case 'engine.checkpoint': {
+        const whole = assembly.take(what)
+        if (whole && isUnderstood(what)) settleInto(whole)
+        return
+      }
       case 'engine.said':
         return
       case 'engine.started':
@@ -236,9 +244,15 @@ function grow({ instance, observer }: { instance: string; observer?: Observer },
     }
   }
 
+  /** What other machines left may mean something else to these; only who begins with it has no choice. */
+  function isUnderstood(mark: Quiescent | Checkpoint): boolean {
+    return (
+      mark.machines === MACHINES_VERSION || entry.n - (mark.type === 'engine.checkpoint' ? mark.of - 1 : 0) === beganAt
+    )
+  }
+
   /** The same whether the world has lived until here or begins here: that is what makes beginning here right. */
-  function settleInto(whole: Pick<Whole, 'actors' | 'ended'> | null): void {
-    if (whole === null) return
+  function settleInto(whole: Pick<Whole, 'actors' | 'ended'>): void {
     actors.clear()
     for (const kind of Object.values(byKind)) kind.clear()
     endedActors.clear()
@@ -373,6 +387,8 @@ function grow({ instance, observer }: { instance: string; observer?: Observer },
   function breakAtBirth(address: Address, machine: AnyStateMachine, input: MachineInput, error: unknown): void {
     // What there must be one of is opened with the world; a world without it is none.
     if (PERMANENT.has(input.kind)) throw error
+    // As when one breaks down: a picture that is not shown is no reason for FAULT.
+    if (input.kind === 'display') return
     const { context } = machine.config as { context: (args: { input: object }) => unknown }
     endedActors.set(address, { how: 'broken', context: context({ input: { at: entry.at, ...input } }) })
     fault(input.kind, `actor ${address} when it was opened`, error)

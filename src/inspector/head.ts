@@ -3,14 +3,13 @@
  * most lines are only kept and passed on. Throws SyntaxError for what is not JSON.
  */
 import type { Entry } from '../journal/entry.ts'
-import { mayBegin } from '../journal/lines.ts'
 
 export interface Head {
   readonly n: number
   /** Milliseconds since 1970 UTC. */
   readonly at: number
-  /** Reading may begin with it. */
-  readonly mayBegin: boolean
+  /** With which entry reading may begin, now that this one is there: itself, or the first part of what it completes. */
+  readonly begins: number | null
   /** Holds digests only: nobody folds it. */
   readonly isDigest: boolean
 }
@@ -20,7 +19,12 @@ const HEAD = /^\{"n":(\d+),"at":(\d+),"door":"(?:command|report|clock)",/
 
 export function headOf(line: string): Head {
   const found = HEAD.exec(line)
-  if (found) return { n: Number(found[1]), at: Number(found[2]), mayBegin: false, isDigest: false }
+  if (found) return { n: Number(found[1]), at: Number(found[2]), begins: null, isDigest: false }
   const entry = JSON.parse(line) as Entry
-  return { n: entry.n, at: entry.at, mayBegin: mayBegin(entry), isDigest: entry.what.type === 'engine.said' }
+  return { n: entry.n, at: entry.at, begins: beginningOf(entry), isDigest: entry.what.type === 'engine.said' }
+}
+
+function beginningOf({ n, what }: Entry): number | null {
+  if (what.type === 'engine.quiescent') return n
+  return what.type === 'engine.checkpoint' && what.part === what.of ? n - what.of + 1 : null
 }

@@ -160,14 +160,21 @@ export function startTail({ instance, url }: TailOptions): Tail {
 
   /** Passes over what is known already. `expected`: the latest n that may follow. */
   function keep(line: string, expected = Number.MAX_SAFE_INTEGER): 'kept' | 'hole' {
-    const { n, mayBegin, isDigest } = headOf(line)
+    const { n, begins, isDigest } = headOf(line)
     if (n > expected) return 'hole'
     if (n <= lastN) return 'kept'
     lastN = n
     if (isDigest) return 'kept'
-    lines.push({ n, line, isQuiescent: mayBegin })
+    lines.push({ n, line, isQuiescent: false })
+    if (begins !== null) markBeginning(lines.length - 1 - (n - begins), begins)
     if (lines.length > LINES_MAX * 1.25 && lines.length % DROP_EVERY === 0) drop()
     return 'kept'
+  }
+
+  /** The parts of a checkpoint follow one another; what began before these lines do is none. */
+  function markBeginning(at: number, n: number): void {
+    const first = lines[at]
+    if (first?.n === n) lines[at] = { ...first, isQuiescent: true }
   }
 
   /** Who looks already has these; only who comes later begins further on. */

@@ -33,7 +33,7 @@ export function createLineReader(from: 'beginning' | 'anywhere' = 'beginning'): 
 }
 
 /** Whether reading may begin here: nothing is open, or all that is open follows at once. */
-export function mayBegin({ what }: Pick<Entry, 'what'>): boolean {
+function mayBegin({ what }: Pick<Entry, 'what'>): boolean {
   return what.type === 'engine.quiescent' || (what.type === 'engine.checkpoint' && what.part === 1)
 }
 

@@ -76,6 +76,7 @@ function createLogJournal(place: Place): Journal {
       for (const [index, message] of messages.entries()) await appendMessage(place, message, index === 0)
     },
     read: from => read(place, from === 'quiescent' ? 'mark' : 'start'),
+    entryMax: () => place.messageMax(),
   }
 }
 
@@ -152,6 +153,8 @@ function toMessages(entries: readonly Entry[], messageMax: number): Message[] {
   for (const entry of entries) {
     const { what } = entry
     const isPart = what.type === 'engine.checkpoint'
+    // A mark is found by its message. A part is alone in its own, so that the first of them is found by counting back.
+    const begins = isPart || wasPart || what.type === 'engine.quiescent'
     const line = toLine(entry)
     const lineBytes = Buffer.byteLength(line) + 1
     if (lineBytes > messageMax) {
@@ -160,8 +163,7 @@ function toMessages(entries: readonly Entry[], messageMax: number): Message[] {
         `Entry ${entry.n} has ${lineBytes} bytes and a journal message holds ${messageMax}; nothing was written.`,
       )
     }
-    // A part of a checkpoint is a message of its own, so that the first of them is found by counting back.
-    if (lines.length > 0 && (bytes + lineBytes > messageMax || isPart || wasPart)) {
+    if (lines.length > 0 && (bytes + lineBytes > messageMax || begins)) {
       messages.push({ body: lines.join('\n'), lastN, isMark })
       lines = []
       bytes = 0

@@ -41,6 +41,7 @@ export function createMemoryJournal(entries: readonly Entry[] = []): MemoryJourn
       lines.push(...added)
     },
     read: (from = 'start') => read(from === 'start' ? lines.slice() : lines.slice(Math.max(0, newestMark(lines)))),
+    entryMax: () => ENTRY_MAX,
     failNext: how => {
       failure = how
     },
@@ -55,6 +56,9 @@ export function createMemoryJournal(entries: readonly Entry[] = []): MemoryJourn
     },
   }
 }
+
+// As nats-server has it unless told otherwise.
+const ENTRY_MAX = 1_048_576
 
 /** Where the newest quiescent entry or the first part of the newest complete checkpoint stands; -1 for none. */
 function newestMark(lines: readonly string[]): number {

@@ -13,6 +13,8 @@ export interface Journal {
   append(entries: readonly Entry[]): Promise<void>
   /** All entries, oldest first; or those from the newest quiescent entry or checkpoint on, which are enough to go on from. */
   read(from?: 'start' | 'quiescent'): AsyncIterable<Entry>
+  /** Bytes of JSON one entry may have. */
+  entryMax(): number
 }
 
 export type JournalErrorCode = 'FULL' | 'FENCED' | 'TOO_LARGE' | 'BROKEN'

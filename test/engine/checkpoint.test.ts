@@ -103,12 +103,40 @@ describe('an instance that never rests', () => {
     expect(night.said[told]).toEqual(onTheWay[1])
   })
 
+  test('remembers after a checkpoint who ended long before it', async () => {
+    const night = await createNight()
+    await night.enable()
+    const [first = ''] = (await night.command('processData', ASKED))?.jobIds ?? []
+    await night.succeeds(first)
+    for (let at = 0; at < 1_100; at++) {
+      const [jobId = ''] = (await night.command('processData', { ...ASKED, dataId: { obsid: `F${at}` } }))?.jobIds ?? []
+      await night.succeeds(jobId)
+    }
+    const { world } = night.engine()
+    for (const part of checkpointOf(world, night.entries().at(-1))) world.apply(part)
+    expect(world.ended(`job.${first}`)).toMatchObject({ how: 'done' })
+  })
+
+  test('of other machines is passed over, unless it is all there is', () => {
+    const other = createWorld({ instance: 'LATISS' })
+    const mark = checkpointOf(other, undefined).map(({ what, ...where }) => {
+      if (what.type !== 'engine.checkpoint') throw new Error('not a checkpoint')
+      return { ...where, what: { ...what, machines: 'other', text: what.text.replace('"standby"', '"elsewhere"') } }
+    })
+    const lived = createWorld({ instance: 'LATISS' })
+    lived.apply({ n: 1, at: 0, door: 'engine', from: 'engine', what: { type: 'engine.said', digests: [] } })
+    for (const [at, part] of mark.entries()) lived.apply({ ...part, n: 2 + at })
+    expect(lived.actor('csc')?.snapshot.value).toBe('standby')
+    const begun = createWorld({ instance: 'LATISS' })
+    expect(() => mark.map(part => begun.apply(part))).toThrow('elsewhere')
+  })
+
   test('one that was cut off is not begun at', () => {
     const world = createWorld({ instance: 'LATISS' })
-    const [one, two] = inParts({ ...world.whole(), answers: [], unsaid: [] }, 300)
+    const [one, two] = inParts({ ...world.whole(), answers: [], unsaid: [] }, 1_200)
     expect(one && two).toBeDefined()
     const assembly = createAssembly()
-    const again = inParts({ ...world.whole(), answers: [], unsaid: [] }, 300)
+    const again = inParts({ ...world.whole(), answers: [], unsaid: [] }, 1_200)
     expect(one && assembly.take(one)).toBeNull()
     expect(again.map(part => assembly.take(part)).findIndex(whole => whole !== null)).toBe(again.length - 1)
   })
@@ -151,7 +179,7 @@ function dumpOf(night: Night) {
 
 function checkpointOf(world: World, after: Entry | undefined): Entry[] {
   const { n = 0, at = 0 } = after ?? {}
-  const parts = inParts({ ...world.whole(), answers: [], unsaid: [] }, 400)
+  const parts = inParts({ ...world.whole(), answers: [], unsaid: [] }, 1_600)
   expect(parts.length).toBeGreaterThan(1)
   return parts.map((what, index) => ({ n: n + 1 + index, at, door: 'engine', from: 'engine', what }))
 }

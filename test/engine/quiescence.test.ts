@@ -65,6 +65,17 @@ test('a command sent again after a restart from a quiescent entry is answered, n
   expect(again).toEqual(before)
 })
 
+test('ended under load it writes the digests of everything that was taken in, in order', async () => {
+  const night = await createNight()
+  await night.enable()
+  for (let at = 0; at < 1_200; at++) night.send('setLogLevel', { level: 10 + (at % 2) * 10 })
+  await night.engine().finish()
+  const digests = night.entries().flatMap(({ what }) => (what.type === 'engine.said' ? what.digests : []))
+  const numbers = digests.map(([n]) => n)
+  expect(numbers).toEqual([...numbers].sort((one, other) => one - other))
+  expect(numbers.at(-1)).toBe(night.entries().findLast(({ door }) => door === 'command')?.n)
+})
+
 test('what was said is in the journal as digests, and the same journal says the same', async () => {
   const night = await createNight()
   await busyEvening(night)

@@ -183,13 +183,14 @@ describe('a slow page', () => {
 describe('the head of a line', () => {
   test('is read without parsing it, and as parsing it would have', () => {
     const entry = { n: 7, at: 1_795_000_000_000, door: 'command', from: 'script', what: { type: 'command.pause' } }
-    expect(headOf(JSON.stringify(entry))).toEqual({ n: 7, at: entry.at, mayBegin: false, isDigest: false })
+    expect(headOf(JSON.stringify(entry))).toEqual({ n: 7, at: entry.at, begins: null, isDigest: false })
     const { n, ...rest_ } = entry
-    expect(headOf(JSON.stringify({ ...rest_, n }))).toEqual({ n: 7, at: entry.at, mayBegin: false, isDigest: false })
+    expect(headOf(JSON.stringify({ ...rest_, n }))).toEqual({ n: 7, at: entry.at, begins: null, isDigest: false })
     const engine = (what: object) => headOf(JSON.stringify({ ...entry, door: 'engine', what }))
     expect(engine({ type: 'engine.said', digests: [] }).isDigest).toBe(true)
-    expect(engine({ type: 'engine.quiescent' }).mayBegin).toBe(true)
-    expect(engine({ type: 'engine.checkpoint', part: 1, of: 2 }).mayBegin).toBe(true)
-    expect(engine({ type: 'engine.checkpoint', part: 2, of: 2 }).mayBegin).toBe(false)
+    expect(engine({ type: 'engine.quiescent' }).begins).toBe(7)
+    // One that was cut off is none: its first part becomes one with its last.
+    expect(engine({ type: 'engine.checkpoint', part: 1, of: 2 }).begins).toBeNull()
+    expect(engine({ type: 'engine.checkpoint', part: 2, of: 2 }).begins).toBe(6)
   })
 })

@@ -60,6 +60,14 @@ export function keepsTheJournalContract(kind: string, open: () => Promise<Journa
       expect(await collect(again.read())).toHaveLength(9)
     })
 
+    it('finds a quiescent entry that was appended behind others in one go', async () => {
+      const { journal, reopen } = await world.create()
+      const what = { type: 'engine.quiescent', machines: '1', actors: [], ended: [], answers: [] } as const
+      await journal.append([...entries(1, 4), { n: 5, at: entryOf(5).at, door: 'engine', from: 'engine', what }])
+      await journal.append(entries(6, 7))
+      expect((await collect((await reopen()).read('quiescent'))).map(({ n }) => n)).toEqual([5, 6, 7])
+    })
+
     it('is read from the first part of its newest checkpoint on, if that has all its parts', async () => {
       const { journal, reopen } = await world.create()
       const part = (n: number, at: number, of: number): Entry => ({

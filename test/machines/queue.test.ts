@@ -15,6 +15,7 @@ import {
   transitionsNotTaken,
   type Given,
 } from '../harness.ts'
+import type { GroupResult } from '../../machines/domain/announcements.ts'
 import type { Decoded } from '../../src/contract/commands.ts'
 import { decodeCommand } from '../../src/contract/decode.ts'
 import { broke, ended, outcome } from './endings.ts'
@@ -148,6 +149,8 @@ describe('queue: who runs', () => {
     expect(flowing().when(broken).emissions).toMatchObject([
       { type: 'event', topic: 'groupResult', key: 'G#1', body: { outcome: 'failed', members: [] } },
     ])
+    const answered = { ...context, revision: 1, result: { revision: 1 } as GroupResult }
+    expect(flowing().when({ ...broken, end: { how: 'broken', context: answered } }).emissions).toEqual([])
     const forgotten = { ...broken, end: { how: 'done', output: undefined } } as const
     expect(flowing().when(forgotten).emissions).toEqual([])
   })
@@ -404,6 +407,19 @@ describe('queue: a machine breaks', () => {
     await night.exited(jobId)
     expect(night.events('jobResult', jobId)).toHaveLength(1)
     expect(night.lost()).toEqual([])
+  })
+})
+
+describe('queue: many slots', () => {
+  test('resumed with more waiting jobs than a thousand and slots for all, it starts all', async () => {
+    const night = await createNight({ configuration: aConfiguration({ slots: 2_000, queueDepthMax: 5_000 }) })
+    await night.enable()
+    await night.command('pause')
+    for (let at = 0; at < 1_500; at++) night.send('processData', asked({ obsid: `E${at}` }))
+    await night.settled()
+    await night.command('resume')
+    expect(night.state('csc')).toBe('enabled')
+    expect(night.orders().filter(({ type }) => type === 'executor.start')).toHaveLength(1_500)
   })
 })
 

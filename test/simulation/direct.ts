@@ -289,7 +289,7 @@ export function createDirectSite(options: SiteOptions): Site {
 const QUIET_AFTER = 150
 const CHECKPOINT_AFTER = 250
 // Small, so that it has several parts.
-const PART_MAX = 15_000
+const PART_MAX = 60_000
 const CHECKPOINTS_SLOW = 0.4
 const SLOW_MAX_MS = 15_000
 // Of the recoveries, how many fold the journal anew; the others go on with the world that followed it line by line, which is the same fold.

@@ -136,6 +136,7 @@ export function createWholeSite(options: SiteOptions): Site {
 
   function journalOf(life: Life): Journal {
     return {
+      entryMax: () => 1_048_576,
       async append(entries) {
         if (life.isRecovering) observedN = n
         life.isRecovering = false

@@ -149,8 +149,12 @@ export function begin(name: string): void {
 /** More of the journal. Entries known already are passed over. */
 export function take(lines: string): void {
   for (const line of lines.split('\n')) {
-    const { n, at, mayBegin } = headOf(line)
-    if (n > newest()) entries.push({ n, at, mayBegin, line })
+    const { n, at, begins } = headOf(line)
+    if (n <= newest()) continue
+    entries.push({ n, at, mayBegin: false, line })
+    const first = begins === null ? -1 : entries.length - 1 - (n - begins)
+    const held = entries[first]
+    if (held && held.n === begins) entries[first] = { ...held, mayBegin: true }
   }
   if (entries.length - headApplied > BEHIND_MAX && !isFirstReading) jump()
   if (document.hidden) foldFor(SLICE_HIDDEN_MS)
