@@ -55,6 +55,20 @@ export function explainJob(night: Night, job: JobRecord): string {
   }
 }
 
+/** The same in a few words, for a table that says state, pipeline and age already. */
+export function explainJobBriefly(night: Night, job: JobRecord): string {
+  const { jobId, state, context } = job
+  const until = firstTimer(night, jobAddress(jobId))
+  const limit = until === null ? [] : [`until ${clock(until, night).replace(' UTC', '')} at most`]
+  const tries =
+    context.attempt > 1 ? [`attempt ${context.attempt} of at most ${context.pipeline.retries.attemptsMax}`] : []
+  if (state === 'running') return [...(job.progress ? [job.progress] : []), ...tries, ...limit].join(' · ')
+  const place = state === 'queued' ? placeIn(night, jobId) : null
+  if (place !== null && place.flow === 'flowing')
+    return `place ${place.place} of ${place.of} · ${place.taken} of ${place.slots} slots are taken`
+  return explainJob(night, job).replace(`Job ${jobId} `, '')
+}
+
 export function explainGroup(night: Night, { group, address, state, context, since }: GroupRecord): string {
   const members = context.members
   const settled = members.filter(({ output }) => output !== null).length
@@ -113,17 +127,28 @@ function few(names: readonly string[]): string {
 }
 
 function placeOf(night: Night, jobId: string): string {
+  const found = placeIn(night, jobId)
+  if (found === null) return ''
+  const { place, of, flow, taken, slots, holders } = found
+  const where = place === null ? '' : `, place ${place} of ${of}`
+  if (flow === 'closed') return `${where}: the instance is not ENABLED, so nothing is started`
+  if (flow === 'paused') return `${where}: the queue is paused; "ocps resume" lets it go on`
+  return `${where}: ${taken} of ${slots} slots are taken${holders.length === 0 ? '' : ` by ${few(holders)}`}`
+}
+
+/** Where a job stands in the queue and what it waits for; `place` is null for one that does not wait there. */
+function placeIn(night: Night, jobId: string) {
   const queue = night.world.actor('queue')
-  if (!queue) return ''
+  if (!queue) return null
   const { waiting, running, configuration, slotsTaken } = queue.snapshot.context as QueueContext
-  const place = placesIn(waiting, configuration?.order ?? 'fifo').get(jobId)
-  const where = place === undefined ? '' : `, place ${place} of ${waiting.size}`
-  const slots = configuration?.slots ?? 0
-  const state = leafOf(queue.snapshot)
-  if (state === 'closed') return `${where}: the instance is not ENABLED, so nothing is started`
-  if (state === 'paused') return `${where}: the queue is paused; "ocps resume" lets it go on`
-  const holders = Object.keys(running)
-  return `${where}: ${slotsTaken} of ${slots} slots are taken${holders.length === 0 ? '' : ` by ${few(holders)}`}`
+  return {
+    place: placesIn(waiting, configuration?.order ?? 'fifo').get(jobId) ?? null,
+    of: waiting.size,
+    flow: leafOf(queue.snapshot),
+    taken: slotsTaken,
+    slots: configuration?.slots ?? 0,
+    holders: Object.keys(running),
+  }
 }
 
 // Of a list that is never changed: whoever asks for many of its places has it gone through once.

@@ -68,6 +68,8 @@ export function ActorView({ address }: { address: string }) {
         </div>
         <div>
           <Timers timers={timers} />
+          {job && <Previews jobId={job.jobId} datasets={job.context.datasets} />}
+          {job && <Metrics metrics={job.context.metrics} verdict={job.context.verdict} />}
           <Section title="Would hear now">
             {isLive ? (
               <ul class="words">
@@ -79,7 +81,6 @@ export function ActorView({ address }: { address: string }) {
               <Empty>Nothing any more.</Empty>
             )}
           </Section>
-          {job && <Metrics metrics={job.context.metrics} verdict={job.context.verdict} />}
           <History history={history} chosen={chosen} choose={choose} />
           <Section title="Context">
             <Tree value={shown.context as unknown} />
@@ -128,17 +129,17 @@ function Share() {
 }
 
 function Timers({ timers }: { timers: ReadonlyMap<string, number> }) {
-  if (timers.size === 0) return null
+  // A timer that is set for longer than that stands for none.
+  const shown = [...timers].filter(([, due]) => due <= now() + FAR_MS)
+  if (shown.length === 0) return null
   return (
     <Section title="Timers">
       <ul class="timers">
-        {[...timers].map(([name, due]) => (
+        {shown.map(([name, due]) => (
           <li key={name}>
             <b>{readable(name)}</b>
-            <span class="number">
-              {due > now() + FAR_MS ? 'never' : due > now() ? `in ${span(due - now())}` : 'due'}
-            </span>
-            {due <= now() + FAR_MS && <time>{clock(due)}</time>}
+            <span class="number">{due > now() ? `in ${span(due - now())}` : 'due'}</span>
+            <time>{clock(due)}</time>
           </li>
         ))}
       </ul>
@@ -146,7 +147,6 @@ function Timers({ timers }: { timers: ReadonlyMap<string, number> }) {
   )
 }
 
-// A timer that is set for longer stands for none.
 const FAR_MS = 14 * 24 * 3_600_000
 
 function History({
@@ -264,6 +264,21 @@ function Metrics({ metrics, verdict }: { metrics: readonly Metric[]; verdict: st
   )
 }
 
+/** What an observer looks for first. */
+function Previews({ jobId, datasets }: { jobId: string; datasets: readonly Dataset[] }) {
+  const previews = datasets.filter(({ mime }) => mime.startsWith('image/'))
+  if (source.value !== 'live' || previews.length === 0) return null
+  return (
+    <Section title="Images" note={<a href={`#/images/${encodeURIComponent(jobId)}`}>large, beside others</a>}>
+      {previews.map(({ path, dataset }) => (
+        <a key={path} href={fileUrl(jobId, path)} target="_blank" rel="noreferrer">
+          <img class="preview" src={fileUrl(jobId, path)} alt={`${dataset} of job ${jobId}`} loading="lazy" />
+        </a>
+      ))}
+    </Section>
+  )
+}
+
 function Files({ jobId, datasets }: { jobId: string; datasets: readonly Dataset[] }) {
   const [files, setFiles] = useState<readonly { path: string; size: number }[] | null>(null)
   const isLive = source.value === 'live'
@@ -289,14 +304,8 @@ function Files({ jobId, datasets }: { jobId: string; datasets: readonly Dataset[
         </ul>
       </Section>
     )
-  const previews = datasets.filter(({ mime }) => mime.startsWith('image/'))
   return (
     <Section title="Files" note={files === null ? '' : files.length}>
-      {previews.map(({ path, dataset }) => (
-        <a key={path} href={fileUrl(jobId, path)} target="_blank" rel="noreferrer">
-          <img class="preview" src={fileUrl(jobId, path)} alt={`${dataset} of job ${jobId}`} loading="lazy" />
-        </a>
-      ))}
       {files === null || files.length === 0 ? (
         <Empty>No file of this job is on this machine (yet).</Empty>
       ) : (

@@ -38,7 +38,9 @@ export function Header({ view }: { view: string }) {
         OCPS <b>{instance}</b>
       </a>
       <Actor address="csc">
-        <Chip tone={stateTone(state)}>{state.toUpperCase()}</Chip>
+        <Chip tone={isPresent() ? stateTone(state) : 'idle'} title={isPresent() ? '' : 'as it was last'}>
+          {state.toUpperCase()}
+        </Chip>
       </Actor>
       {mayCommand.value && (
         <span class="choice">
@@ -74,6 +76,12 @@ function Shelved() {
   return length === 0 ? null : <span class="count"> {length}</span>
 }
 
+/** Somebody is there to be in this state; of what is past nobody doubts it. */
+function isPresent(): boolean {
+  const { isCut, link, heartbeatAt } = live.value
+  return source.value === 'recording' || isTravelling.value || (!isCut && link === 'connected' && heartbeatAt !== null)
+}
+
 function CloseRecording() {
   if (source.value !== 'recording' || !hasGateway.value) return null
   return (
@@ -90,7 +98,7 @@ function Presence() {
   if (source.value === 'recording')
     return (
       <Chip tone="idle" title={recordingName.value}>
-        recording
+        recording {short(recordingName.value)}
       </Chip>
     )
   if (isCut) return <Chip tone="bad">the inspector is away; what is shown is old</Chip>
@@ -116,5 +124,5 @@ function nextTheme(): void {
 }
 
 function short(text: string): string {
-  return text.length > 60 ? `${text.slice(0, 60)}…` : text
+  return text.length > 48 ? `${text.slice(0, 47)}…` : text
 }

@@ -4,7 +4,7 @@ import type { QueueContext } from '../../../machines/queue.ts'
 import { useMemo } from 'preact/hooks'
 import type { CscContext } from '../../../machines/csc.ts'
 import type { JobContext } from '../../../machines/job.ts'
-import { explainGroup, explainJob, exposuresOf } from '../explain.ts'
+import { explainGroup, explainJob, explainJobBriefly, exposuresOf } from '../explain.ts'
 import { type GroupRecord, type JobRecord, leafOf, type Night } from '../night.ts'
 import {
   Actor,
@@ -205,7 +205,7 @@ function concernsOf(tonight: Night): Concern[] {
     tone: jobTone(job),
     address: `job.${job.jobId}`,
     name: dataName(job),
-    text: () => explainJob(tonight, job),
+    text: () => explainJob(tonight, job).replace(`Job ${job.jobId} `, ''),
   }))
   const groups = [...tonight.groups.values()]
     .filter(({ context }) => context.result !== null && context.result.outcome !== 'complete')
@@ -213,8 +213,8 @@ function concernsOf(tonight: Night): Concern[] {
       at: group.since,
       tone: group.context.result?.outcome === 'partial' ? ('warn' as const) : ('bad' as const),
       address: group.address,
-      name: 'group',
-      text: () => explainGroup(tonight, group),
+      name: group.group,
+      text: () => explainGroup(tonight, group).replace(`Group ${group.group} `, ''),
     }))
   const refusals = tonight.refusals.map(({ at, identity, code, result }) => ({
     at,
@@ -273,7 +273,7 @@ function Queue({ night: tonight, open }: { night: Night; open: readonly JobRecor
                 </td>
                 <td>{job.context.pipeline.name}</td>
                 <td class="number">{span(now() - job.since)}</td>
-                <td class="why">{explainJob(tonight, job).replace(`Job ${job.jobId} `, '')}</td>
+                <td class="why">{explainJobBriefly(tonight, job)}</td>
               </tr>
             ))}
           </tbody>

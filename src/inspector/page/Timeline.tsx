@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 /** Jobs in time, a lane each: thin while they waited, full while they ran, ended by the shape of their outcome. Scrolls with the night. */
-import { useState } from 'preact/hooks'
+import { useLayoutEffect, useRef, useState } from 'preact/hooks'
 import type { JobRecord, Night } from '../night.ts'
 import { clock, dataName, Empty, jobTone, jobWord, Section, shapeOf } from './parts.tsx'
 import { now } from './store.ts'
@@ -9,6 +9,7 @@ import { now } from './store.ts'
 const LANES_MAX = 26
 const LANE = 15
 const LEFT = 168
+// Until its place is known.
 const WIDTH = 1_180
 const SPANS: readonly (readonly [string, number])[] = [
   ['2 min', 120_000],
@@ -26,7 +27,8 @@ export function Timeline({ night: tonight, open }: { night: Night; open: readonl
   const wide = SPANS[chosen]?.[1] ?? 0
   const from = wide === 0 ? Math.min(tonight.from || to, to - 1_000) : to - wide
   const { lanes, count } = lanesOf(tonight, open, from)
-  const x = (at: number) => LEFT + ((Math.max(from, Math.min(to, at)) - from) / (to - from)) * (WIDTH - LEFT - 20)
+  const { place, width } = useWidth()
+  const x = (at: number) => LEFT + ((Math.max(from, Math.min(to, at)) - from) / (to - from)) * (width - LEFT - 20)
   const height = lanes.length * LANE + 26
   return (
     <Section
@@ -42,10 +44,11 @@ export function Timeline({ night: tonight, open }: { night: Night; open: readonl
         </span>
       }
     >
+      <div ref={place} />
       {lanes.length === 0 ? (
         <Empty>No job in this time.</Empty>
       ) : (
-        <svg class="timeline" viewBox={`0 0 ${WIDTH} ${height}`} role="img" aria-label={`${lanes.length} jobs in time`}>
+        <svg class="timeline" height={height} role="img" aria-label={`${lanes.length} jobs in time`}>
           {ticksOf(from, to).map(at => (
             <g key={at}>
               <line x1={x(at)} x2={x(at)} y1="0" y2={height - 16} class="tick" />
@@ -55,7 +58,7 @@ export function Timeline({ night: tonight, open }: { night: Night; open: readonl
             </g>
           ))}
           {lanes.map((job, lane) => (
-            <Lane key={job.jobId} job={job} y={lane * LANE} x={x} to={to} />
+            <Lane key={job.jobId} job={job} y={lane * LANE} x={x} to={to} width={width} />
           ))}
         </svg>
       )}
@@ -80,7 +83,34 @@ function byAcceptance(one: JobRecord, other: JobRecord): number {
   return one.context.times.accepted - other.context.times.accepted || (one.jobId < other.jobId ? -1 : 1)
 }
 
-function Lane({ job, y, x, to }: { job: JobRecord; y: number; x: (at: number) => number; to: number }) {
+/** Drawn in pixels, so that names stay as large as all other text. */
+function useWidth() {
+  const place = useRef<HTMLDivElement>(null)
+  const [width, setWidth] = useState(WIDTH)
+  useLayoutEffect(() => {
+    const element = place.current
+    if (!element) return
+    const watch = new ResizeObserver(() => setWidth(element.clientWidth))
+    watch.observe(element)
+    setWidth(element.clientWidth)
+    return () => watch.disconnect()
+  }, [])
+  return { place, width }
+}
+
+function Lane({
+  job,
+  y,
+  x,
+  to,
+  width,
+}: {
+  job: JobRecord
+  y: number
+  x: (at: number) => number
+  to: number
+  width: number
+}) {
   const { accepted, started, settled } = job.context.times
   const tone = jobTone(job)
   const end = job.isOpen ? to : settled
@@ -88,7 +118,7 @@ function Lane({ job, y, x, to }: { job: JobRecord; y: number; x: (at: number) =>
   return (
     <a href={`#/actor/${encodeURIComponent(`job.${job.jobId}`)}`} class={`lane ${tone}`}>
       <title>{`${dataName(job)}, ${job.context.pipeline.name}: ${jobWord(job)}`}</title>
-      <rect x="0" y={y} width={WIDTH} height={LANE} class="hit" />
+      <rect x="0" y={y} width={width} height={LANE} class="hit" />
       <text x="0" y={middle + 4} class="name">
         {short(dataName(job))}
       </text>

@@ -101,7 +101,7 @@ function hear(word: Word): void {
       return
     case 'caughtUp':
       caughtUp.value = true
-      return
+      return take('')
     case 'skipped':
       passOver(word.from, word.to)
   }

@@ -113,8 +113,9 @@ export function exactly(at: number): string {
   return new Date(at).toISOString().slice(11, 23)
 }
 
-/** `3.2 s`, `4 min 05 s`, `2 h 10 min`. */
+/** `40 ms`, `3.2 s`, `4 min 05 s`, `2 h 10 min`. */
 export function span(ms: number): string {
+  if (ms > 0 && ms < 100) return `${Math.ceil(ms)} ms`
   const s = Math.max(0, ms) / 1000
   if (s < 10) return `${s.toFixed(1)} s`
   if (s < 60) return `${Math.round(s)} s`

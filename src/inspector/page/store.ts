@@ -146,9 +146,9 @@ export function begin(name: string): void {
   draw('now')
 }
 
-/** More of the journal. Entries known already are passed over. */
+/** More of the journal, or '' when there is no more for now. Entries known already are passed over. */
 export function take(lines: string): void {
-  for (const line of lines.split('\n')) {
+  for (const line of lines === '' ? [] : lines.split('\n')) {
     const { n, at, begins } = headOf(line)
     if (n <= newest()) continue
     entries.push({ n, at, mayBegin: false, line })
@@ -201,7 +201,10 @@ function wantedOf(count: number): number {
 function pursue(): void {
   const isBehind = headApplied < entries.length
   const wanted = place.value === null ? null : wantedOf(place.value)
-  if (!isBehind && caughtUp.value) isFirstReading = false
+  if (!isBehind && caughtUp.value && isFirstReading) {
+    isFirstReading = false
+    draw('now')
+  }
   folding.value = wanted === null ? isBehind && isFirstReading : applied < wanted
   if ((!isBehind && !folding.value) || isPursuing) return
   isPursuing = true
