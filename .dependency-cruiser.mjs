@@ -10,7 +10,7 @@ const may = {
   '^src/ingest/': ['^src/ingest/', '^machines/', '^src/contract/', '^src/bus/port\\.ts$', 'zod'],
   '^src/config/': ['^src/config/', '^machines/domain/', '^src/contract/', 'yaml', 'zod'],
   '^src/client/': ['^src/client/', '^src/bus/', '^src/contract/', '^machines/domain/'],
-  '^src/inspector/': ['^src/inspector/', '^src/client/', '^src/contract/', '^machines/', '^src/bus/', '^src/journal/', '^src/engine/(world|step|timers|inWords)\\.ts$', '^src/userError\\.ts$', 'xstate', 'elkjs', 'preact', '@preact/signals', 'uplot', 'vite', 'ws'],
+  '^src/inspector/': ['^src/inspector/', '^src/client/', '^src/contract/', '^machines/', '^src/bus/', '^src/journal/', '^src/engine/(world|step|timers|inWords|checkpoint)\\.ts$', '^src/userError\\.ts$', 'xstate', 'elkjs', 'preact', '@preact/signals', 'uplot', 'vite', 'ws'],
   '^src/pipelines/': ['^src/pipelines/', '^src/sim/random\\.ts$', 'pngjs'],
   '^src/sim/': ['^src/sim/', '^src/client/', '^src/contract/', '^src/bus/', '^src/pipelines/', '^machines/domain/', 'zod', '^src/log\\.ts$', '^src/userError\\.ts$'],
 }

@@ -40,6 +40,8 @@ const BATCH_MS = 100
 const BATCH_LINES = 2_000
 // Some 1 000 entries; one part of a checkpoint is half as long.
 const BATCH_BYTES = 500_000
+// A whole journal, deflated some 10 MB: pages that are opened one after the other take the same batches.
+const BATCHES_MAX = 200
 // Below this a browser inflates no faster than it would have read.
 const DEFLATE_MIN = 16_000
 // What may wait in a socket before its page is left to catch up by itself.
@@ -63,6 +65,8 @@ interface Served {
 interface Batch {
   readonly data: string | Buffer
   readonly lastN: number
+  /** Whatever comes, a batch after the same entry would be this one. */
+  readonly isFull: boolean
 }
 
 export function createLive({
@@ -78,8 +82,8 @@ export function createLive({
   // Numbers of another gateway, or of a journal that began anew, say nothing here.
   const own = randomBytes(6).toString('hex')
   let timer: NodeJS.Timeout | null = null
-  /** Of this tick, by the entry they follow. */
-  let batches = new Map<number, Batch>()
+  /** By the entry they follow. */
+  const batches = new Map<number, Batch>()
   let batchesOf = tail.lines
 
   return {
@@ -110,9 +114,9 @@ export function createLive({
   }
 
   function tick(): void {
-    batches = new Map()
     for (const [looker, one] of served) pump(looker, one)
-    batches = new Map()
+    // Of those that hold all there was, the next one will hold more.
+    for (const [n, { isFull }] of batches) if (!isFull) batches.delete(n)
   }
 
   function pump(looker: Looker, one: Served): void {
@@ -165,25 +169,30 @@ export function createLive({
 
   /** null: there is nothing after n. */
   function batchAfter(n: number): Batch | null {
-    if (batchesOf !== tail.lines) batches = new Map()
+    if (batchesOf !== tail.lines) batches.clear()
     batchesOf = tail.lines
     const known = batches.get(n)
     if (known) return known
     const texts: string[] = []
     let lastN = n
     let bytes = 0
+    let isFull = false
     for (const one of after(tail, n, BATCH_LINES)) {
-      if (bytes > 0 && bytes + one.line.length > BATCH_BYTES) break
+      isFull = bytes > 0 && bytes + one.line.length > BATCH_BYTES
+      if (isFull) break
       texts.push(one.line)
       bytes += one.line.length
       lastN = one.n
     }
     if (texts.length === 0) return null
+    isFull ||= texts.length === BATCH_LINES
     const text = texts.join('\n')
     // Level 1: a tenth of the bytes for a hundredth of a core; harder ones gain little on lines that are alike.
     const data = bytes < DEFLATE_MIN ? text : deflateRawSync(text, { level: 1 })
-    const batch = { data, lastN }
+    const batch = { data, lastN, isFull }
     batches.set(n, batch)
+    const [oldest] = batches.keys()
+    if (batches.size > BATCHES_MAX && oldest !== undefined) batches.delete(oldest)
     return batch
   }
 

@@ -9,7 +9,7 @@ import { streams, subjects } from '../contract/subjects.ts'
 import type { Entry } from '../journal/entry.ts'
 import { toLine } from '../journal/lines.ts'
 import { openJournal } from '../journal/log.ts'
-import { headOf } from './head.ts'
+import { createKeeping, type Kept } from './keeping.ts'
 
 export interface Tail {
   /** Oldest first; begins at entry 1, at a quiescent entry or at a checkpoint unless there was none for long. Entries that only hold digests are left out. */
@@ -20,12 +20,6 @@ export interface Tail {
   /** True once the journal has been read to its end. */
   readonly caughtUp: boolean
   close(): Promise<void>
-}
-
-export interface Kept {
-  readonly n: number
-  readonly line: string
-  readonly isQuiescent: boolean
 }
 
 export interface Status {
@@ -52,21 +46,14 @@ export interface TailOptions {
   readonly url: () => string
 }
 
-// A browser folds some 30 000 entries per second: a page is there within seconds. As lines they are some 60 MB.
-const LINES_MAX = 100_000
-// An instance that is never quiet and too large for a checkpoint gives nowhere to begin; memory has an end all the same.
-const LINES_WITHOUT_BEGINNING_MAX = 400_000
-// Looking for where to begin goes over all of them.
-const DROP_EVERY = 1_000
 // How long a server or a journal that is away is left alone between two looks.
 const RETRY_MS = 500
 // The process answers from memory.
 const ASK_MS = 2_000
 
 export function startTail({ instance, url }: TailOptions): Tail {
-  let lines: Kept[] = []
+  let kept = createKeeping(instance)
   let generation = 1
-  let lastN = 0
   let caughtUp = false
   let status: Status = { link: 'away', problem: 'not connected yet', heartbeatAt: null, facts: null }
   let bus: Bus | null = null
@@ -75,7 +62,7 @@ export function startTail({ instance, url }: TailOptions): Tail {
 
   return {
     get lines() {
-      return lines
+      return kept.lines
     },
     get generation() {
       return generation
@@ -118,7 +105,7 @@ export function startTail({ instance, url }: TailOptions): Tail {
     const hear = (body: Uint8Array) => {
       for (const line of new TextDecoder().decode(body).split('\n')) {
         if (waiting) waiting.push(line)
-        else if (keep(line, lastN + 1) === 'hole') return gone.abort()
+        else if (kept.keep(line, false) === 'hole') return gone.abort()
       }
     }
     connected.subscribe(to.journal, ({ body }) => hear(body))
@@ -129,10 +116,10 @@ export function startTail({ instance, url }: TailOptions): Tail {
       if (isNew) void ask(connected)
     })
     const { journal, lastN: newest } = await openJournal({ bus: connected, instance })
-    if (newest < lastN) startAgain()
-    const caught = lines.length > 0 && (await firstOf(journal.read('quiescent'))) <= lastN + 1
-    for await (const entry of journal.read(caught ? 'quiescent' : 'start')) keep(toLine(entry))
-    for (const line of waiting) keep(line)
+    if (newest < kept.lastN) startAgain()
+    const caught = kept.lastN > 0 && (await firstOf(journal.read('quiescent'))) <= kept.lastN + 1
+    for await (const entry of journal.read(caught ? 'quiescent' : 'start')) kept.keep(toLine(entry))
+    for (const line of waiting) kept.keep(line)
     waiting = null
     caughtUp = true
     status = { ...status, link: 'connected', problem: '' }
@@ -158,35 +145,8 @@ export function startTail({ instance, url }: TailOptions): Tail {
     }
   }
 
-  /** Passes over what is known already. `expected`: the latest n that may follow. */
-  function keep(line: string, expected = Number.MAX_SAFE_INTEGER): 'kept' | 'hole' {
-    const { n, begins, isDigest } = headOf(line)
-    if (n > expected) return 'hole'
-    if (n <= lastN) return 'kept'
-    lastN = n
-    if (isDigest) return 'kept'
-    lines.push({ n, line, isQuiescent: false })
-    if (begins !== null) markBeginning(lines.length - 1 - (n - begins), begins)
-    if (lines.length > LINES_MAX * 1.25 && lines.length % DROP_EVERY === 0) drop()
-    return 'kept'
-  }
-
-  /** The parts of a checkpoint follow one another; what began before these lines do is none. */
-  function markBeginning(at: number, n: number): void {
-    const first = lines[at]
-    if (first?.n === n) lines[at] = { ...first, isQuiescent: true }
-  }
-
-  /** Who looks already has these; only who comes later begins further on. */
-  function drop(): void {
-    const from = lines.findIndex((one, at) => one.isQuiescent && lines.length - at <= LINES_MAX)
-    if (from > 0) lines = lines.slice(from)
-    else if (lines.length > LINES_WITHOUT_BEGINNING_MAX) lines = lines.slice(-LINES_MAX)
-  }
-
   function startAgain(): void {
-    lines = []
-    lastN = 0
+    kept = createKeeping(instance)
     generation += 1
   }
 

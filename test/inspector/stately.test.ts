@@ -17,7 +17,8 @@ import {
   type SnapshotMessage,
 } from '../../src/inspector/stately/messages.ts'
 import { ACTORS_MAX, createOutbox, type Outbox, STEPS_MAX } from '../../src/inspector/stately/outbox.ts'
-import type { Kept, Tail } from '../../src/inspector/tail.ts'
+import type { Kept } from '../../src/inspector/keeping.ts'
+import type { Tail } from '../../src/inspector/tail.ts'
 import { eventually } from '../bus/eventually.ts'
 import { breaking, createNight, type Night, NIGHTFALL } from '../harness.ts'
 

@@ -73,6 +73,8 @@ const SLICE_HIDDEN_MS = 500
 // A page that is so far behind shows what was half a minute ago: better to pass over it.
 const BEHIND_MAX = 60_000
 const BEHIND_WITHOUT_BEGINNING_MAX = 250_000
+// Less than a second of the busiest night: that is the present.
+const NEAR = 2_000
 // Between two looks at the clock.
 const FOLD_ENTRIES = 10
 
@@ -184,6 +186,8 @@ export function travel(count: number | null): void {
     const goesOn = !wasLive && wanted >= applied && applied >= (mark?.applied ?? 0)
     if (!goesOn) goTo(wanted >= headApplied ? { applied: headApplied, night: head } : mark)
   }
+  // At once, and not with the next frame: most moments are there by then.
+  if (count !== null) seekFor(SLICE_SEEKING_MS)
   pursue()
   if (!folding.value) draw('now')
 }
@@ -201,7 +205,7 @@ function wantedOf(count: number): number {
 function pursue(): void {
   const isBehind = headApplied < entries.length
   const wanted = place.value === null ? null : wantedOf(place.value)
-  if (!isBehind && caughtUp.value && isFirstReading) {
+  if (isFirstReading && caughtUp.value && entries.length - headApplied <= NEAR) {
     isFirstReading = false
     draw('now')
   }

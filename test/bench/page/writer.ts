@@ -150,6 +150,7 @@ async function begin({ url, instance, open, jobsPerSecond }: Load) {
     async stop(): Promise<void> {
       clearInterval(ticking)
       clearInterval(beating)
+      await engine.settled()
       engine.stop()
       await bus.close()
     },
