@@ -5,7 +5,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { onTestFinished } from 'vitest'
 import { stringify } from 'yaml'
 import { startService, type Service, type ServiceOptions } from '../../src/service.ts'
 import { eventually } from '../bus/eventually.ts'
@@ -191,8 +190,6 @@ export async function startChild(options: ServiceOptions, env: NodeJS.ProcessEnv
     env,
   })
   const gone = once(child, 'exit')
-  // A test that fails on the way leaves nothing running either.
-  onTestFinished(() => void child.kill('SIGKILL'))
   const said: Said[] = []
   let complaints = ''
   child.stderr?.on('data', (chunk: Buffer) => (complaints += chunk.toString()))
