@@ -12,16 +12,27 @@ export interface Head {
   readonly begins: number | null
   /** Holds digests only: nobody folds it. */
   readonly isDigest: boolean
+  /** Holds what whoever read everything before it knows already. */
+  readonly isMark: boolean
 }
 
 // As JSON.stringify writes an entry; what only the engine writes is parsed whole.
 const HEAD = /^\{"n":(\d+),"at":(\d+),"door":"(?:command|report|clock)",/
 
+// Together the parts of a checkpoint may be as long as ten thousand other lines.
+const PART =
+  /^\{"n":(\d+),"at":(\d+),"door":"engine","from":"\w+","what":\{"type":"engine.checkpoint","machines":"[^"]*","part":(\d+),"of":(\d+),/
+
 export function headOf(line: string): Head {
   const found = HEAD.exec(line)
-  if (found) return { n: Number(found[1]), at: Number(found[2]), begins: null, isDigest: false }
+  if (found) return { n: Number(found[1]), at: Number(found[2]), begins: null, isDigest: false, isMark: false }
+  const [, ...numbers] = PART.exec(line) ?? []
+  const [n = 0, at = 0, part = 0, of = 0] = numbers.map(Number)
+  if (of > 0) return { n, at, begins: part === of ? n - of + 1 : null, isDigest: false, isMark: true }
   const entry = JSON.parse(line) as Entry
-  return { n: entry.n, at: entry.at, begins: beginningOf(entry), isDigest: entry.what.type === 'engine.said' }
+  const { type } = entry.what
+  const isMark = type === 'engine.quiescent' || type === 'engine.checkpoint'
+  return { n: entry.n, at: entry.at, begins: beginningOf(entry), isDigest: type === 'engine.said', isMark }
 }
 
 function beginningOf({ n, what }: Entry): number | null {

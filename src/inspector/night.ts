@@ -45,6 +45,12 @@ export interface Night {
   readonly writtenByOthers: boolean
   /** Throws where the machines of this version cannot hear the entry. */
   apply(entry: Entry): void
+  /** A mark holds something this night does not know: nothing was applied yet, or something was passed over. */
+  readonly needsMark: boolean
+  /** Instead of applying a mark that holds nothing new: as in the engine, living on and beginning there are the same. */
+  passMark(mark: Pick<Entry, 'n' | 'at'>): void
+  /** What is applied next does not follow what was applied last; the next mark says what is. */
+  leap(): void
   /** Another night in the same state, which goes its own way from here. */
   fork(): Night
 }
@@ -145,6 +151,7 @@ function grow(instance: string, like?: Night, before?: Past): Night {
     actors: [...(before?.actors ?? [])],
   }
   let tally: Tally = like?.tally ?? { over: 0, succeeded: 0 }
+  let needsMark = like?.needsMark ?? true
   let forgottenUntil = like?.forgottenUntil ?? null
   let now: Pick<Entry, 'n' | 'at'> = { n: like?.n ?? 0, at: like?.at ?? 0 }
   let from = like?.from ?? 0
@@ -185,7 +192,18 @@ function grow(instance: string, like?: Night, before?: Past): Night {
     get writtenByOthers() {
       return writtenByOthers
     },
+    get needsMark() {
+      return needsMark
+    },
+    passMark(mark) {
+      now = mark
+    },
+    leap() {
+      needsMark = true
+    },
     apply(entry) {
+      const isMark = entry.what.type === 'engine.quiescent' || entry.what.type === 'engine.checkpoint'
+      if (isMark ? mayGoOnFrom(entry.what) : now.n === 0) needsMark = false
       now = entry
       if (from === 0) from = entry.at
       const { what } = entry
@@ -196,7 +214,7 @@ function grow(instance: string, like?: Night, before?: Past): Night {
       for (const effect of world.apply(entry))
         if (effect.do === 'announce' && effect.announcement.type === 'ack') keepRefusal(effect.announcement)
       if (mayGoOnFrom(what)) keepWhatIsThere()
-      if (what.type === 'engine.said' || what.type === 'engine.quiescent' || what.type === 'engine.checkpoint') return
+      if (isMark || what.type === 'engine.said') return
       const { n, at, door } = entry
       // In words when someone looks: most pass unseen.
       lines.push({ n, at, door, text: () => inWords(entry) })

@@ -184,11 +184,20 @@ describe('a slow page', () => {
 describe('the head of a line', () => {
   test('is read without parsing it, and as parsing it would have', () => {
     const entry = { n: 7, at: 1_795_000_000_000, door: 'command', from: 'script', what: { type: 'command.pause' } }
-    expect(headOf(JSON.stringify(entry))).toEqual({ n: 7, at: entry.at, begins: null, isDigest: false })
+    expect(headOf(JSON.stringify(entry))).toEqual({ n: 7, at: entry.at, begins: null, isDigest: false, isMark: false })
     const { n, ...rest_ } = entry
-    expect(headOf(JSON.stringify({ ...rest_, n }))).toEqual({ n: 7, at: entry.at, begins: null, isDigest: false })
+    expect(headOf(JSON.stringify({ ...rest_, n }))).toEqual({
+      n: 7,
+      at: entry.at,
+      begins: null,
+      isDigest: false,
+      isMark: false,
+    })
     const engine = (what: object) => headOf(JSON.stringify({ ...entry, door: 'engine', what }))
     expect(engine({ type: 'engine.said', digests: [] }).isDigest).toBe(true)
+    const part = { type: 'engine.checkpoint', machines: '1.2', part: 3, of: 3, text: '{}' }
+    expect(engine(part)).toEqual({ n: 7, at: entry.at, begins: 5, isDigest: false, isMark: true })
+    expect(engine({ ...part, extra: 1, part: 2 })).toMatchObject({ begins: null, isMark: true })
     expect(engine({ type: 'engine.quiescent' }).begins).toBe(7)
     // One that was cut off is none: its first part becomes one with its last.
     expect(engine({ type: 'engine.checkpoint', part: 1, of: 2 }).begins).toBeNull()

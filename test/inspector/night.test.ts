@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { inParts } from '../../src/engine/checkpoint.ts'
 import { explain } from '../../src/inspector/explain.ts'
 import { createNight as createShown, leafOf, type Night as Shown } from '../../src/inspector/night.ts'
 import { edgesTaken, legalNext } from '../../src/inspector/page/taken.ts'
@@ -88,6 +89,28 @@ describe('a night folded for the page', () => {
     const what = { type: 'engine.quiescent', machines: MACHINES_VERSION, ...quiet, answers: [] } as const
     page.apply({ n: night.entries().length + 1, at: NIGHTFALL, door: 'engine', from: 'engine', what })
     expect(page.jobs.get(jobId)).toMatchObject({ isOpen: false, state: 'unknown' })
+  })
+
+  test('that lives on past a mark is the same as one that begins there, and a leap makes it need the next one', async () => {
+    const night = await enabled()
+    const first = await process(night, 'AT_O_20261122_000001', { group: 'visit' })
+    await night.started(first)
+    await process(night, 'AT_O_20261122_000002', { group: 'visit', readiness: { waitFor: 600 } })
+    const livesOn = shown(night)
+    const begins = createShown('LATISS')
+    const n = night.entries().length
+    const parts = inParts({ ...night.engine().world.whole(), answers: [], unsaid: [] }, 4_000)
+    expect(parts.length).toBeGreaterThan(1)
+    for (const [at, what] of parts.entries())
+      begins.apply({ n: n + 1 + at, at: NIGHTFALL, door: 'engine', from: 'engine', what })
+    expect([livesOn.needsMark, begins.needsMark, createShown('LATISS').needsMark]).toEqual([false, false, true])
+    await night.exited(first, { exitCode: 1 })
+    await night.command('closeGroup', { group: 'visit', patience: 1 })
+    await night.advance(2_000)
+    for (const entry of night.entries().slice(n)) for (const page of [livesOn, begins]) page.apply(entry)
+    expect(livesOn.world.whole()).toEqual(begins.world.whole())
+    livesOn.leap()
+    expect([livesOn.needsMark, livesOn.fork().needsMark]).toEqual([true, true])
   })
 
   test('is in the same states as the engine that wrote the journal', async () => {

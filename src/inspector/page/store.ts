@@ -51,6 +51,9 @@ interface Held {
   readonly n: number
   readonly at: number
   readonly mayBegin: boolean
+  readonly isMark: boolean
+  /** What came before it is not held. */
+  readonly isAfterGap: boolean
   readonly line: string
 }
 
@@ -88,6 +91,7 @@ let applied = 0
 /** Nights on the way, to begin from when someone goes back. */
 let marks: Mark[] = []
 let isPursuing = false
+let isGapNext = false
 /** Until the newest entry was reached once. */
 let isFirstReading = true
 
@@ -151,9 +155,10 @@ export function begin(name: string): void {
 /** More of the journal, or '' when there is no more for now. Entries known already are passed over. */
 export function take(lines: string): void {
   for (const line of lines === '' ? [] : lines.split('\n')) {
-    const { n, at, begins } = headOf(line)
+    const { n, at, begins, isMark } = headOf(line)
     if (n <= newest()) continue
-    entries.push({ n, at, mayBegin: false, line })
+    entries.push({ n, at, mayBegin: false, isMark, isAfterGap: isGapNext, line })
+    isGapNext = false
     const first = begins === null ? -1 : entries.length - 1 - (n - begins)
     const held = entries[first]
     if (held && held.n === begins) entries[first] = { ...held, mayBegin: true }
@@ -169,7 +174,13 @@ export function tooFarBehind(): boolean {
   return entries.length - headApplied > BEHIND_WITHOUT_BEGINNING_MAX
 }
 
+/** These entries will not come. */
 export function passOver(from: number, to: number): void {
+  isGapNext = true
+  saySkipped(from, to)
+}
+
+function saySkipped(from: number, to: number): void {
   skipped.value = { from: Math.min(from, skipped.value?.from ?? from), to }
 }
 
@@ -245,6 +256,8 @@ function foldFor(ms: number): void {
 
 function foldInto(folded: Night, held: Held | undefined): void {
   if (held === undefined) return
+  if (held.isAfterGap) folded.leap()
+  if (held.isMark && !folded.needsMark) return folded.passMark(held)
   try {
     folded.apply(JSON.parse(held.line) as Entry)
   } catch (error) {
@@ -258,7 +271,8 @@ function jump(): void {
   const from = entries[headApplied]
   const last = entries[to - 1]
   if (to <= headApplied || !from || !last) return
-  passOver(from.n, last.n)
+  saySkipped(from.n, last.n)
+  head.leap()
   headApplied = to
 }
 
@@ -287,7 +301,8 @@ export function openRecording(name: string, text: string, of?: string): void {
     .flatMap((line, index) => {
       const entry = reader.read(line, `${name}, line ${index + 1},`)
       found ??= instanceIn(entry)
-      return entry.what.type === 'engine.said' ? [] : [{ n: entry.n, at: entry.at, mayBegin: false, line }]
+      const { n, at, isDigest, isMark } = headOf(line)
+      return isDigest ? [] : [{ n, at, mayBegin: false, isMark, isAfterGap: false, line }]
     })
   if (read.length === 0) throw new Error(`${name} holds no entry; a recording is made with "ocps record".`)
   source.value = 'recording'
@@ -309,6 +324,7 @@ function restart(): void {
   place.value = null
   problem.value = ''
   skipped.value = null
+  isGapNext = false
   isFirstReading = true
 }
 
