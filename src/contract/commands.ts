@@ -172,42 +172,47 @@ export type CommandBody<N extends CommandName> = z.input<(typeof commandSchemas)
 /** Decoded and complete, but for what the inbox stamps when it writes the command down. */
 export type Decoded = Unstamped<Command>
 
-/** Completes a checked body. `instance` is the instrument unless the command names one. */
-export function completeCommand(name: CommandName, body: unknown, instance: string): Decoded {
+export type Checked =
+  | { readonly ok: true; readonly command: Decoded }
+  | { readonly ok: false; readonly error: z.ZodError }
+
+/** Checks a body, once, and completes it. `instance` is the instrument unless the command names one. */
+export function checkCommand(name: CommandName, body: unknown, instance: string): Checked {
   switch (name) {
     case 'processData':
-      return processDataOf(processData.parse(body), instance)
+      return checked(processData, body, command => processDataOf(command, instance))
     case 'start':
-      return {
-        type: 'command.start',
-        configurationOverride: start.parse(body).configurationOverride ?? '',
-      } satisfies Omit<StartCommand, 'loaded' | keyof Asked>
-    case 'setLogLevel': {
-      const { level, subsystem = '' } = setLogLevel.parse(body)
-      return { type: 'command.setLogLevel', level, subsystem }
-    }
+      return checked(
+        start,
+        body,
+        ({ configurationOverride = '' }) =>
+          ({ type: 'command.start', configurationOverride }) satisfies Omit<StartCommand, 'loaded' | keyof Asked>,
+      )
+    case 'setLogLevel':
+      return checked(setLogLevel, body, ({ level, subsystem = '' }) => ({
+        type: 'command.setLogLevel',
+        level,
+        subsystem,
+      }))
     case 'abortJob':
-      return { type: 'command.abortJob', jobId: abortJob.parse(body).jobId }
-    case 'closeGroup': {
-      const { group: id, pipeline: by = null, policy: how = null, patience } = closeGroup.parse(body)
-      return {
-        type: 'command.closeGroup',
-        group: id,
-        pipeline: by,
-        policy: how,
-        patienceMs: milliseconds(patience),
-      } satisfies Omit<CloseGroupCommand, 'jobId' | keyof Asked>
-    }
+      return checked(abortJob, body, ({ jobId: id }) => ({ type: 'command.abortJob', jobId: id }))
+    case 'closeGroup':
+      return checked(closeGroup, body, closeGroupOf)
     case 'retry':
-      return retryOf(retry.parse(body))
+      return checked(retry, body, retryOf)
     case 'enable':
     case 'disable':
     case 'standby':
     case 'exitControl':
     case 'pause':
     case 'resume':
-      return { type: `command.${name}` }
+      return checked(nothing, body, () => ({ type: `command.${name}` }))
   }
+}
+
+function checked<S extends z.ZodType>(schema: S, body: unknown, complete: (body: z.output<S>) => Decoded): Checked {
+  const { success, data, error } = schema.safeParse(body)
+  return success ? { ok: true, command: complete(data) } : { ok: false, error }
 }
 
 function processDataOf(
@@ -249,6 +254,11 @@ function processDataOf(
       pipeline: rules.pipeline ?? null,
     },
   }
+}
+
+function closeGroupOf(command: z.output<typeof closeGroup>): Omit<CloseGroupCommand, 'jobId' | keyof Asked> {
+  const { group: id, pipeline: by = null, policy: how = null, patience } = command
+  return { type: 'command.closeGroup', group: id, pipeline: by, policy: how, patienceMs: milliseconds(patience) }
 }
 
 function retryOf(command: z.output<typeof retry>): Omit<RetryCommand, 'jobId' | keyof Asked> {

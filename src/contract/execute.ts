@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { exposureNumbers } from '../../machines/domain/dataId.ts'
 import type { OverrideValue } from '../../machines/domain/pipeline.ts'
-import { completeCommand, jobId, processData, type CommandBody, type Decoded } from './commands.ts'
+import { checkCommand, jobId, type Checked, type CommandBody } from './commands.ts'
 import { type NamedData, readDataQuery } from './dataQuery.ts'
 import { outcome } from './shapes.ts'
 
@@ -69,12 +69,8 @@ export const executeResult = z
   .describe('The text result of job_result, read as JSON')
 export type ExecuteResult = z.output<typeof executeResult>
 
-export type Mapped =
-  | { readonly ok: true; readonly command: Decoded }
-  | { readonly ok: false; readonly error: z.ZodError }
-
 /** A command in our words, or what is wrong with it, by field. */
-export function mapExecute(name: keyof typeof executeSchemas, body: unknown, instance: string): Mapped {
+export function mapExecute(name: keyof typeof executeSchemas, body: unknown, instance: string): Checked {
   if (name === 'abort_job') {
     const asked = abort_job.safeParse(body)
     return asked.success
@@ -86,9 +82,9 @@ export function mapExecute(name: keyof typeof executeSchemas, body: unknown, ins
   const wrong: [field: string, reason: string][] = []
   const mapped = bodyOf(asked.data, instance, (name, reason) => wrong.push([name, reason]))
   if (wrong.length > 0) return { ok: false, error: problems(wrong) }
-  const checked = processData.safeParse(mapped)
-  if (!checked.success) return { ok: false, error: checked.error }
-  const command = completeCommand('processData', mapped, instance)
+  const checked = checkCommand('processData', mapped, instance)
+  if (!checked.ok) return checked
+  const { command } = checked
   return command.type === 'command.processData'
     ? { ok: true, command: { ...command, askedAs: 'execute' } }
     : { ok: true, command }

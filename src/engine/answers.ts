@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { AckBody, Acknowledgement } from '../../machines/domain/announcements.ts'
 import type { QuietAnswer } from '../../machines/domain/messages.ts'
 import type { Decoded } from '../contract/commands.ts'
@@ -90,5 +90,5 @@ const IN_PROGRESS = 301
 
 /** The same for two messages that ask the same. */
 export function fingerprintOf(command: Decoded): string {
-  return createHash('sha1').update(JSON.stringify(command)).digest('base64')
+  return hash('sha1', JSON.stringify(command), 'base64')
 }

@@ -62,16 +62,24 @@ export interface EngineOptions {
   readonly onOffline: () => void
   readonly onLost: (error: JournalError | Error) => void
   readonly observer?: Observer
+  /** When marks are written, where nights are short; without it as MARKED says. */
+  readonly marked?: Marked
+}
+
+/** So many entries after the last mark the next one may be written. */
+export interface Marked {
+  /** A quiescent entry. */
+  readonly quietAfter: number
+  /** A checkpoint: after this many, and so many for every actor there is. */
+  readonly checkpointAfter: number
+  readonly entriesPerActor: number
 }
 
 // One line of the journal for so many others; a difference in a replay is still placed to the entry.
 const SAID_MAX = 500
-// Folding takes some 15 µs an entry: an instance that was quiet lately starts at once.
-const QUIET_AFTER = 1_000
-// One that never is quiet starts within half a second all the same.
-const CHECKPOINT_AFTER = 20_000
-// The larger the state, the rarer it is written: about a tenth of what is journaled anyway.
-const ENTRIES_PER_ACTOR = 10
+// Folding takes some 15 µs an entry: an instance that was quiet lately starts at once, and one that never is quiet within half a second all the same. The
+// larger the state, the rarer it is written: about a tenth of what is journaled anyway.
+const MARKED: Marked = { quietAfter: 1_000, checkpointAfter: 20_000, entriesPerActor: 10 }
 // Writing 5 000 actors down and living on from them keeps the event loop for a third of a second; an instance with more of them starts more slowly instead.
 const CHECKPOINT_ACTORS_MAX = 5_000
 // What is on its way to the stream at one moment; more means that it stores nothing.
@@ -80,7 +88,7 @@ const UNSAID_MAX = 1_000
 const QUIET_SIZE_MAX = 700_000
 
 export async function createEngine(options: EngineOptions): Promise<Engine> {
-  const { instance, journal, clock, log, say, onLost, onOffline } = options
+  const { instance, journal, clock, log, say, onLost, onOffline, marked = MARKED } = options
   const world = createWorld({ instance, ...(options.observer && { observer: options.observer }) })
   const answers = createAnswers()
   let unwake = () => {}
@@ -196,10 +204,10 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
 
   function housekeeping(): readonly (Said | Quiescent | Checkpoint)[] {
     if (digests.length >= SAID_MAX) return digestsSoFar()
-    const unsaid = sinceMark < QUIET_AFTER ? null : options.unsaid()
+    const unsaid = sinceMark < marked.quietAfter ? null : options.unsaid()
     if (unsaid === null) return []
     const quiet = unsaid.length === 0 ? quiescent() : null
-    const isDue = sinceMark >= Math.max(CHECKPOINT_AFTER, world.size * ENTRIES_PER_ACTOR)
+    const isDue = sinceMark >= Math.max(marked.checkpointAfter, world.size * marked.entriesPerActor)
     if (quiet !== null && JSON.stringify(quiet).length <= QUIET_SIZE_MAX) return [...digestsSoFar(), quiet]
     return quiet !== null || (isDue && world.size <= CHECKPOINT_ACTORS_MAX && unsaid.length <= UNSAID_MAX)
       ? [...digestsSoFar(), ...checkpoint(unsaid)]

@@ -19,6 +19,9 @@ export interface MemoryJournal extends Journal {
 /** A journal that holds these entries already, such as one that survived a crash. */
 export function createMemoryJournal(entries: readonly Entry[] = []): MemoryJournal {
   const lines = entries.map(toLine)
+  // Noted as it grows: looking for it would parse everything written since, at every start.
+  let mark = 0
+  for (const [at, { what }] of entries.entries()) mark = markAt(what, at) ?? mark
   let failure: 'FULL' | 'FENCED' | null = null
   let held: Promise<void> | null = null
   let release = nothing
@@ -38,9 +41,10 @@ export function createMemoryJournal(entries: readonly Entry[] = []): MemoryJourn
         if (n !== expected)
           throw new JournalError('BROKEN', `Entry ${n} was to be appended where entry ${expected} must follow.`)
       }
+      for (const [index, { what }] of appended.entries()) mark = markAt(what, lines.length + index) ?? mark
       lines.push(...added)
     },
-    read: (from = 'start') => read(from === 'start' ? lines.slice() : lines.slice(Math.max(0, newestMark(lines)))),
+    read: (from = 'start') => read(lines.slice(from === 'start' ? 0 : mark)),
     entryMax: () => ENTRY_MAX,
     failNext: how => {
       failure = how
@@ -60,14 +64,10 @@ export function createMemoryJournal(entries: readonly Entry[] = []): MemoryJourn
 // As nats-server has it unless told otherwise.
 const ENTRY_MAX = 1_048_576
 
-/** Where the newest quiescent entry or the first part of the newest complete checkpoint stands; -1 for none. */
-function newestMark(lines: readonly string[]): number {
-  for (let at = lines.length - 1; at >= 0; at--) {
-    const { what } = JSON.parse(lines[at] ?? '') as Entry
-    if (what.type === 'engine.quiescent') return at
-    if (what.type === 'engine.checkpoint' && what.part === what.of) return at - what.of + 1
-  }
-  return -1
+/** Where reading may begin once this entry stands at a place: at itself when it is quiescent, at the first part of a checkpoint it completes; undefined for all others. */
+function markAt(what: Entry['what'], at: number): number | undefined {
+  if (what.type === 'engine.quiescent') return at
+  return what.type === 'engine.checkpoint' && what.part === what.of ? at - what.of + 1 : undefined
 }
 
 async function* read(lines: readonly string[]): AsyncGenerator<Entry> {

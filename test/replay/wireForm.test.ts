@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { Command } from '../../machines/domain/commands.ts'
-import { type CommandBody, type CommandName, commandSchemas, completeCommand } from '../../src/contract/commands.ts'
+import { type CommandBody, type CommandName, checkCommand, commandSchemas } from '../../src/contract/commands.ts'
 import { jobsNamedBy, wireForm } from '../../src/engine/wireForm.ts'
 import { aCaller } from '../harness.ts'
 
@@ -47,17 +47,17 @@ describe.each(Object.keys(commandSchemas))('%s', name => {
   test('is sent again as it was understood', () => {
     const commandName = name as CommandName
     for (const body of said[commandName]) {
-      const decoded = completeCommand(commandName, body, 'LATISS')
+      const decoded = understood(commandName, body, 'LATISS')
       const stamps = { caller: aCaller('m1'), ...(name === 'abortJob' ? {} : { jobId: 'stamped' }) }
       const form = wireForm({ ...decoded, ...stamps } as Command, jobId => jobId)
       expect(form.name).toBe(name)
-      expect(completeCommand(commandName, form.body, 'LATISS')).toEqual(decoded)
+      expect(understood(commandName, form.body, 'LATISS')).toEqual(decoded)
     }
   })
 })
 
 test('jobs that a command names are translated', () => {
-  const after = completeCommand('processData', said.processData[3], 'LATISS')
+  const after = understood('processData', said.processData[3], 'LATISS')
   const command = { ...after, caller: aCaller('m1'), jobId: 'stamped' } as Command
   expect(jobsNamedBy(command)).toEqual(['j1', 'j2'])
   expect(wireForm(command, jobId => `new-${jobId}`).body['after']).toEqual([
@@ -67,3 +67,9 @@ test('jobs that a command names are translated', () => {
   const abort = { type: 'command.abortJob', jobId: 'j1', caller: aCaller('m2') } as const
   expect(wireForm(abort, jobId => `new-${jobId}`).body).toEqual({ jobId: 'new-j1' })
 })
+
+function understood(name: CommandName, body: unknown, instance: string) {
+  const checked = checkCommand(name, body, instance)
+  if (!checked.ok) throw checked.error
+  return checked.command
+}

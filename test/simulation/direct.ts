@@ -13,6 +13,7 @@ import type { Entry } from '../../src/journal/entry.ts'
 import { createLineReader, toLine } from '../../src/journal/lines.ts'
 import { refused } from '../../machines/domain/announcements.ts'
 import { STARTED } from '../harness.ts'
+import { isIn } from './isIn.ts'
 import { createReplay, difference } from './replay.ts'
 import { INSTANCE, type Site, type SiteOptions } from './site.ts'
 
@@ -23,6 +24,8 @@ import { INSTANCE, type Site, type SiteOptions } from './site.ts'
 export function createDirectSite(options: SiteOptions): Site {
   const { agenda, promises, processes } = options
   const journal: Entry[] = []
+  /** The journal as it is stored, as far as somebody has asked for it. */
+  const written: string[] = []
   const answers = createAnswers()
   let gates: [live: Gate, shadow: Gate] = [gate(promises), gate(promises)]
   let live: World = createWorld({ instance: INSTANCE, observer: gates[0] })
@@ -48,7 +51,10 @@ export function createDirectSite(options: SiteOptions): Site {
   let undone: Numbered[] = []
 
   const site: Site = {
-    lines: () => journal.map(toLine),
+    lines() {
+      for (const entry of journal.slice(written.length)) written.push(toLine(entry))
+      return written
+    },
     entries: () => n,
     quietN: () => quietN,
     turn: () => null,
@@ -217,7 +223,12 @@ export function createDirectSite(options: SiteOptions): Site {
       sinceMark += 1
       if (entry.what.type === 'engine.quiescent') quietN = n
       promises.journaled(entry)
-      replay?.stored(toLine(entry))
+      if (replay) {
+        const line = toLine(entry)
+        // In lockstep every line is asked for, so that none is missing before it.
+        written.push(line)
+        replay.stored(line)
+      }
       for (const effect of live.apply(entry)) {
         replay?.did(effect)
         if (effect.do === 'announce' && effect.announcement.type === 'ack') answers.note(effect.announcement)
@@ -229,19 +240,20 @@ export function createDirectSite(options: SiteOptions): Site {
     arm()
   }
 
+  /** Without what was answered: here the answers live on, and most of what a mark holds would be written and read for nobody. whole.ts recovers them. */
   function housekeep(): void {
     if (sinceMark < QUIET_AFTER) return
     const quiet = live.quiet()
     if (quiet !== null) {
       sinceMark = 0
-      return take(note({ type: 'engine.quiescent', machines: MACHINES_VERSION, ...quiet, answers: answers.quiet() }))
+      return take(note({ type: 'engine.quiescent', machines: MACHINES_VERSION, ...quiet, answers: [] }))
     }
     if (sinceMark < CHECKPOINT_AFTER) return
     sinceMark = 0
     // Slow now and then, so that some end in the middle of it.
     if (slowMs === 0 && options.draw() < CHECKPOINTS_SLOW) slowMs = 1 + Math.floor(options.draw() * SLOW_MAX_MS)
     // Before all that waits, so that it still is true when it is delivered.
-    waiting.unshift(...inParts({ ...live.whole(), answers: answers.quiet(), unsaid: [] }, PART_MAX).map(note))
+    waiting.unshift(...inParts({ ...live.whole(), answers: [], unsaid: [] }, PART_MAX).map(note))
   }
 
   /** Of a checkpoint in several messages the first ones may be stored when the process dies; nobody may begin there. */
@@ -273,13 +285,14 @@ export function createDirectSite(options: SiteOptions): Site {
     for (const { snapshot } of live.actors('job')) {
       const context = snapshot.context as JobContext
       const { jobId, attempt, reportsHeard, pipeline, dataId } = context
-      if (snapshot.matches('active') || snapshot.matches('stopping')) {
-        const started = !snapshot.matches({ active: 'starting' })
+      const isStopping = isIn(snapshot, 'stopping')
+      if (isStopping || isIn(snapshot, 'active')) {
+        const started = !isIn(snapshot, 'active.starting')
         executor?.adopt({ type: 'executor.adopt', start: startOrder(context), reportsHeard, started })
-        if (snapshot.matches('stopping'))
+        if (isStopping)
           executor?.stop({ type: 'executor.stop', jobId, attempt, graceMs: pipeline.graceMs })
       }
-      if (snapshot.matches({ held: 'awaitingData' })) dataSide?.order({ type: 'data.look', jobId, dataId })
+      if (isIn(snapshot, 'held.awaitingData')) dataSide?.order({ type: 'data.look', jobId, dataId })
     }
     arm()
   }
@@ -312,8 +325,8 @@ interface Gate extends Observer {
 function gate(observer: Observer): Gate {
   const self: Gate = {
     isOpen: false,
-    stepped: (...step) => {
-      if (self.isOpen) observer.stepped(...step)
+    stepped(actor, event, before, emissions) {
+      if (self.isOpen) observer.stepped(actor, event, before, emissions)
     },
   }
   return self

@@ -5,6 +5,7 @@ import type { OutcomeKind } from '../../machines/domain/outcome.ts'
 import type { ExecutorReport } from '../../machines/domain/reports.ts'
 import type { JobContext } from '../../machines/job.ts'
 import type { Actor } from '../../src/engine/world.ts'
+import { isIn } from './isIn.ts'
 import type { PromiseName } from './violation.ts'
 
 /**
@@ -66,13 +67,13 @@ export function createJobBook(broken: (promise: PromiseName, evidence: string) =
 
   function note(jobId: string, heard: EventObject, before: AnyMachineSnapshot): void {
     const event = heard as ExecutorReport | { type: 'job.abort' | 'actor.ended' }
-    const isRunning = before.matches('active')
-    const isStopping = before.matches('stopping')
+    const isRunning = isIn(before, 'active')
+    const isStopping = isIn(before, 'stopping')
     const isCurrent = 'attempt' in event && event.attempt === (before.context as JobContext).attempt
     // What was noted while it waited is no reason of this attempt.
     if (heard.type === 'slot.granted' || heard.type.startsWith('xstate.after.backoff'))
       return void reasons.delete(jobId)
-    if (before.matches('held') && event.type !== 'job.abort') return void reasons.set(jobId, 'skipped')
+    if (isIn(before, 'held') && event.type !== 'job.abort') return void reasons.set(jobId, 'skipped')
     if (event.type === 'job.abort') {
       if (!isStopping) reasons.set(jobId, 'aborted')
       return

@@ -5,6 +5,7 @@ import type { ExecutorReport } from '../../machines/domain/reports.ts'
 import type { JobContext } from '../../machines/job.ts'
 import type { DataSide } from '../../machines/ports.ts'
 import type { Bus, Incoming } from '../../src/bus/port.ts'
+import type { Decoded } from '../../src/contract/commands.ts'
 import { decodeCommand } from '../../src/contract/decode.ts'
 import type { Numbered } from '../../src/engine/engine.ts'
 import { createIngestWatch } from '../../src/ingest/ingest.ts'
@@ -14,6 +15,7 @@ import { createAgenda, type Agenda } from './agenda.ts'
 import { drawsFrom } from './draws.ts'
 import { drawSetting, scriptOf } from './configurations.ts'
 import { createDirectSite } from './direct.ts'
+import { isIn } from './isIn.ts'
 import { createProcesses } from './processes.ts'
 import { createPromises, type Promises } from './promises.ts'
 import { rankOf } from './rank.ts'
@@ -56,11 +58,20 @@ export type NightKind = 'direct' | 'whole'
 
 interface Pending {
   readonly name: string
-  readonly body: Uint8Array
+  readonly body: string
   readonly caller: Caller
 }
 
 type Decoding = ReturnType<typeof decodeCommand>
+
+// The same bytes are the same command, in every night: most are decoded once. This many take some tens of MiB.
+const UNDERSTOOD_MAX = 20_000
+const understood = new Map<string, Decoded>()
+
+function remember(key: string, command: Decoded): void {
+  if (understood.size >= UNDERSTOOD_MAX) understood.clear()
+  understood.set(key, command)
+}
 
 const SCRIPTS = ['script.a', 'script.b', 'script.c'] as const
 // Nights through the engine are always in lockstep.
@@ -78,8 +89,6 @@ export function createNight(seed: number, kind: NightKind): Night {
   const encoder = new TextEncoder()
   const pending = new Map<string, Pending>()
   const sent: Pending[] = []
-  // What is sent again is the same bytes: they are decoded once.
-  const decoded = new WeakMap<Uint8Array, Decoding>()
   const recentlySaid: Numbered[] = []
   const isAllStored = drawsFrom(`${seed} stored`)
   let newestSaid = 0
@@ -107,14 +116,17 @@ export function createNight(seed: number, kind: NightKind): Night {
     send(key, name, body) {
       const id = `m${key}`
       const identity = pick(SCRIPTS, String(key).length + id.charCodeAt(id.length - 1)) ?? SCRIPTS[0]
-      const one = { name, body: encoder.encode(JSON.stringify(body)), caller: { identity, id, reply: `_INBOX.${id}` } }
+      const one = { name, body: JSON.stringify(body), caller: { identity, id, reply: `_INBOX.${id}` } }
       sent.push(one)
       pending.set(id, one)
       const draw = drawsFrom(`${seed} ${id}`)
       const way = draw()
       if (way < 0.08) agenda.later(draw() * 3_000, () => arrive(one))
       else {
-        if (way < 0.1) arrive({ ...one, body: one.body.subarray(0, Math.floor(draw() * one.body.length)) })
+        if (way < 0.1) {
+          const bytes = encoder.encode(one.body)
+          arriveAs(one, bytes.subarray(0, Math.floor(draw() * bytes.length)))
+        }
         arrive(one)
         if (way > 0.92)
           agenda.later(way > 0.96 ? 0 : draw() * 20_000, () =>
@@ -126,11 +138,8 @@ export function createNight(seed: number, kind: NightKind): Night {
       const body = encoder.encode(pick(NONSENSE, which) ?? '')
       const at = how % Math.max(1, body.length)
       body[at] = more % 256
-      arrive({
-        name: pick(['processData', 'start', 'closeGroup', 'abortJob', 'nothing'], how) ?? '',
-        body,
-        caller: { identity: 'stranger', id: `x${key}`, reply: null },
-      })
+      const name = pick(['processData', 'start', 'closeGroup', 'abortJob', 'nothing'], how) ?? ''
+      arriveAs({ name, caller: { identity: 'stranger', id: `x${key}`, reply: null } }, body)
     },
     job(which, anyAge = which % 2 === 0) {
       const all = promises.jobIds()
@@ -209,18 +218,29 @@ export function createNight(seed: number, kind: NightKind): Night {
     agenda.later(500, () => void night.resendUnanswered())
   }
 
+  /** Sent whole. */
   function arrive({ name, body, caller }: Pending): void {
+    const key = `${name} ${body}`
+    const command = understood.get(key)
+    if (command) return site.command(command, caller)
+    const fresh = arriveAs({ name, caller }, encoder.encode(body))
+    if (fresh?.ok) return remember(key, fresh.command)
+    if (fresh && pending.has(caller.id))
+      promises.broken('refused in words', `${name} was sent whole and refused: ${fresh.refusal.reason}`)
+  }
+
+  /** Whatever the bytes are. */
+  function arriveAs({ name, caller }: Omit<Pending, 'body'>, bytes: Uint8Array): Decoding | null {
     let decoding: Decoding
     try {
-      decoding = decoded.get(body) ?? decodeCommand(name, body, INSTANCE)
-      decoded.set(body, decoding)
+      decoding = decodeCommand(name, bytes, INSTANCE)
     } catch (error) {
-      return promises.broken('refused in words', `${name} made the decoder throw: ${String(error)}`)
+      promises.broken('refused in words', `${name} made the decoder throw: ${String(error)}`)
+      return null
     }
     if (decoding.ok) site.command(decoding.command, caller)
     else if (decoding.refusal.reason === '') promises.broken('refused in words', `${name} is refused without a word`)
-    else if (pending.get(caller.id)?.body === body)
-      promises.broken('refused in words', `${name} was sent whole and refused: ${decoding.refusal.reason}`)
+    return decoding
   }
 
   function say(said: Numbered): void {
@@ -261,7 +281,7 @@ export function createNight(seed: number, kind: NightKind): Night {
     const snapshot = site.world()?.actor(`job.${jobId}`)?.snapshot
     return (
       snapshot !== undefined &&
-      snapshot.matches({ active: 'running' }) &&
+      isIn(snapshot, 'active.running') &&
       (snapshot.context as JobContext).attempt === attempt
     )
   }

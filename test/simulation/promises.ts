@@ -6,6 +6,7 @@ import type { Numbered } from '../../src/engine/engine.ts'
 import type { Actor, Observer, World } from '../../src/engine/world.ts'
 import type { Entry } from '../../src/journal/entry.ts'
 import { createGroupBook } from './groupBook.ts'
+import { isIn } from './isIn.ts'
 import { createJobBook } from './jobBook.ts'
 import type { Processes } from './processes.ts'
 import { createQueueBook } from './queueBook.ts'
@@ -223,7 +224,7 @@ export function createPromises(processes: Processes): Promises {
     if (jobs.isSabotaged(jobId)) return
     const actor = world.actor(`job.${jobId}`)
     const context = actor?.snapshot.context as JobContext | undefined
-    const isKnown = actor !== undefined && (actor.snapshot.matches('active') || actor.snapshot.matches('stopping'))
+    const isKnown = actor !== undefined && (isIn(actor.snapshot, 'active') || isIn(actor.snapshot, 'stopping'))
     if (!isKnown || context?.attempt !== attempt)
       broken(
         'nothing unknown runs',
@@ -234,10 +235,9 @@ export function createPromises(processes: Processes): Promises {
   }
 
   function checkTimers({ address, snapshot, timers }: Actor): void {
+    if (timers.size === 0) return
     for (const timer of timers.keys()) {
-      // `xstate.after.timeLimit.job.active`: what it belongs to follows the machine's name.
-      const state = timer.split('.').slice(4).join('.')
-      if (!isIn(snapshot, state))
+      if (!isIn(snapshot, stateOfTimer(timer)))
         broken(
           'timers belong to states',
           `${address} has the timer ${timer} in state ${JSON.stringify(snapshot.value)}`,
@@ -251,11 +251,15 @@ export function createPromises(processes: Processes): Promises {
   }
 }
 
-function isIn({ value }: AnyMachineSnapshot, state: string): boolean {
-  if (typeof value === 'string') return value === state
-  return Object.entries(value as Record<string, unknown>).some(
-    ([name, inner]) => name === state || `${name}.${String(inner)}` === state,
-  )
+const timerStates = new Map<string, string>()
+
+/** `xstate.after.timeLimit.job.active`: what it belongs to follows the machine's name. */
+function stateOfTimer(timer: string): string {
+  const known = timerStates.get(timer)
+  if (known !== undefined) return known
+  const state = timer.split('.').slice(4).join('.')
+  timerStates.set(timer, state)
+  return state
 }
 
 function stateOf(world: World, jobId: string | undefined): string {

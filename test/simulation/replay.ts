@@ -16,6 +16,8 @@ export interface Replay {
   did(effect: Effect): void
   /** Everything stored has been delivered to this world. */
   compare(live: World, touched: Iterable<string>): void
+  /** All that lives in either world, because one of them has just begun. */
+  compareAll(live: World): void
   /** The living world died with `undelivered` entries stored: gives what they led to, which was never carried out. */
   takeUndone(): Effect[]
   /** Gives its world away to live, and goes on with the one that lived. */
@@ -69,6 +71,15 @@ export function createReplay(
         if (difference !== null) broken('replay is the same', difference)
       }
     },
+    compareAll(live) {
+      for (const kind of KINDS) {
+        const addresses = new Set([...live.actors(kind), ...shadow.actors(kind)].map(({ address }) => address))
+        for (const address of addresses) {
+          const difference = differ(address, live.actor(address), shadow.actor(address))
+          if (difference !== null) broken('replay is the same', `after a recovery ${difference}`)
+        }
+      }
+    },
     takeUndone() {
       const undone = expected.slice(place)
       expected = []
@@ -83,10 +94,12 @@ export function createReplay(
   }
 }
 
+const KINDS = Object.keys(machines) as MachineKind[]
+
 /** Where two worlds differ, over all their actors, or null. */
 export function difference(one: World, other: World): string | null {
   const same = createSameness()
-  for (const kind of Object.keys(machines) as MachineKind[]) {
+  for (const kind of KINDS) {
     const all = [...one.actors(kind)]
     const others = new Map([...other.actors(kind)].map(actor => [actor.address, actor]))
     if (all.length !== others.size) return `there are ${all.length} actors of kind ${kind}, folded ${others.size}`

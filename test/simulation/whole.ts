@@ -1,17 +1,18 @@
 import type { Order } from '../../machines/domain/messages.ts'
-import { createEngine, type Engine, type Numbered } from '../../src/engine/engine.ts'
-import { isAfter, type Observer } from '../../src/engine/world.ts'
+import { createEngine, type Engine, type Marked, type Numbered } from '../../src/engine/engine.ts'
+import type { Observer } from '../../src/engine/world.ts'
 import type { Entry } from '../../src/journal/entry.ts'
 import { createMemoryJournal } from '../../src/journal/memory.ts'
 import { type Journal, JournalError } from '../../src/journal/port.ts'
 import { silentLog } from '../../src/log.ts'
 import { STARTED } from '../harness.ts'
+import { rankOf } from './rank.ts'
 import { createReplay } from './replay.ts'
 import { INSTANCE, type Site, type SiteOptions } from './site.ts'
 
 /**
  * An instance as it is: the engine with its inbox, answers, recovery and timers, over a journal in memory that can be slow, full, cut off in the middle of an append, or taken over
- * by another process. Whoever runs the night lets the promises it waits for resolve after every happening.
+ * by another process. It writes marks after as many entries as the seed draws, so that short nights begin again from them, too. Whoever runs the night lets the promises it waits for resolve after every happening.
  */
 export function createWholeSite(options: SiteOptions): Site {
   const { agenda, promises, processes } = options
@@ -22,13 +23,15 @@ export function createWholeSite(options: SiteOptions): Site {
   let leading: Life | null = null
   /** Lost the journal and does not know yet. */
   let stranded: Life | null = null
-  let lastDone: string | null = null
+  let lastDone = 0
   let slowMs = 0
   let isFull = false
   /** Entries whose delivery the promises have seen. */
   let observedN = 0
   /** Announcements of an earlier life that must be said again. */
   let owed = new Set<string>()
+  const marked = drawMarked(options.draw)
+  const entryMax = ENTRY_MAX_LEAST * 2 ** Math.floor(options.draw() * ENTRY_MAX_DOUBLINGS)
 
   return {
     lines: () => memory.lines,
@@ -47,7 +50,7 @@ export function createWholeSite(options: SiteOptions): Site {
       owed = new Set(after.map(({ id }) => id))
       for (const effect of replay.takeUndone())
         if (effect.do === 'announce' && effect.announcement.type === 'event') owed.add(effect.id)
-      const life: Life = { engine: null, appending: null, isFenced: false, isRecovering: true, foldedN: 0 }
+      const life: Life = { engine: null, appending: null, isFenced: false, isRecovering: true, isNew: true, foldedN: 0 }
       leading = life
       start(life, known).catch((error: unknown) =>
         promises.broken('no fault of its own', `it did not begin: ${String(error)}`),
@@ -59,7 +62,8 @@ export function createWholeSite(options: SiteOptions): Site {
       leading = null
       life.engine?.stop()
       life.isFenced = true
-      if (how === 'stored' && life.appending) void keep(life.appending)
+      const kept = life.appending && (how === 'stored' ? life.appending : partsOf(life.appending))
+      if (kept && kept.length > 0) void keep(kept)
       life.appending = null
     },
     supersede() {
@@ -91,8 +95,20 @@ export function createWholeSite(options: SiteOptions): Site {
       for (const id of owed)
         promises.broken('said once', `${id} was not known to have been said, and is not said again`)
       replay.compare(world, promises.touched)
+      // Who begins is as the fold of everything from the first entry on, from wherever it began.
+      if (leading?.isNew) {
+        leading.isNew = false
+        replay.compareAll(world)
+      }
       promises.check(world)
     },
+  }
+
+  /** Of a checkpoint in several messages the first ones may be stored when the process dies; nobody may begin there. */
+  function partsOf(entries: readonly Entry[]): readonly Entry[] {
+    const first = entries.findIndex(({ what }) => what.type === 'engine.checkpoint')
+    const parts = entries.filter(({ what }) => what.type === 'engine.checkpoint').length
+    return first === -1 ? [] : entries.slice(0, first + Math.floor(options.draw() * parts))
   }
 
   async function start(life: Life, known: string | null): Promise<void> {
@@ -121,6 +137,7 @@ export function createWholeSite(options: SiteOptions): Site {
       loadConfiguration: options.loadConfiguration,
       unsaid: options.unsaid,
       onOffline: () => {},
+      marked,
       onLost: error => {
         if (!life.isFenced) promises.broken('no fault of its own', `the engine gave up: ${error.message}`)
       },
@@ -136,7 +153,7 @@ export function createWholeSite(options: SiteOptions): Site {
 
   function journalOf(life: Life): Journal {
     return {
-      entryMax: () => 1_048_576,
+      entryMax: () => entryMax,
       async append(entries) {
         if (life.isRecovering) observedN = n
         life.isRecovering = false
@@ -186,9 +203,10 @@ export function createWholeSite(options: SiteOptions): Site {
       return
     }
     const isOwed = owed.delete(id)
-    if (id !== '' && !isOwed && isAfter(id, lastDone)) {
+    const rank = id === '' ? 0 : rankOf(id)
+    if (!isOwed && rank > lastDone) {
       replay.did({ do: 'announce', id, at, announcement })
-      lastDone = id
+      lastDone = rank
     }
     options.say(said)
   }
@@ -210,6 +228,25 @@ interface Life {
   appending: readonly Entry[] | null
   isFenced: boolean
   isRecovering: boolean
+  /** Nobody has compared it with the fold yet. */
+  isNew: boolean
   /** How far the journal was folded at the start. */
   foldedN: number
+}
+
+// From almost always to hardly ever in a night of 2 000 entries; the engine's own are 1 000, and 20 000 or ten for every actor.
+const QUIET_AFTER = { least: 20, doublings: 6 }
+const CHECKPOINT_AFTER = { least: 50, doublings: 6 }
+const ENTRIES_PER_ACTOR_MAX = 3
+// From a checkpoint of many parts to one of a single part.
+const ENTRY_MAX_LEAST = 32_768
+const ENTRY_MAX_DOUBLINGS = 6
+
+function drawMarked(draw: () => number): Marked {
+  const drawn = ({ least, doublings }: { least: number; doublings: number }) => Math.floor(least * 2 ** (draw() * doublings))
+  return {
+    quietAfter: drawn(QUIET_AFTER),
+    checkpointAfter: drawn(CHECKPOINT_AFTER),
+    entriesPerActor: Math.floor(draw() * (ENTRIES_PER_ACTOR_MAX + 1)),
+  }
 }
