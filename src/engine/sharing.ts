@@ -18,14 +18,19 @@ export function toSharedJson(value: unknown): string {
 
   function count(one: unknown): void {
     if (typeof one !== 'object' || one === null) return
-    const before = times.get(one) ?? 0
-    times.set(one, before + 1)
-    if (before === 0) for (const inner of Object.values(one)) count(inner)
+    const before = times.get(one)
+    times.set(one, (before ?? 0) + 1)
+    if (before !== undefined) return
+    if (Array.isArray(one)) for (const inner of one) count(inner)
+    else {
+      const fields = one as Readonly<Record<string, unknown>>
+      for (const key in fields) count(fields[key])
+    }
   }
 
   function place(one: unknown): unknown {
     if (typeof one !== 'object' || one === null) return one
-    if ((times.get(one) ?? 0) < 2) return inside(one)
+    if (times.get(one) === 1) return inside(one)
     const known = places.get(one)
     if (known !== undefined) return { $: known }
     const at = shared.push(null) - 1
@@ -36,9 +41,20 @@ export function toSharedJson(value: unknown): string {
 
   function inside(one: object): unknown {
     if (Array.isArray(one)) return one.map(place)
+    const fields = one as Readonly<Record<string, unknown>>
+    if ('$' in fields) return { $: -1, of: copyOf(fields) }
+    // Plain data: nothing is inherited, and most of it holds no object and needs no copy.
+    for (const key in fields) if (typeof fields[key] === 'object') return copyOf(fields)
+    return fields
+  }
+
+  function copyOf(fields: Readonly<Record<string, unknown>>): object {
     const copy: Record<string, unknown> = {}
-    for (const [key, inner] of Object.entries(one)) copy[key] = place(inner)
-    return '$' in one ? { $: -1, of: copy } : copy
+    for (const key in fields) {
+      const inner = fields[key]
+      copy[key] = typeof inner === 'object' ? place(inner) : inner
+    }
+    return copy
   }
 }
 
@@ -62,7 +78,10 @@ export function fromSharedJson(text: string): unknown {
   function fill(one: unknown): void {
     if (typeof one !== 'object' || one === null) return
     const fields = one as Record<string, unknown>
-    for (const key of Object.keys(fields)) fields[key] = put(fields[key])
+    for (const key in fields) {
+      const inner = fields[key]
+      if (typeof inner === 'object' && inner !== null) fields[key] = put(inner)
+    }
   }
 }
 

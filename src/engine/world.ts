@@ -21,7 +21,7 @@ import type { JobOutput } from '../../machines/job.ts'
 import { machines, MACHINES_VERSION, type MachineInput, type MachineKind } from '../../machines/index.ts'
 import type { Entry } from '../journal/entry.ts'
 import { createAssembly, type Assembly } from './checkpoint.ts'
-import { begin, step, type Step } from './step.ts'
+import { prepare, type Compiled, type Step } from './step.ts'
 import { Deadlines, type Timer } from './timers.ts'
 
 /**
@@ -83,7 +83,7 @@ const MACHINE_BROKEN = 3
 
 interface LiveActor extends Actor {
   snapshot: AnyMachineSnapshot
-  readonly machine: AnyStateMachine
+  readonly machine: Compiled
   readonly timers: Map<string, number>
   readonly watchers: Set<Address>
 }
@@ -282,7 +282,7 @@ function grow({ instance, observer }: { instance: string; observer?: Observer },
     const before = actor.snapshot
     let next: Step
     try {
-      next = step(actor.machine, before, event)
+      next = actor.machine.step(before, event)
     } catch (error) {
       return breakDown(actor, event, error)
     }
@@ -293,12 +293,12 @@ function grow({ instance, observer }: { instance: string; observer?: Observer },
 
   function open(address: Address, input: MachineInput): void {
     if (actors.has(address)) return
-    const machine: AnyStateMachine = machines[input.kind]
+    const machine = prepare(machines[input.kind])
     let first: Step
     try {
-      first = begin(machine, { at: entry.at, ...input })
+      first = machine.begin({ at: entry.at, ...input })
     } catch (error) {
-      return breakAtBirth(address, machine, input, error)
+      return breakAtBirth(address, machines[input.kind], input, error)
     }
     const actor: LiveActor = {
       address,
@@ -418,13 +418,10 @@ function grow({ instance, observer }: { instance: string; observer?: Observer },
   }
 
   function knownTo(command: Extract<Input, { caller: unknown }>): Known {
-    const addresses = namedBy(command)
-    return Object.fromEntries(
-      addresses.map(address => [
-        address,
-        actors.has(address) ? 'open' : endedActors.has(address) ? 'ended' : 'unknown',
-      ]),
-    )
+    const known: Record<Address, Known[Address]> = {}
+    for (const address of namedBy(command))
+      known[address] = actors.has(address) ? 'open' : endedActors.has(address) ? 'ended' : 'unknown'
+    return known
   }
 }
 
@@ -466,7 +463,7 @@ function thaw({ address, kind, value, context, history, timers, watchers }: Quie
     Object.entries(history).map(([id, nodes]) => [id, nodes.map(node => machine.getStateNodeById(node))]),
   )
   const snapshot = machine.resolveState({ value: value as StateValue, context, historyValue })
-  return { address, kind, machine, snapshot, timers: new Map(timers), watchers: new Set(watchers) }
+  return { address, kind, machine: prepare(machine), snapshot, timers: new Map(timers), watchers: new Set(watchers) }
 }
 
 function kindOf(end: End): Outcome['kind'] {

@@ -99,7 +99,7 @@ export function createDirectSite(options: SiteOptions): Site {
     },
     command(command, caller) {
       if (!isUp) return
-      const met = answers.meet(caller.id, fingerprintOf(command), caller.reply)
+      const met = answers.meet(caller.id, fingerprint(command), caller.reply)
       if (met.as === 'new') return take({ door: 'command', from: caller.identity, command, caller })
       if (met.as === 'repeated')
         for (const body of met.acks)
@@ -316,6 +316,17 @@ type Waiting =
       readonly what: Exclude<Input, Command>
       readonly caller: null
     }
+
+const fingerprints = new WeakMap<Decoded, string>()
+
+/** The same message comes many times, in many nights. */
+function fingerprint(command: Decoded): string {
+  const known = fingerprints.get(command)
+  if (known !== undefined) return known
+  const fresh = fingerprintOf(command)
+  fingerprints.set(command, fresh)
+  return fresh
+}
 
 interface Gate extends Observer {
   isOpen: boolean

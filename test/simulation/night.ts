@@ -64,12 +64,21 @@ interface Pending {
 
 type Decoding = ReturnType<typeof decodeCommand>
 
-// The same bytes are the same command, in every night: most are decoded once. This many take some tens of MiB.
+// The same bytes are the same command, in every night: most are decoded once. Between one and two times as many are kept, some tens of MiB.
 const UNDERSTOOD_MAX = 20_000
-const understood = new Map<string, Decoded>()
+let understood = new Map<string, Decoded>()
+let understoodBefore = new Map<string, Decoded>()
+
+function remembered(key: string): Decoded | undefined {
+  const newly = understood.get(key)
+  if (newly) return newly
+  const before = understoodBefore.get(key)
+  if (before) remember(key, before)
+  return before
+}
 
 function remember(key: string, command: Decoded): void {
-  if (understood.size >= UNDERSTOOD_MAX) understood.clear()
+  if (understood.size >= UNDERSTOOD_MAX) [understoodBefore, understood] = [understood, new Map()]
   understood.set(key, command)
 }
 
@@ -221,7 +230,7 @@ export function createNight(seed: number, kind: NightKind): Night {
   /** Sent whole. */
   function arrive({ name, body, caller }: Pending): void {
     const key = `${name} ${body}`
-    const command = understood.get(key)
+    const command = remembered(key)
     if (command) return site.command(command, caller)
     const fresh = arriveAs({ name, caller }, encoder.encode(body))
     if (fresh?.ok) return remember(key, fresh.command)

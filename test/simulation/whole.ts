@@ -236,7 +236,7 @@ interface Life {
 
 // From almost always to hardly ever in a night of 2 000 entries; the engine's own are 1 000, and 20 000 or ten for every actor.
 const QUIET_AFTER = { least: 20, doublings: 6 }
-const CHECKPOINT_AFTER = { least: 50, doublings: 6 }
+const CHECKPOINT_AFTER = { least: 60, doublings: 5 }
 const ENTRIES_PER_ACTOR_MAX = 3
 // From a checkpoint of many parts to one of a single part.
 const ENTRY_MAX_LEAST = 32_768
