@@ -85,7 +85,10 @@ const utf8 = new TextDecoder('utf-8', { fatal: true })
 function parse(body: Uint8Array): { ok: true; value: unknown } | { ok: false; reason: string } {
   try {
     const text = utf8.decode(body).trim()
-    return { ok: true, value: text === '' ? {} : mayNamePrototype(text) ? JSON.parse(text, withoutPrototype) : JSON.parse(text) }
+    return {
+      ok: true,
+      value: text === '' ? {} : mayNamePrototype(text) ? JSON.parse(text, withoutPrototype) : JSON.parse(text),
+    }
   } catch (error) {
     if (error instanceof PrototypeNamed) return { ok: false, reason: error.message }
     const why = error instanceof Error ? error.message.slice(0, 200) : 'unreadable'

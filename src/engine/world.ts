@@ -239,7 +239,7 @@ function grow({ instance, observer }: { instance: string; observer?: Observer },
       case 'command.retry':
       case 'command.pause':
       case 'command.resume':
-        return deliver('csc', { ...what, known: knownTo(what) })
+        return deliver('csc', { known: knownTo(what), ...what })
     }
   }
 

@@ -187,7 +187,8 @@ export function createDirectSite(options: SiteOptions): Site {
       case 'command.processData':
       case 'command.closeGroup':
       case 'command.retry':
-        return { ...command, caller, jobId }
+        // What is spread comes last, as in world.ts.
+        return { caller, jobId, ...command }
       case 'command.enable':
       case 'command.disable':
       case 'command.standby':
@@ -196,7 +197,7 @@ export function createDirectSite(options: SiteOptions): Site {
       case 'command.abortJob':
       case 'command.pause':
       case 'command.resume':
-        return { ...command, caller }
+        return { caller, ...command }
     }
   }
 
@@ -289,8 +290,7 @@ export function createDirectSite(options: SiteOptions): Site {
       if (isStopping || isIn(snapshot, 'active')) {
         const started = !isIn(snapshot, 'active.starting')
         executor?.adopt({ type: 'executor.adopt', start: startOrder(context), reportsHeard, started })
-        if (isStopping)
-          executor?.stop({ type: 'executor.stop', jobId, attempt, graceMs: pipeline.graceMs })
+        if (isStopping) executor?.stop({ type: 'executor.stop', jobId, attempt, graceMs: pipeline.graceMs })
       }
       if (isIn(snapshot, 'held.awaitingData')) dataSide?.order({ type: 'data.look', jobId, dataId })
     }

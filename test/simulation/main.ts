@@ -37,8 +37,6 @@ interface Told {
 const CPUS = 2
 // After these many failing nights there is one bug, not many.
 const FAILURES_ENOUGH = 5
-// What a night leaves behind after every step is garbage at once; in a space of a few MiB half of it would be copied before it is.
-const LIMITS = { maxYoungGenerationSizeMb: 64 }
 // A transcript of more actions is for an editor.
 const PRINTED_MAX = 15
 
@@ -94,7 +92,7 @@ async function explain({ seed, violation }: Told, { steps, kind }: Options): Pro
 
 function runWorker(data: Options & { first: number }, workers: Worker[], hear: (told: Told) => void): Promise<void> {
   return new Promise((resolve, reject) => {
-    const worker = new Worker(fileURLToPath(import.meta.url), { workerData: data, resourceLimits: LIMITS })
+    const worker = new Worker(fileURLToPath(import.meta.url), { workerData: data })
     workers.push(worker)
     worker.on('message', hear)
     worker.on('error', reject)

@@ -289,9 +289,7 @@ export function createNight(seed: number, kind: NightKind): Night {
   function isRunning(jobId: string, attempt: number): boolean {
     const snapshot = site.world()?.actor(`job.${jobId}`)?.snapshot
     return (
-      snapshot !== undefined &&
-      isIn(snapshot, 'active.running') &&
-      (snapshot.context as JobContext).attempt === attempt
+      snapshot !== undefined && isIn(snapshot, 'active.running') && (snapshot.context as JobContext).attempt === attempt
     )
   }
 }

@@ -243,7 +243,8 @@ const ENTRY_MAX_LEAST = 32_768
 const ENTRY_MAX_DOUBLINGS = 6
 
 function drawMarked(draw: () => number): Marked {
-  const drawn = ({ least, doublings }: { least: number; doublings: number }) => Math.floor(least * 2 ** (draw() * doublings))
+  const drawn = ({ least, doublings }: { least: number; doublings: number }) =>
+    Math.floor(least * 2 ** (draw() * doublings))
   return {
     quietAfter: drawn(QUIET_AFTER),
     checkpointAfter: drawn(CHECKPOINT_AFTER),
