@@ -275,6 +275,18 @@ describe('engine: the journal is everything', () => {
     }
   })
 
+  test('announcements are in order of entry, then of place, also of one whose id says more', () => {
+    expect(isAfter('9.0', null)).toBe(true)
+    expect(isAfter('10.0', '9.12')).toBe(true)
+    expect(isAfter('9.12', '9.2')).toBe(true)
+    expect(isAfter('9.2', '9.2')).toBe(false)
+    expect(isAfter('9.2', '10.0')).toBe(false)
+    expect(isAfter('9.3', '9.2.job_result')).toBe(true)
+    expect(isAfter('9.2', '9.2.job_result')).toBe(false)
+    expect(isAfter('9.0', '9.-1.job_result')).toBe(true)
+    expect(() => isAfter('', '9.2')).toThrow('invariant: announcement ids')
+  })
+
   test('events that may not have been heard are said again with the same id, and no others', async () => {
     const { night } = await busyNight()
     const events = journaled(night.said).filter(({ announcement }) => announcement.type === 'event')

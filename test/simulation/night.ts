@@ -111,6 +111,7 @@ export function createNight(seed: number, kind: NightKind): Night {
     processes,
     isInLockstep: seed % LOCKSTEP_EVERY === 1,
     draw: drawsFrom(`${seed} site`),
+    die,
     loadConfiguration: setting.loadConfiguration,
     dataSide,
     say,
@@ -225,6 +226,11 @@ export function createNight(seed: number, kind: NightKind): Night {
     else site.begin(known?.id ?? null, after)
     // A script that heard nothing sends the same again.
     agenda.later(500, () => void night.resendUnanswered())
+  }
+
+  function die(): void {
+    const draw = drawsFrom(`${seed} death ${lives}`)
+    night.kill(draw() < 0.5 ? 'cut' : 'stored', Math.floor(draw() * 10_000))
   }
 
   /** Sent whole. */

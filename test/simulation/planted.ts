@@ -168,11 +168,8 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'a checkpoint that was cut off is put together with the next',
     file: 'src/engine/checkpoint.js',
     edits: [
-      ['part === 1 ? [text] : [...texts, text]', '[...texts, text]'],
-      [
-        "return part === of && texts.length === of ? fromSharedJson(texts.join('')) : null;",
-        "return part === of ? fromSharedJson(texts.splice(0).join('')) : null;",
-      ],
+      ['if (part === 1)\n                texts = [];', ''],
+      ['if (part !== texts.length + 1)\n                return null;', ''],
     ],
     finds: 'direct',
   },
@@ -232,6 +229,18 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'nothing is said again after a recovery',
     file: 'src/engine/engine.js',
     edits: [['isAfter(effect.id, options.lastSaid)', 'false']],
+    finds: 'whole',
+  },
+  {
+    name: 'what was said before a checkpoint and may not be stored is not said again',
+    file: 'src/engine/engine.js',
+    edits: [['unsaid.push(...whole.unsaid.filter(({ id }) => isAfter(id, options.lastSaid)));', ';']],
+    finds: 'whole',
+  },
+  {
+    name: 'what a checkpoint holds of the answers is forgotten',
+    file: 'src/engine/engine.js',
+    edits: [['answers.settleInto(whole.answers);', ';']],
     finds: 'whole',
   },
   {

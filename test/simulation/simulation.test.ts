@@ -34,6 +34,17 @@ describe('simulated nights', () => {
     }
   }, 120_000)
 
+  test('nights through the engine itself are quiet or written down whole while they last, and begin again from there', async () => {
+    const marks = new Set<string>()
+    for (let seed = 10; seed <= 50; seed += 10) {
+      const { lines, lives } = await play({ seed, kind: 'whole', steps: STEPS })
+      expect(lives).toBeGreaterThan(1)
+      for (const line of lines())
+        marks.add(/"what":{"type":"(engine[.]quiescent|engine[.]checkpoint)"/.exec(line)?.[1] ?? '')
+    }
+    expect([...marks].sort()).toEqual(['', 'engine.checkpoint', 'engine.quiescent'])
+  }, 120_000)
+
   test('the same seed is the same night, entry by entry', async () => {
     for (const kind of ['direct', 'whole'] as const) {
       const [one, other] = [await play({ seed: 7, kind, steps: 300 }), await play({ seed: 7, kind, steps: 300 })]

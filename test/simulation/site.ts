@@ -49,6 +49,8 @@ export interface SiteOptions {
   /** What was said and may not be among the stored events yet. */
   readonly unsaid: () => readonly Numbered[]
   readonly loadConfiguration: (configurationOverride: string) => LoadedConfiguration
+  /** The process dies at a moment the site has chosen. */
+  readonly die: () => void
   /** Whether a second world follows the journal line by line. */
   readonly isInLockstep: boolean
   /** Draws 0 ≤ u < 1 for decisions of the site. */

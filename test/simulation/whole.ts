@@ -162,6 +162,12 @@ export function createWholeSite(options: SiteOptions): Site {
           isFull = false
           throw new JournalError('FULL', 'no space left')
         }
+        // Slow now and then, so that some end in the middle of a checkpoint, or just when it is stored.
+        const isCheckpoint = entries.some(({ what }) => what.type === 'engine.checkpoint')
+        if (isCheckpoint && slowMs === 0 && options.draw() < CHECKPOINTS_SLOW)
+          slowMs = 2 + Math.floor(options.draw() * SLOW_MAX_MS)
+        if (isCheckpoint && slowMs > 0 && options.draw() < CHECKPOINTS_FATAL)
+          agenda.later(slowMs / 2, () => life.appending === entries && options.die())
         if (slowMs > 0) {
           const ms = slowMs
           slowMs = 0
@@ -238,6 +244,9 @@ interface Life {
 const QUIET_AFTER = { least: 20, doublings: 6 }
 const CHECKPOINT_AFTER = { least: 60, doublings: 5 }
 const ENTRIES_PER_ACTOR_MAX = 3
+const CHECKPOINTS_SLOW = 0.4
+const CHECKPOINTS_FATAL = 0.3
+const SLOW_MAX_MS = 15_000
 // From a checkpoint of many parts to one of a single part.
 const ENTRY_MAX_LEAST = 32_768
 const ENTRY_MAX_DOUBLINGS = 6
