@@ -9,7 +9,7 @@ import type { Violation } from './violation.ts'
 
 /*
  * `npm run simulate -- --seeds 100 --from 1`: plays so many nights, each to so many steps (a step is one journaled entry), on all workers, and tells how many promises were broken. A failing night prints its
- * seed, is shrunk, and is written down as a transcript. Exits 1 when a promise was broken, 2 when it was asked wrongly.
+ * seed, is shrunk, and is written down as a transcript. Interrupted, it tells of the nights it has played. Exits 1 when a promise was broken, 2 when it was asked wrongly.
  */
 
 interface Options {
@@ -54,6 +54,16 @@ async function main(): Promise<void> {
   const total = { nights: 0, whole: 0, steps: 0, jobs: 0, recoveries: 0 }
   const failures: Told[] = []
   const workers: Worker[] = []
+  let isInterrupted = false
+  const stop = () => {
+    for (const worker of workers) void worker.terminate()
+  }
+  // Whoever has waited long enough is still told of the nights that were played.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    process.once(signal, () => {
+      isInterrupted = true
+      stop()
+    })
   await Promise.all(
     Array.from({ length: options.workers }, (_, place) =>
       runWorker({ ...options, first: options.from + place }, workers, told => {
@@ -63,7 +73,7 @@ async function main(): Promise<void> {
         total.jobs += told.jobs
         total.recoveries += told.lives - 1
         if (told.violation) failures.push(told)
-        if (failures.length >= options.failures) for (const worker of workers) void worker.terminate()
+        if (failures.length >= options.failures) stop()
       }),
     ),
   )
@@ -73,7 +83,8 @@ async function main(): Promise<void> {
   else
     console.log(
       `${facts.nights} nights (${facts.whole} through the engine itself), ${facts.steps} steps, ${facts.jobs} jobs, ${facts.recoveries} recoveries ` +
-        `in ${facts.seconds} s (${facts.stepsPerSecond} steps/s): ${failures.length} violations`,
+        `in ${facts.seconds} s (${facts.stepsPerSecond} steps/s): ${failures.length} violations` +
+        (isInterrupted ? `; interrupted before all ${options.seeds} nights were played` : ''),
     )
   failures.sort((one, other) => one.seed - other.seed)
   if (!options.json) for (const failure of failures) await explain(failure, options)
