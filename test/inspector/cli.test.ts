@@ -1,4 +1,5 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { get } from 'node:http'
 import { createServer } from 'node:net'
 import { once } from 'node:events'
 import { tmpdir } from 'node:os'
@@ -86,8 +87,74 @@ describe('the inspector from the command line', () => {
       const { code, stderr } = await ocps(['inspect', ...args], { cwd: place })
       expect([code, stderr], args.join(' ')).toEqual([2, expect.stringContaining(sentence)])
     }
-    const alone = await ocps(['serve', '--allow-commands'], { cwd: place })
-    expect([alone.code, alone.stderr]).toEqual([2, expect.stringContaining('add --inspector')])
+  })
+
+  test('beside an instance says the same under the names of its own options, before anything is started', async () => {
+    const wrong: readonly (readonly [readonly string[], string])[] = [
+      [['--inspector', '--inspector-token', 'short'], 'the token of --inspector-token is none: a token is 16 to 128'],
+      [['--inspector', '--inspector-host-name', 'https://it/'], '--inspector-host-name https://it/: a name like'],
+      [['--inspector', '70000'], '--inspector 70000: a port is a number from 0 to 65535'],
+      [['--inspector-host', '0.0.0.0'], '--inspector-host is about the page; add --inspector'],
+      [['--inspector-token', 'given-by-the-site'], '--inspector-token is about the page; add --inspector'],
+      [['--allow-commands'], '--allow-commands is about the page; add --inspector'],
+    ]
+    for (const [args, sentence] of wrong) {
+      const { code, stderr } = await ocps(['serve', '--data', 'never', ...args], { cwd: place })
+      expect([code, stderr], args.join(' ')).toEqual([2, expect.stringContaining(sentence)])
+    }
+    expect(existsSync(join(place, 'never'))).toBe(false)
+  })
+
+  test('beside an instance listens where it is told, is known by the names it is given, and asks for the token', {
+    timeout: 60_000,
+  }, async () => {
+    const beside = ['serve', '--url', ready.natsUrl, '--json', '--inspector', '0']
+    const open = start([...beside, '--instance', 'FOUR', '--data', 'four', '--inspector-host', '0.0.0.0'], {
+      cwd: place,
+    })
+    const made = (JSON.parse(await nextLine(linesOf(open))) as typeof ready).inspector
+    expect(made).toMatch(/^http:\/\/[^/]+:\d+\/\?token=[\w-]{32}$/)
+    const there = `http://127.0.0.1:${new URL(made).port}/`
+    expect((await fetch(there)).status).toBe(401)
+    expect((await fetch(`${there}${new URL(made).search}`)).status).toBe(200)
+    await end(open, 'SIGTERM')
+
+    const token = 'given-by-the-site'
+    const named = ['--inspector-host-name', 'inspector.example.org', '--inspector-token', token]
+    const given = start([...beside, '--instance', 'FIVE', '--data', 'five', ...named], { cwd: place })
+    const { inspector } = JSON.parse(await nextLine(linesOf(given))) as typeof ready
+    expect(inspector).not.toContain('token')
+    expect(await statusAs('inspector.example.org', inspector, token)).toBe(200)
+    expect(await statusAs('inspector.example.org', inspector, 'another-long-token')).toBe(401)
+    expect(await statusAs('elsewhere.example.org', inspector, token)).toBe(421)
+    await end(given, 'SIGTERM')
+  })
+
+  test('beside an instance that may not listen there says so, and the instance goes on without it', {
+    timeout: 60_000,
+  }, async () => {
+    const child = start(
+      [
+        'serve',
+        '--url',
+        ready.natsUrl,
+        '--json',
+        '--instance',
+        'SIX',
+        '--data',
+        'six',
+        '--inspector',
+        '0',
+        '--inspector-host',
+        '203.0.113.1',
+      ],
+      { cwd: place },
+    )
+    let said = ''
+    child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()))
+    expect(JSON.parse(await nextLine(linesOf(child)))).toMatchObject({ instance: 'SIX', inspector: null })
+    await eventually('it is said', () => said.includes('choose others with --inspector-host, --inspector'))
+    await end(child, 'SIGTERM')
   })
 
   test('beside an instance carries commands only if it was told to', async () => {
@@ -146,3 +213,11 @@ describe('the inspector from the command line', () => {
     )
   })
 })
+
+/** As a reverse proxy passes it on: fetch would not let us say whom we ask for. */
+async function statusAs(name: string, url: string, token: string): Promise<number | undefined> {
+  const request = get(url, { headers: { Host: name, Authorization: `Bearer ${token}` } })
+  const [response] = (await once(request, 'response')) as [{ statusCode?: number; resume(): void }]
+  response.resume()
+  return response.statusCode
+}

@@ -22,7 +22,8 @@ export async function measurePages(bench: Bench): Promise<Finding> {
   const rounds = new Map<string, Round[]>()
   let late = 0
   for (let round = 0; round < bench.sizes.rounds; round += 1)
-    for (const [name, readers, isInBrowser] of CASES) {
+    // There and back, so that what changes as a night grows is no difference between them.
+    for (const [name, readers, isInBrowser] of round % 2 === 0 ? CASES : CASES.toReversed()) {
       const { measured, isThere } = await one(bench, world, readers, isInBrowser)
       rounds.set(name, [...(rounds.get(name) ?? []), measured])
       if (!isThere) late += 1
@@ -59,15 +60,18 @@ function finding(rounds: ReadonlyMap<string, readonly Round[]>, late: number): F
     )
   const most = (name: string, figure: keyof Round) => longest((rounds.get(name) ?? []).map(round => round[figure]))
   const [[without], [withPages]] = CASES
-  const change = (figure: keyof Round) => {
-    const percent = 100 * (middle(withPages, figure) / middle(without, figure) - 1)
-    return `${percent < 0 ? '−' : '+'}${Math.abs(percent).toFixed(1)} %`
-  }
+  const { difference, spread } = compared(rounds.get(without) ?? [], rounds.get(withPages) ?? [])
+  const verdict =
+    Math.abs(difference) <= spread
+      ? `no more than rounds without any differ among themselves (${percent(spread)})`
+      : `more than rounds without any differ among themselves (${percent(spread)})`
   const slow = late === 0 ? '' : ` ${late} times the page in the browser had not read the night when it was measured.`
   return {
     title: 'What open pages cost the instance',
     columns: [
-      'jobs/s',
+      'jobs/s median',
+      'least',
+      'most',
       'CPU of OCPS, ms/job',
       'heartbeat late by, ms p50',
       'max',
@@ -80,6 +84,8 @@ function finding(rounds: ReadonlyMap<string, readonly Round[]>, late: number): F
     rows: CASES.map(([name]) => [
       name,
       middle(name, 'jobsPerSecond'),
+      Math.min(...(rounds.get(name) ?? []).map(({ jobsPerSecond }) => jobsPerSecond)),
+      most(name, 'jobsPerSecond'),
       middle(name, 'cpuMsPerJob'),
       middle(name, 'heartbeatLateP50Ms'),
       most(name, 'heartbeatLateMaxMs'),
@@ -89,6 +95,20 @@ function finding(rounds: ReadonlyMap<string, readonly Round[]>, late: number): F
       middle(name, 'inspectorCpuShare') * 100,
       middle(name, 'readKbPerSecond'),
     ]),
-    meaning: `With ${PAGES} pages open OCPS settles ${change('jobsPerSecond')} jobs/s and needs ${change('cpuMsPerJob')} CPU per job: pages are the inspector’s, a process of its own, and what they take from OCPS is what they take from the cores both share. ${STAND_IN} Medians of the rounds, maxima of all.${slow}`,
+    meaning: `With ${PAGES} pages open OCPS settles ${middle(withPages, 'jobsPerSecond').toFixed(0)} jobs/s, without any ${middle(without, 'jobsPerSecond').toFixed(0)}: ${percent(Math.abs(difference))} ${difference < 0 ? 'fewer' : 'more'}, ${verdict}. Pages are the inspector’s, a process of its own: what they take from OCPS is what they take from the cores both share. ${STAND_IN} Medians of the rounds, maxima of all.${slow}`,
   }
+}
+
+/** Of jobs per second: what the medians differ by, and the spread of the rounds without pages, both as a share of their median. */
+function compared(without: readonly Round[], withPages: readonly Round[]): { difference: number; spread: number } {
+  const [bare, watched] = [without, withPages].map(rounds => rounds.map(({ jobsPerSecond }) => jobsPerSecond))
+  const usual = at(bare ?? [], 0.5)
+  return {
+    difference: at(watched ?? [], 0.5) / usual - 1,
+    spread: (longest(bare ?? []) - Math.min(...(bare ?? []))) / usual,
+  }
+}
+
+function percent(share: number): string {
+  return `${(share * 100).toFixed(1)} %`
 }

@@ -71,7 +71,8 @@ async function begin({ url, instance, open, jobsPerSecond }: Load) {
   let beating: NodeJS.Timeout
   // As presence.ts does it: from the last due moment on.
   const beat = () => {
-    lateMs.push(performance.now() - due)
+    // A timer may be due a fraction of a millisecond early.
+    lateMs.push(Math.max(0, performance.now() - due))
     bus.publish(heartbeat, '{}')
     due = Math.max(due + HEARTBEAT_MS, performance.now())
     beating = setTimeout(beat, due - performance.now())
@@ -167,7 +168,7 @@ async function begin({ url, instance, open, jobsPerSecond }: Load) {
         entriesPerSecond: (count.entries - entriesBefore) / seconds,
         actors: engine.world.size,
         cpuMsPerJob: (user + system) / 1_000 / settled,
-        delayP50Ms: delays.percentile(50) / 1e6 - RESOLUTION_MS,
+        delayP50Ms: Math.max(0, delays.percentile(50) / 1e6 - RESOLUTION_MS),
         delayP99Ms: delays.percentile(99) / 1e6 - RESOLUTION_MS,
         delayMaxMs: delays.max / 1e6 - RESOLUTION_MS,
         heartbeatLateP50Ms: at(late, 0.5),
