@@ -94,7 +94,8 @@ function CloseRecording() {
 function Presence() {
   void version.value
   const { link, heartbeatAt, isCut, facts, problem } = live.value
-  if (isTravelling.value) return <Chip tone="warn">showing {clock(now())} UTC</Chip>
+  if (isTravelling.value)
+    return <Chip tone="warn">{night().at === 0 ? 'showing what was before' : `showing ${clock(now())} UTC`}</Chip>
   if (source.value === 'recording')
     return (
       <Chip tone="idle" title={recordingName.value}>

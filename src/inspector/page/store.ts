@@ -97,6 +97,8 @@ let isPursuing = false
 let isGapNext = false
 /** Until the newest entry was reached once. */
 let isFirstReading = true
+/** What is seldom drawn was drawn last before anything was there. */
+let isFirstDrawDue = false
 
 /** The night up to the moment that is shown. Read `version` to be drawn again. */
 export function night(): Night {
@@ -222,6 +224,7 @@ function pursue(): void {
   const wanted = place.value === null ? null : wantedOf(place.value)
   if (isFirstReading && caughtUp.value && entries.length - headApplied <= NEAR) {
     isFirstReading = false
+    isFirstDrawDue = true
     draw('now')
   }
   folding.value = wanted === null ? isBehind && isFirstReading : applied < wanted
@@ -254,8 +257,10 @@ function foldFor(ms: number): void {
       if (headApplied >= (marks.at(-1)?.applied ?? 0) + MARK_EVERY)
         marks.push({ applied: headApplied, night: head.fork() })
     }
+  const isAllThere = isFirstDrawDue && headApplied >= entries.length
+  if (isAllThere) isFirstDrawDue = false
   // Who travels sees how far it could go.
-  if (headApplied > from) draw()
+  if (headApplied > from || isAllThere) draw(isAllThere ? 'now' : 'soon')
 }
 
 function foldInto(folded: Night, held: Held | undefined): void {
