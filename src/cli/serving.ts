@@ -185,13 +185,11 @@ function banner({ service, state, wanted, problem, configDir, ownServer, inspect
 /** Where its page is to be; null: none is asked for. A mistake is said before anything is started. */
 function inspectorOf(options: ServeOptions): InspectorAddress | null {
   const { inspector, inspectorHost, inspectorHostName, inspectorToken, allowCommands } = options
-  const about = [
-    [OF_SERVE.host, inspectorHost],
-    [OF_SERVE.name, inspectorHostName],
-    [OF_SERVE.token, inspectorToken],
-    ['--allow-commands', allowCommands],
-  ].find(([, given]) => given !== undefined)
-  if (inspector === undefined && about) throw new UserError(`${about[0]} is about the page; add --inspector`)
+  const given = { host: inspectorHost, name: inspectorHostName, token: inspectorToken }
+  const [about = allowCommands === true ? '--allow-commands' : null] = (['host', 'name', 'token'] as const).flatMap(
+    one => (given[one] === undefined ? [] : [OF_SERVE[one]]),
+  )
+  if (inspector === undefined && about !== null) throw new UserError(`${about} is about the page; add --inspector`)
   if (inspector === undefined) return null
   const port = inspector === true ? INSPECTOR_PORT : inspector
   const [host, names] = [inspectorHost ?? LOOPBACK, inspectorHostName ?? []]

@@ -133,7 +133,7 @@ function Tile({
 }) {
   return (
     <div class="tile">
-      <h3>{title}</h3>
+      <h2>{title}</h2>
       <div class="value">{value}</div>
       <div class="note">{note}</div>
     </div>

@@ -48,7 +48,12 @@ export function Timeline({ night: tonight, open }: { night: Night; open: readonl
       {lanes.length === 0 ? (
         <Empty>No job in this time.</Empty>
       ) : (
-        <svg class="timeline" height={height} role="img" aria-label={`${lanes.length} jobs in time`}>
+        <svg
+          class="timeline"
+          height={height}
+          role="group"
+          aria-label={`${lanes.length} ${lanes.length === 1 ? 'job' : 'jobs'} in time`}
+        >
           {ticksOf(from, to).map(at => (
             <g key={at}>
               <line x1={x(at)} x2={x(at)} y1="0" y2={height - 16} class="tick" />

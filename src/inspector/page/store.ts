@@ -222,7 +222,8 @@ function wantedOf(count: number): number {
 function pursue(): void {
   const isBehind = headApplied < entries.length
   const wanted = place.value === null ? null : wantedOf(place.value)
-  if (isFirstReading && caughtUp.value && entries.length - headApplied <= NEAR) {
+  const isBegun = headApplied > 0 || entries.length === 0
+  if (isFirstReading && isBegun && caughtUp.value && entries.length - headApplied <= NEAR) {
     isFirstReading = false
     isFirstDrawDue = true
     draw('now')
