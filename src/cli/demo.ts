@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { type Page, runDemo } from '../demo/demo.ts'
 import { UserError } from '../userError.ts'
+import { LOOPBACK } from './inspect.ts'
 import { startInspector } from './inspectorChild.ts'
 import { examples, type SharedOptions } from './session.ts'
 
@@ -58,7 +59,11 @@ With --json: the script's steps, one per line, and as the last line a summary. L
 
 /** On whichever port is free. */
 function page(of: { instance: string; natsUrl: string }): Promise<Page> {
-  return startInspector({ ...of, port: '0', allowCommands: false })
+  return startInspector({
+    ...of,
+    address: { port: 0, host: LOOPBACK, names: [], token: null, isNewToken: false },
+    allowCommands: false,
+  })
 }
 
 function countOf(text: string | undefined): number | null {

@@ -14,6 +14,9 @@ export interface InspectOptions extends SharedOptions {
 /** The page is found without being told where, as long as nothing else took this port. */
 export const INSPECTOR_PORT = '8133'
 
+/** Only this machine reaches it. */
+export const LOOPBACK = '127.0.0.1'
+
 /** The token from the environment. */
 export const TOKEN_VARIABLE = 'OCPS_INSPECTOR_TOKEN'
 
@@ -26,7 +29,7 @@ export function addInspect(program: Command): void {
       'Serve a page that shows an instance live: statecharts, queue, groups, metrics, images, and any moment of the night again. Only reads unless --allow-commands is given, and goes on while OCPS restarts. With a recording it writes one HTML file that needs no server.',
     )
     .option('-p, --port <port>', 'where the page is; 0 for any free one', INSPECTOR_PORT)
-    .option('--host <address>', 'the address to listen on; any but loopback asks for a token', '127.0.0.1')
+    .option('--host <address>', 'the address to listen on; any but loopback asks for a token', LOOPBACK)
     .option('--host-name <name...>', 'names it is asked by, such as that of a reverse proxy before it', [])
     .option('--token <token>', `what who looks must bring (or ${TOKEN_VARIABLE}, which no list of processes shows)`)
     .option('--allow-commands', 'let the page send lifecycle, pause, resume, abort, close and retry; each is confirmed')

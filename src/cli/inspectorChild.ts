@@ -5,6 +5,8 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
+import { TOKEN_VARIABLE } from './inspect.ts'
+import type { InspectorAddress } from './inspectorAddress.ts'
 
 export interface InspectorChild {
   /** null: it did not come up. */
@@ -18,15 +20,18 @@ const UP_MS = 10_000
 export async function startInspector(options: {
   instance: string
   natsUrl: string
-  port: string
+  address: InspectorAddress
   allowCommands: boolean
 }): Promise<InspectorChild> {
-  const { instance, natsUrl, port, allowCommands } = options
+  const { instance, natsUrl, address, allowCommands } = options
+  const { port, host, names, token, isNewToken } = address
   const [, program = ''] = process.argv
-  const args = ['inspect', '--instance', instance, '--port', port, ...(allowCommands ? ['--allow-commands'] : [])]
+  const args = ['inspect', '--instance', instance, '--port', String(port), '--host', host]
+  if (allowCommands) args.push('--allow-commands')
+  if (names.length > 0) args.push('--host-name', ...names)
   const child = fork(program, args, {
-    // The URL may hold a password, which a list of processes would show.
-    env: { ...process.env, NATS_URL: natsUrl },
+    // The URL may hold a password and the token is one, which a list of processes would show.
+    env: { ...process.env, NATS_URL: natsUrl, ...(token !== null && { [TOKEN_VARIABLE]: token }) },
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   })
   const url = await Promise.race([
@@ -35,7 +40,9 @@ export async function startInspector(options: {
     delay(UP_MS, null, { ref: false }),
   ])
   letGo(child)
-  return { url, stop: () => void child.kill('SIGTERM') }
+  // To the child every token was given; who is told the address has to be told one that was made here.
+  const asked = isNewToken && token !== null ? `?token=${token}` : ''
+  return { url: url && `${url}${asked}`, stop: () => void child.kill('SIGTERM') }
 }
 
 /** It ends when we do, so it must not be what keeps us. */

@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { TOKEN_VARIABLE } from './inspect.ts'
 import { STATES, type ServeOptions } from './serveOptions.ts'
 import { examples } from './session.ts'
 
@@ -20,6 +21,15 @@ export function addServe(program: Command): void {
       'wait until no other process runs this instance, then take over; needs --url and the same --data',
     )
     .option('--inspector [port]', 'serve the page of `ocps inspect`, too, in a process of its own (default port 8133)')
+    .option(
+      '--inspector-host <address>',
+      'with --inspector: the address to listen on; any but loopback asks for a token',
+    )
+    .option(
+      '--inspector-host-name <name...>',
+      'with --inspector: names it is asked by, such as that of a reverse proxy',
+    )
+    .option('--inspector-token <token>', `with --inspector: what who looks must bring (or ${TOKEN_VARIABLE})`)
     .option('--allow-commands', 'with --inspector: let the page send lifecycle, pause, resume, abort, close and retry')
     .option('--simulate', 'say simulationMode 1')
     .addHelpText(
@@ -27,6 +37,7 @@ export function addServe(program: Command): void {
       examples(`
         ocps serve --state enabled
         ocps serve --instance LSSTCam --url nats://nats.example:4222 --config /etc/ocps --site summit
+        ocps serve --inspector --inspector-host 0.0.0.0 --inspector-host-name inspector.example.org
         ocps serve --json 2>ocps.log`),
     )
     .action(async (_options: unknown, command: Command) => {

@@ -11,6 +11,9 @@ export interface ServeOptions extends SharedOptions {
   readonly standby?: boolean
   /** A port, or true for the usual one; undefined: no page. */
   readonly inspector?: string | true
+  readonly inspectorHost?: string
+  readonly inspectorHostName?: readonly string[]
+  readonly inspectorToken?: string
   readonly allowCommands?: boolean
 }
 

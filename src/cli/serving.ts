@@ -8,7 +8,8 @@ import { type Service, startService } from '../service.ts'
 import { UserError } from '../userError.ts'
 import { configurationDirectory } from './configurationDirectory.ts'
 import { EXIT } from './exitCodes.ts'
-import { INSPECTOR_PORT } from './inspect.ts'
+import { INSPECTOR_PORT, LOOPBACK } from './inspect.ts'
+import { addressOf, type InspectorAddress, OF_SERVE } from './inspectorAddress.ts'
 import { startInspector } from './inspectorChild.ts'
 import { createOutput, type Output } from './output.ts'
 import { eventLine } from './watch.ts'
@@ -21,8 +22,7 @@ export async function serve(options: ServeOptions): Promise<void> {
   const { instance, site, override } = options
   const wanted = stateOf(options.state)
   const allowCommands = options.allowCommands === true
-  if (allowCommands && options.inspector === undefined)
-    throw new UserError('--allow-commands is about the page; add --inspector')
+  const inspectorAt = inspectorOf(options)
   const out = createOutput(options.json === true)
   const configDir = configurationDirectory(options.config)
   const path = urlFile(instance)
@@ -77,14 +77,22 @@ export async function serve(options: ServeOptions): Promise<void> {
   async function present(): Promise<Ocps> {
     writeUrlFile(path, { url: running.natsUrl, pid: process.pid })
     const { client, state } = await seen()
-    const port = options.inspector === true ? INSPECTOR_PORT : options.inspector
     const inspector =
-      port === undefined ? null : await startInspector({ instance, natsUrl: running.natsUrl, port, allowCommands })
+      inspectorAt && (await startInspector({ instance, natsUrl: running.natsUrl, address: inspectorAt, allowCommands }))
     endInspector = () => inspector?.stop()
     const problem = state === wanted ? null : problemOf({ configDir, site, instance, override })
     const { natsUrl, promise, workDir } = running
     out.say(
-      banner({ service: running, state, wanted, problem, configDir, ownServer, inspector: inspector?.url ?? null }),
+      banner({
+        service: running,
+        state,
+        wanted,
+        problem,
+        configDir,
+        ownServer,
+        inspector: inspector?.url ?? null,
+        isTokenKnown: inspectorAt !== null && inspectorAt.token !== null && !inspectorAt.isNewToken,
+      }),
       {
         instance,
         natsUrl,
@@ -152,9 +160,11 @@ interface Ready {
   readonly ownServer: boolean
   /** Where its page is; null: none was asked for, or it did not come up. */
   readonly inspector: string | null
+  /** Whoever looks has to bring a token that was given, and is not said again. */
+  readonly isTokenKnown: boolean
 }
 
-function banner({ service, state, wanted, problem, configDir, ownServer, inspector }: Ready): string {
+function banner({ service, state, wanted, problem, configDir, ownServer, inspector, isTokenKnown }: Ready): string {
   const { instance } = service
   const go = problem === null && state === wanted ? '' : `\n  wanted        ${wanted}: ${problem ?? 'see the log'}`
   const next =
@@ -167,9 +177,23 @@ function banner({ service, state, wanted, problem, configDir, ownServer, inspect
   server        ${service.natsUrl}${ownServer ? ' (our own; ends with us)' : ''}
   durability    ${service.promise}
   configuration ${configDir}
-  jobs' files   ${service.workDir}${inspector === null ? '' : `\n  inspector     ${inspector}`}
+  jobs' files   ${service.workDir}${inspector === null ? '' : `\n  inspector     ${inspector}${isTokenKnown ? ' (add ?token= and the token the first time)' : ''}`}
   try           ${next}${instance === 'LATISS' ? '' : `   (with --instance ${instance} or OCPS_INSTANCE)`}
   stop          Ctrl-C`
+}
+
+/** Where its page is to be; null: none is asked for. A mistake is said before anything is started. */
+function inspectorOf(options: ServeOptions): InspectorAddress | null {
+  const { inspector, inspectorHost, inspectorHostName, inspectorToken, allowCommands } = options
+  const given = { host: inspectorHost, name: inspectorHostName, token: inspectorToken }
+  const [about = allowCommands === true ? '--allow-commands' : null] = (['host', 'name', 'token'] as const).flatMap(
+    one => (given[one] === undefined ? [] : [OF_SERVE[one]]),
+  )
+  if (inspector === undefined && about !== null) throw new UserError(`${about} is about the page; add --inspector`)
+  if (inspector === undefined) return null
+  const port = inspector === true ? INSPECTOR_PORT : inspector
+  const [host, names] = [inspectorHost ?? LOOPBACK, inspectorHostName ?? []]
+  return addressOf({ port, host, names, token: inspectorToken }, OF_SERVE)
 }
 
 function stateOf(text: string): Exclude<SummaryState, 'FAULT'> {

@@ -1,9 +1,10 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { get } from 'node:http'
 import { createServer } from 'node:net'
 import { once } from 'node:events'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { eventually } from '../bus/eventually.ts'
 import { buildIfMissing, type Child, end, linesOf, nextLine, ocps, start } from '../cli/run.ts'
 
@@ -24,7 +25,19 @@ afterAll(async () => {
   rmSync(place, { recursive: true, force: true })
 })
 
-describe('the inspector from the command line', () => {
+// Each start draws the charts, seconds on a loaded machine, and one test makes two.
+const SLOW_MS = 60_000
+
+/** A child that is gone when its test is over, however that ended. */
+function begin(...[args, options]: Parameters<typeof start>): Child {
+  const child = start(args, options)
+  onTestFinished(async () => {
+    if (child.exitCode === null && child.signalCode === null) await end(child, 'SIGKILL')
+  })
+  return child
+}
+
+describe('the inspector from the command line', { timeout: SLOW_MS }, () => {
   test('explains a job in one sentence, and says so when it knows none of that name', async () => {
     const asked = await ocps(['process', 'AT_O_20261122_000017', '--pipeline', 'quicklook'], { cwd: place })
     const jobId = asked.stdout.trim()
@@ -52,11 +65,8 @@ describe('the inspector from the command line', () => {
     taken.close()
   })
 
-  // Each start draws the charts, seconds on a loaded machine.
-  test('beyond loopback makes a token and prints the address with it, or takes the one it is given', {
-    timeout: 60_000,
-  }, async () => {
-    const open = start(['inspect', '--host', '0.0.0.0', '--port', '0', '--json'], { cwd: place })
+  test('beyond loopback makes a token and prints the address with it, or takes the one it is given', async () => {
+    const open = begin(['inspect', '--host', '0.0.0.0', '--port', '0', '--json'], { cwd: place })
     const { url, port } = JSON.parse(await nextLine(linesOf(open))) as { url: string; port: number }
     const [, token = ''] = /\?token=([\w-]{32})$/.exec(url) ?? []
     expect(token).not.toBe('')
@@ -68,7 +78,7 @@ describe('the inspector from the command line', () => {
     await end(open, 'SIGTERM')
 
     const env = { OCPS_INSPECTOR_TOKEN: 'given-by-the-site' }
-    const given = start(['inspect', '--port', '0', '--json'], { cwd: place, env })
+    const given = begin(['inspect', '--port', '0', '--json'], { cwd: place, env })
     const loopback = (JSON.parse(await nextLine(linesOf(given))) as { url: string }).url
     expect(loopback).not.toContain('token')
     expect((await fetch(loopback)).status).toBe(401)
@@ -86,8 +96,70 @@ describe('the inspector from the command line', () => {
       const { code, stderr } = await ocps(['inspect', ...args], { cwd: place })
       expect([code, stderr], args.join(' ')).toEqual([2, expect.stringContaining(sentence)])
     }
-    const alone = await ocps(['serve', '--allow-commands'], { cwd: place })
-    expect([alone.code, alone.stderr]).toEqual([2, expect.stringContaining('add --inspector')])
+  })
+
+  test('beside an instance says the same under the names of its own options, before anything is started', async () => {
+    const wrong: readonly (readonly [readonly string[], string])[] = [
+      [['--inspector', '--inspector-token', 'short'], 'the token of --inspector-token is none: a token is 16 to 128'],
+      [['--inspector', '--inspector-host-name', 'https://it/'], '--inspector-host-name https://it/: a name like'],
+      [['--inspector', '70000'], '--inspector 70000: a port is a number from 0 to 65535'],
+      [['--inspector-host', '0.0.0.0'], '--inspector-host is about the page; add --inspector'],
+      [['--inspector-token', 'given-by-the-site'], '--inspector-token is about the page; add --inspector'],
+      [['--allow-commands'], '--allow-commands is about the page; add --inspector'],
+    ]
+    for (const [args, sentence] of wrong) {
+      const { code, stderr } = await ocps(['serve', '--data', 'never', ...args], { cwd: place })
+      expect([code, stderr], args.join(' ')).toEqual([2, expect.stringContaining(sentence)])
+    }
+    expect(existsSync(join(place, 'never'))).toBe(false)
+  })
+
+  test('beside an instance listens where it is told, is known by the names it is given, and asks for the token', async () => {
+    const beside = ['serve', '--url', ready.natsUrl, '--json', '--inspector', '0']
+    const open = begin([...beside, '--instance', 'FOUR', '--data', 'four', '--inspector-host', '0.0.0.0'], {
+      cwd: place,
+    })
+    const made = (JSON.parse(await nextLine(linesOf(open))) as typeof ready).inspector
+    expect(made).toMatch(/^http:\/\/[^/]+:\d+\/\?token=[\w-]{32}$/)
+    const there = `http://127.0.0.1:${new URL(made).port}/`
+    expect((await fetch(there)).status).toBe(401)
+    expect((await fetch(`${there}${new URL(made).search}`)).status).toBe(200)
+    await end(open, 'SIGTERM')
+
+    const token = 'given-by-the-site'
+    const named = ['--inspector-host-name', 'inspector.example.org', '--inspector-token', token]
+    const given = begin([...beside, '--instance', 'FIVE', '--data', 'five', ...named], { cwd: place })
+    const { inspector } = JSON.parse(await nextLine(linesOf(given))) as typeof ready
+    expect(inspector).not.toContain('token')
+    expect(await statusAs('inspector.example.org', inspector, token)).toBe(200)
+    expect(await statusAs('inspector.example.org', inspector, 'another-long-token')).toBe(401)
+    expect(await statusAs('elsewhere.example.org', inspector, token)).toBe(421)
+    await end(given, 'SIGTERM')
+  })
+
+  test('beside an instance that may not listen there says so, and the instance goes on without it', async () => {
+    const child = begin(
+      [
+        'serve',
+        '--url',
+        ready.natsUrl,
+        '--json',
+        '--instance',
+        'SIX',
+        '--data',
+        'six',
+        '--inspector',
+        '0',
+        '--inspector-host',
+        '203.0.113.1',
+      ],
+      { cwd: place },
+    )
+    let said = ''
+    child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()))
+    expect(JSON.parse(await nextLine(linesOf(child)))).toMatchObject({ instance: 'SIX', inspector: null })
+    await eventually('it is said', () => said.includes('choose others with --inspector-host, --inspector'))
+    await end(child, 'SIGTERM')
   })
 
   test('beside an instance carries commands only if it was told to', async () => {
@@ -111,7 +183,7 @@ describe('the inspector from the command line', () => {
       '--inspector',
       '0',
     ]
-    const other = start([...args, '--allow-commands'], { cwd: place })
+    const other = begin([...args, '--allow-commands'], { cwd: place })
     const { inspector } = JSON.parse(await nextLine(linesOf(other))) as typeof ready
     const answered = await send(inspector)
     expect([answered.status, await answered.json()]).toEqual([200, expect.objectContaining({ isAccepted: true })])
@@ -120,7 +192,7 @@ describe('the inspector from the command line', () => {
 
   test('is there before the instance is, and ends on SIGTERM', async () => {
     const alone = mkdtempSync(join(tmpdir(), 'ocps-alone-'))
-    const inspector = start(['inspect', '--port', '0', '--json'], { cwd: alone })
+    const inspector = begin(['inspect', '--port', '0', '--json'], { cwd: alone })
     const { url } = JSON.parse(await nextLine(linesOf(inspector))) as { url: string }
     expect((await fetch(url)).status).toBe(200)
     expect(await end(inspector, 'SIGTERM')).toBe(0)
@@ -129,7 +201,7 @@ describe('the inspector from the command line', () => {
 
   test('beside an instance, ends with it even when that one is killed', async () => {
     expect((await fetch(ready.inspector)).status).toBe(200)
-    const other = start(
+    const other = begin(
       ['serve', '--instance', 'TWO', '--url', ready.natsUrl, '--data', 'two', '--json', '--inspector', '0'],
       {
         cwd: place,
@@ -146,3 +218,11 @@ describe('the inspector from the command line', () => {
     )
   })
 })
+
+/** As a reverse proxy passes it on: fetch would not let us say whom we ask for. */
+async function statusAs(name: string, url: string, token: string): Promise<number | undefined> {
+  const request = get(url, { headers: { Host: name, Authorization: `Bearer ${token}` } })
+  const [response] = (await once(request, 'response')) as [{ statusCode?: number; resume(): void }]
+  response.resume()
+  return response.statusCode
+}

@@ -16,6 +16,8 @@ import { openPage, startBrowser, type Watched } from './browser.ts'
 
 // A browser that starts on a loaded two-core machine.
 const SLOW_MS = 60_000
+// As long as a locator is waited for.
+const PATIENCE_MS = 30_000
 const TOKEN = 'correct-horse-battery'
 
 let running: Running
@@ -70,6 +72,13 @@ async function submit(pipeline: string, more: object = {}): Promise<string> {
   return must(jobIds[0])
 }
 
+/** Enter means the question only once that is there. */
+async function answerYes(page: Page, button: string): Promise<void> {
+  await page.getByRole('banner').getByRole('button', { name: button }).click()
+  await page.getByRole('dialog').waitFor()
+  await page.keyboard.press('Enter')
+}
+
 describe('commands from the page', { timeout: SLOW_MS }, () => {
   test('a running job is aborted after a question that names what is sent, and the journal says by whom', async () => {
     const jobId = await submit('endless')
@@ -97,7 +106,9 @@ describe('commands from the page', { timeout: SLOW_MS }, () => {
     await page.getByRole('dialog', { name: 'Start no more jobs?' }).waitFor()
     await page.keyboard.press('Escape')
     await page.getByRole('dialog').waitFor({ state: 'detached' })
-    expect(await pause.evaluate(button => button === document.activeElement)).toBe(true)
+    await expect
+      .poll(() => pause.evaluate(button => button === document.activeElement), { timeout: PATIENCE_MS })
+      .toBe(true)
     expect(await running.wire.query('state')).toMatchObject({ queue: { state: 'flowing' } })
 
     await page.keyboard.press('Enter')
@@ -106,8 +117,7 @@ describe('commands from the page', { timeout: SLOW_MS }, () => {
     await page.getByRole('status').getByText('pause is done.').waitFor()
     await page.keyboard.press('Enter')
     await page.getByRole('dialog').waitFor({ state: 'detached' })
-    await page.getByRole('banner').getByRole('button', { name: 'Resume' }).click()
-    await page.keyboard.press('Enter')
+    await answerYes(page, 'Resume')
     await page.getByText('resume is done.').waitFor()
     await page.keyboard.press('Escape')
     await pause.waitFor()
@@ -164,8 +174,7 @@ describe('commands from the page', { timeout: SLOW_MS }, () => {
     await other.close()
     await page.getByRole('button', { name: 'Close', exact: true }).click()
     await page.getByRole('banner').getByText('DISABLED').waitFor()
-    await page.getByRole('banner').getByRole('button', { name: 'Standby' }).click()
-    await page.keyboard.press('Enter')
+    await answerYes(page, 'Standby')
     await page.getByText('standby is done.').waitFor()
     await page.keyboard.press('Enter')
     await page.getByRole('banner').getByRole('button', { name: 'Start' }).click()
@@ -174,8 +183,7 @@ describe('commands from the page', { timeout: SLOW_MS }, () => {
     await page.getByRole('dialog').getByRole('button', { name: 'Start' }).click()
     await page.getByText('start is done.').waitFor()
     await page.keyboard.press('Enter')
-    await page.getByRole('banner').getByRole('button', { name: 'Enable' }).click()
-    await page.keyboard.press('Enter')
+    await answerYes(page, 'Enable')
     await page.getByText('enable is done.').waitFor()
     expect(await running.wire.query('state')).toMatchObject({ summaryState: 'ENABLED', queue: { slots: 2 } })
   })
@@ -184,6 +192,7 @@ describe('commands from the page', { timeout: SLOW_MS }, () => {
     const page = await view('')
     const pause = page.getByRole('banner').getByRole('button', { name: 'Pause' })
     await pause.click()
+    await page.getByRole('dialog').waitFor()
     await page.getByLabel('your name').fill('two words')
     await page.keyboard.press('Enter')
     expect(
@@ -233,8 +242,7 @@ describe('the token', { timeout: SLOW_MS }, () => {
     await page.getByRole('link', { name: 'look' }).click()
     await page.getByRole('banner').getByText('live').waitFor()
     expect(page.url()).toBe(guarded.url)
-    await page.getByRole('banner').getByRole('button', { name: 'Pause' }).click()
-    await page.keyboard.press('Enter')
+    await answerYes(page, 'Pause')
     await page.getByText('pause is done.').waitFor()
     await running.wire.command('resume')
     expect(await page.evaluate(() => document.cookie)).toBe('')

@@ -18,6 +18,8 @@ import { openPage, startBrowser, type Watched } from './browser.ts'
 
 // A browser that starts on a loaded two-core machine.
 const SLOW_MS = 60_000
+// As long as a locator is waited for.
+const PATIENCE_MS = 30_000
 
 // Waits for its gate, leaves an image and a metric, and fails on detector 2.
 const SCRIPT = `while [ ! -e "$0" ]; do sleep 0.02; done
@@ -160,7 +162,7 @@ describe('images', { timeout: SLOW_MS }, () => {
     await page.keyboard.press('Escape')
     await dialog.waitFor({ state: 'detached' })
     await expect
-      .poll(() => page.evaluate(() => document.activeElement?.getAttribute('aria-label')))
+      .poll(() => page.evaluate(() => document.activeElement?.getAttribute('aria-label')), { timeout: PATIENCE_MS })
       .toBe('blink Group blinks')
   })
 

@@ -124,7 +124,7 @@ describe('the page, live', { timeout: SLOW_MS }, () => {
     await concern.getByRole('link').click()
     await page.getByRole('heading', { name: `job.${jobId}` }).waitFor()
     await page.locator('[data-state="job.settled"].is-active').waitFor()
-    expect(await page.locator('[data-edge].is-taken').count()).toBeGreaterThan(0)
+    await page.locator('[data-edge].is-taken').first().waitFor({ state: 'attached' })
   })
 
   test("lights an actor's state while it changes, counts its timer down, and lists what it would hear", async () => {
@@ -139,7 +139,7 @@ describe('the page, live', { timeout: SLOW_MS }, () => {
     await page.getByRole('region', { name: 'Would hear now' }).getByText('job.abort').waitFor()
     gate.open()
     await page.locator('[data-state="job.settled"].is-active').waitFor()
-    expect(await page.locator('[data-state="job.active.running"].is-active').count()).toBe(0)
+    await page.locator('[data-state="job.active.running"].is-active').waitFor({ state: 'detached' })
   })
 
   test('draws a chart of every kind of machine', async () => {

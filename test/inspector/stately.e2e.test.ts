@@ -133,7 +133,8 @@ async function shownHere(page: Page): Promise<Frame> {
 const heardIn = (frame: Frame | Page): Promise<StatelyInspectionEvent[]> => frame.evaluate(() => window.heard)
 
 async function heardAtLeast(frame: Frame | Page, count: number): Promise<StatelyInspectionEvent[]> {
-  await frame.waitForFunction(n => window.heard.length >= n, count)
+  // A window that is still loading has heard nothing yet.
+  await frame.waitForFunction(n => 'heard' in window && window.heard.length >= n, count)
   return heardIn(frame)
 }
 

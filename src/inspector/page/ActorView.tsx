@@ -34,11 +34,14 @@ export function ActorView({ address }: { address: string }) {
   const found = find(tonight, address)
   if (found === null)
     return (
-      <Section title={address}>
-        <Empty>
+      <>
+        <header class="actor-head">
+          <h1>{address}</h1>
+        </header>
+        <p class="explain">
           There is no {address} at this moment of the night. <a href="#/">Back to the night</a>
-        </Empty>
-      </Section>
+        </p>
+      </>
     )
   const { kind, snapshot, history, timers, isLive } = found
   const job = kind === 'job' ? tonight.jobs.get(address.slice('job.'.length)) : undefined

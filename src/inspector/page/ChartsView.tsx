@@ -31,16 +31,16 @@ export function ChartsView({ kind }: { kind: string }) {
         ))}
       </nav>
       <div class="columns wide-left">
-        <Section
-          title={`Chart of ${chosen}`}
-          note={
-            step && (
-              <span>
-                as of <Actor address={step.address} />, which heard {readable(step.event.type)} at {clock(step.at)}
-              </span>
-            )
-          }
-        >
+        <Section title={`Chart of ${chosen}`}>
+          <p class="muted as-of">
+            {step ? (
+              <>
+                as of <Actor address={step.address} />, which heard {readable(step.event.type)} at {clock(step.at)} UTC
+              </>
+            ) : (
+              'None of this kind has heard anything yet.'
+            )}
+          </p>
           <Chart kind={chosen} snapshot={snapshot} step={step} />
         </Section>
         <Actors night={tonight} kind={chosen} />

@@ -1,6 +1,7 @@
 /// <reference lib="dom" />
 /** Who is looked at and whether it lives: instance, summary state, heartbeat, what an accepted command survives, and where the page stands in time. */
 import { signal } from '@preact/signals'
+import { useEffect } from 'preact/hooks'
 import { leafOf } from '../night.ts'
 import { onShelf } from '../shelf.ts'
 import { CommandButton } from './Confirm.tsx'
@@ -26,11 +27,18 @@ type Theme = (typeof THEMES)[number]
 
 const theme = signal<Theme>('auto')
 
+export function nameOf(view: string): string {
+  return TABS.find(([path]) => path === view)?.[1] ?? 'Night'
+}
+
 export function Header({ view }: { view: string }) {
   void version.value
   const { instance, world, process } = night()
   const csc = world.actor('csc')
   const state = csc ? leafOf(csc.snapshot) : 'unknown'
+  useEffect(() => {
+    document.title = `${view === 'actor' ? 'Actor' : nameOf(view)} · ${instance === '' ? 'OCPS' : `OCPS ${instance}`}`
+  }, [view, instance])
   const promise = live.value.facts?.promise ?? process?.promise ?? null
   return (
     <header class="top">
@@ -94,7 +102,8 @@ function CloseRecording() {
 function Presence() {
   void version.value
   const { link, heartbeatAt, isCut, facts, problem } = live.value
-  if (isTravelling.value) return <Chip tone="warn">showing {clock(now())} UTC</Chip>
+  if (isTravelling.value)
+    return <Chip tone="warn">{night().at === 0 ? 'showing what was before' : `showing ${clock(now())} UTC`}</Chip>
   if (source.value === 'recording')
     return (
       <Chip tone="idle" title={recordingName.value}>

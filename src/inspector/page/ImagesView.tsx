@@ -90,7 +90,7 @@ function picturesOf({ title, first }: Opened, sets: readonly PictureSet[], views
 
 function Views({ views, open }: { views: readonly View[]; open: (view: string) => void }) {
   return (
-    <Section title="Views" note={views.length === 0 ? '' : 'of each the newest exposure'}>
+    <Section title="Views" note={views.length === 0 ? '' : 'the newest exposure of each'}>
       {views.length === 0 && (
         <Empty>
           No view is configured. <code>display: [&#123; view: newest, dataset: preview &#125;]</code> in the

@@ -89,7 +89,11 @@ function Tiles({ night: tonight, open }: { night: Night; open: number }) {
       <Tile
         title="Queue"
         value={<Chip tone={stateTone(flow)}>{flow}</Chip>}
-        note={`${configuration?.mode ?? 'no configuration'} · ${configuration?.order ?? '–'} · ${applied?.configurations ?? 'nothing applied'}`}
+        note={
+          <span title={applied ? `configured by ${applied.configurations}` : ''}>
+            {configuration ? `${configuration.mode} · ${ORDERS[configuration.order]}` : 'not configured yet'}
+          </span>
+        }
       />
       <Tile
         title="Slots"
@@ -105,9 +109,7 @@ function Tiles({ night: tonight, open }: { night: Night; open: number }) {
       <Tile
         title="Median run"
         value={walls.length === 0 ? '–' : span(median(walls))}
-        note={
-          walls.length === 0 ? 'nothing ran yet' : `longest ${span(Math.max(...walls))} of the last ${walls.length}`
-        }
+        note={walls.length === 0 ? 'nothing ran yet' : `longest of ${walls.length}: ${span(Math.max(...walls))}`}
       />
       <Tile
         title="Groups"
@@ -117,6 +119,8 @@ function Tiles({ night: tonight, open }: { night: Night; open: number }) {
     </div>
   )
 }
+
+const ORDERS = { fifo: 'oldest first', newestFirst: 'newest first' } as const
 
 function Tile({
   title,
@@ -129,7 +133,7 @@ function Tile({
 }) {
   return (
     <div class="tile">
-      <h3>{title}</h3>
+      <h2>{title}</h2>
       <div class="value">{value}</div>
       <div class="note">{note}</div>
     </div>

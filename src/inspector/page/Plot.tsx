@@ -109,6 +109,11 @@ function optionsOf({ pipelines, unit, perDetector }: Series, axis: Axis, css: CS
     legend: { show: false },
     scales: {
       x: { time: axis === 'time', range: (drawn: uPlot): uPlot.Range.MinMax => around(drawn.data[0], axis) },
+      // Of nothing but zeros there would be a scale up to a hundred.
+      y: {
+        range: (_drawn: uPlot, min: number, max: number): uPlot.Range.MinMax =>
+          min === 0 && max === 0 ? [0, 1] : uPlot.rangeNum(min, max, 0.1, true),
+      },
     },
     cursor: { y: false, points: { size: 7 }, drag: { x: false, y: false } },
     axes: [

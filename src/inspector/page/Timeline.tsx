@@ -8,7 +8,7 @@ import { now } from './store.ts'
 // A lane can still be told from the next one at this many.
 const LANES_MAX = 26
 const LANE = 15
-const LEFT = 168
+const LEFT = 188
 // Until its place is known.
 const WIDTH = 1_180
 const SPANS: readonly (readonly [string, number])[] = [
@@ -48,7 +48,12 @@ export function Timeline({ night: tonight, open }: { night: Night; open: readonl
       {lanes.length === 0 ? (
         <Empty>No job in this time.</Empty>
       ) : (
-        <svg class="timeline" height={height} role="img" aria-label={`${lanes.length} jobs in time`}>
+        <svg
+          class="timeline"
+          height={height}
+          role="group"
+          aria-label={`${lanes.length} ${lanes.length === 1 ? 'job' : 'jobs'} in time`}
+        >
           {ticksOf(from, to).map(at => (
             <g key={at}>
               <line x1={x(at)} x2={x(at)} y1="0" y2={height - 16} class="tick" />
@@ -136,7 +141,7 @@ function Lane({
 }
 
 function short(name: string): string {
-  return name.length > 24 ? `…${name.slice(-23)}` : name
+  return name.length > 26 ? `…${name.slice(-25)}` : name
 }
 
 const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200].map(seconds => seconds * 1_000)

@@ -10,7 +10,7 @@ import { ActorView } from './ActorView.tsx'
 import { ChartsView } from './ChartsView.tsx'
 import { Confirm } from './Confirm.tsx'
 import { FocalPlaneView } from './FocalPlaneView.tsx'
-import { Header } from './Header.tsx'
+import { Header, nameOf } from './Header.tsx'
 import { ImagesView } from './ImagesView.tsx'
 import { JournalView } from './JournalView.tsx'
 import { connect } from './link.ts'
@@ -18,7 +18,18 @@ import { MetricsView } from './MetricsView.tsx'
 import { NightView } from './NightView.tsx'
 import { ShelfView } from './ShelfView.tsx'
 import { Scrubber } from './Scrubber.tsx'
-import { caughtUp, charts, entryCount, night, openRecording, problem, second, skipped, source } from './store.ts'
+import {
+  caughtUp,
+  charts,
+  entryCount,
+  isTravelling,
+  night,
+  openRecording,
+  problem,
+  second,
+  skipped,
+  source,
+} from './store.ts'
 import { draw, version } from './frames.ts'
 
 const route = signal(location.hash)
@@ -30,7 +41,11 @@ function Page() {
     <>
       <Header view={view} />
       <Banners />
-      <main>{isEmpty.value ? <Waiting /> : <View view={view} rest={rest} />}</main>
+      <main>
+        {/* An actor's page has its own heading; the others are named for who cannot see which tab is lit. */}
+        {view !== 'actor' && <h1 class="unseen">{nameOf(view)}</h1>}
+        {isEmpty.value ? <Waiting /> : <View view={view} rest={rest} />}
+      </main>
       <Scrubber />
       <Confirm />
     </>
@@ -40,7 +55,9 @@ function Page() {
 /** Nothing can be shown yet. */
 const isEmpty = computed(() => {
   void version.value
-  return !caughtUp.value && entryCount() === 0
+  if (entryCount() === 0) return !caughtUp.value
+  // There is something, and none of it is folded yet.
+  return !isTravelling.value && night().n === 0
 })
 
 function Banners() {

@@ -65,12 +65,14 @@ interface Mark {
 // As many as the gateway holds for who comes.
 const HELD_MAX = 100_000
 const SLACK = 1.25
-// Folding takes some 20 µs an entry in a browser, so any moment is there within a tenth of a second; a mark of a whole night's jobs takes 2 MB.
-const MARK_EVERY = 4_000
+// Folding takes some 20 µs an entry in a browser, so any moment is there within a twentieth of a second; a mark of a whole night's jobs takes 2 MB.
+const MARK_EVERY = 2_000
 // Of a frame of 16 ms: what is left is for drawing.
 const SLICE_LIVE_MS = 12
 // While nothing can be seen yet, or someone waits for a moment, frames may be long.
 const SLICE_SEEKING_MS = 40
+// Whoever seeks is shown what lies between only when it takes longer than this: drawing it would make it take longer.
+const SEEK_UNSEEN_MS = 150
 // A page nobody sees folds in the background, a message at a time.
 const SLICE_HIDDEN_MS = 500
 // A page that is so far behind shows what was half a minute ago: better to pass over it.
@@ -90,10 +92,13 @@ let shown = head
 let applied = 0
 /** Nights on the way, to begin from when someone goes back. */
 let marks: Mark[] = []
+let seekingSince = 0
 let isPursuing = false
 let isGapNext = false
 /** Until the newest entry was reached once. */
 let isFirstReading = true
+/** What is seldom drawn was drawn last before anything was there. */
+let isFirstDrawDue = false
 
 /** The night up to the moment that is shown. Read `version` to be drawn again. */
 export function night(): Night {
@@ -197,6 +202,7 @@ export function travel(count: number | null): void {
     const goesOn = !wasLive && wanted >= applied && applied >= (mark?.applied ?? 0)
     if (!goesOn) goTo(wanted >= headApplied ? { applied: headApplied, night: head } : mark)
   }
+  seekingSince = performance.now()
   // At once, and not with the next frame: most moments are there by then.
   if (count !== null) seekFor(SLICE_SEEKING_MS)
   pursue()
@@ -216,8 +222,10 @@ function wantedOf(count: number): number {
 function pursue(): void {
   const isBehind = headApplied < entries.length
   const wanted = place.value === null ? null : wantedOf(place.value)
-  if (isFirstReading && caughtUp.value && entries.length - headApplied <= NEAR) {
+  const isBegun = headApplied > 0 || entries.length === 0
+  if (isFirstReading && isBegun && caughtUp.value && entries.length - headApplied <= NEAR) {
     isFirstReading = false
+    isFirstDrawDue = true
     draw('now')
   }
   folding.value = wanted === null ? isBehind && isFirstReading : applied < wanted
@@ -237,8 +245,8 @@ function seekFor(ms: number): void {
   const until = performance.now() + ms
   while (applied < wanted && performance.now() < until)
     for (let count = 0; count < FOLD_ENTRIES && applied < wanted; count += 1) foldInto(shown, entries[applied++])
-  // On the way nothing is drawn unless it is long.
-  draw(applied < wanted ? 'soon' : 'now')
+  if (applied >= wanted) draw('now')
+  else if (performance.now() - seekingSince > SEEK_UNSEEN_MS) draw()
 }
 
 function foldFor(ms: number): void {
@@ -250,8 +258,10 @@ function foldFor(ms: number): void {
       if (headApplied >= (marks.at(-1)?.applied ?? 0) + MARK_EVERY)
         marks.push({ applied: headApplied, night: head.fork() })
     }
+  const isAllThere = isFirstDrawDue && headApplied >= entries.length
+  if (isAllThere) isFirstDrawDue = false
   // Who travels sees how far it could go.
-  if (headApplied > from) draw()
+  if (headApplied > from || isAllThere) draw(isAllThere ? 'now' : 'soon')
 }
 
 function foldInto(folded: Night, held: Held | undefined): void {

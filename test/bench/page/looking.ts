@@ -1,17 +1,13 @@
 /// <reference lib="dom" />
-/** What a page shows, measured inside it: frames, bytes that come, how old the newest entry is that can be seen, and how long a seek takes. */
+/** What a page shows, measured inside it: frames, what comes, when which entry could be seen, and how long it takes until another moment is drawn. */
 import type { Page } from 'playwright-core'
 
 export interface Looked {
-  readonly framesPerSecond: number
-  readonly longestFrameMs: number
-  /** Of frames, the share that took longer than 1/30 s. */
-  readonly lateFrames: number
+  /** Between one frame and the next. */
+  readonly gapsMs: readonly number[]
   readonly bytesPerSecond: number
   readonly messagesPerSecond: number
-  /** Entries per second that were shown. */
-  readonly entriesPerSecond: number
-  /** When which entry was first seen, for `agesOf`. */
+  /** When which entry was first seen, milliseconds since 1970 UTC. */
   readonly seen: readonly { readonly n: number; readonly at: number }[]
 }
 
@@ -40,15 +36,14 @@ export async function lookFor(page: Page, ms: number): Promise<Looked> {
       Number(/entry (\d+)/.exec(document.querySelector('.scrubber .number')?.textContent ?? '')?.[1] ?? 0)
     const before = { ...traffic }
     const began = performance.now()
-    const firstN = shown()
-    const frames: number[] = []
+    const gapsMs: number[] = []
     const seen: { n: number; at: number }[] = []
     let last = began
-    let lastN = firstN
+    let lastN = shown()
     while (performance.now() - began < wanted) {
-      await new Promise(resolve => requestAnimationFrame(resolve))
-      const now = performance.now()
-      frames.push(now - last)
+      // The time of the frame, not of when it was our turn in it.
+      const now = await new Promise<number>(resolve => requestAnimationFrame(resolve))
+      if (now > last) gapsMs.push(now - last)
       last = now
       const n = shown()
       if (n !== lastN) seen.push({ n, at: Date.now() })
@@ -56,44 +51,79 @@ export async function lookFor(page: Page, ms: number): Promise<Looked> {
     }
     const seconds = (performance.now() - began) / 1_000
     return {
-      framesPerSecond: frames.length / seconds,
-      longestFrameMs: Math.max(...frames),
-      lateFrames: frames.filter(one => one > 1_000 / 30).length / frames.length,
+      gapsMs,
       bytesPerSecond: (traffic.bytes - before.bytes) / seconds,
       messagesPerSecond: (traffic.messages - before.messages) / seconds,
-      entriesPerSecond: (lastN - firstN) / seconds,
       seen,
     }
   }, ms)
 }
 
-/** Of the page's own objects, after what is not needed any more has been given back. */
-export async function heapMb(page: Page): Promise<number> {
-  const session = await page.context().newCDPSession(page)
-  await session.send('HeapProfiler.collectGarbage')
-  const { usedSize } = await session.send('Runtime.getHeapUsage')
-  await session.detach()
-  return usedSize / 1e6
+/** Milliseconds from the pointer's event until the moment is drawn, at these shares of the scrubber, one after the other. */
+export async function click(page: Page, shares: readonly number[]): Promise<number[]> {
+  const { x, y, width } = await slider(page)
+  await timeMoves(page, 'pointerdown')
+  const took: number[] = []
+  let last = width
+  for (const share of shares) {
+    // A click on the thumb moves nothing.
+    last = Math.abs(share * width - last) > THUMB_PX ? share * width : (last + width / 2) % width
+    await page.mouse.click(x + last, y)
+    took.push(await moved(page))
+  }
+  return took
 }
 
-/** Milliseconds from the slider's move until the moment is drawn, one after the other. */
-export async function seek(page: Page, shares: readonly number[]): Promise<number[]> {
-  return await page.evaluate(async (wanted: readonly number[]) => {
-    const slider = document.querySelector<HTMLInputElement>('.scrubber input[type=range]')
+/** As `click`, with the pointer held down all the while. */
+export async function scrub(page: Page, shares: readonly number[]): Promise<number[]> {
+  const { x, y, width } = await slider(page)
+  await page.mouse.move(x + width / 2, y)
+  await page.mouse.down()
+  await timeMoves(page, 'pointermove')
+  const took: number[] = []
+  for (const share of shares) {
+    await page.mouse.move(x + share * width, y)
+    took.push(await moved(page))
+  }
+  await page.mouse.up()
+  return took
+}
+
+const THUMB_PX = 24
+
+async function slider(page: Page): Promise<{ x: number; y: number; width: number }> {
+  const box = await page.locator('.scrubber input[type=range]').boundingBox()
+  if (box === null) throw new Error('the page has no scrubber')
+  return { x: box.x, y: box.y + box.height / 2, width: box.width }
+}
+
+/** From each such event until the frame after the one that showed the moment; listens before any is made, for the pointer is faster than a question. */
+async function timeMoves(page: Page, type: 'pointerdown' | 'pointermove'): Promise<void> {
+  await page.evaluate(wanted => {
+    const own = globalThis as unknown as { moves: number[]; endMoves?: AbortController }
+    own.endMoves?.abort()
+    own.endMoves = new AbortController()
+    own.moves = []
     const text = () => document.querySelector('.scrubber .number')?.textContent ?? ''
-    if (slider === null) throw new Error('the page has no scrubber')
-    const frame = () => new Promise(resolve => requestAnimationFrame(resolve))
-    const took: number[] = []
-    for (const share of wanted) {
-      const before = text()
-      const [min, max] = [Number(slider.min), Number(slider.max)]
-      const began = performance.now()
-      slider.value = String(Math.round(min + share * (max - min)))
-      slider.dispatchEvent(new Event('input', { bubbles: true }))
-      do await frame()
-      while (text() === before || text().endsWith('…'))
-      took.push(performance.now() - began)
-    }
-    return took
-  }, shares)
+    // A moment that is not there by then is counted as this late.
+    const boundMs = 5_000
+    document.addEventListener(
+      wanted,
+      ({ timeStamp }) => {
+        const before = text()
+        const look = () => {
+          const ms = performance.now() - timeStamp
+          if ((text() === before || text().endsWith('…')) && ms < boundMs) return requestAnimationFrame(look)
+          return own.moves.push(ms)
+        }
+        requestAnimationFrame(look)
+      },
+      { capture: true, signal: own.endMoves.signal },
+    )
+  }, type)
+}
+
+async function moved(page: Page): Promise<number> {
+  const ms = await page.waitForFunction(() => (globalThis as unknown as { moves: number[] }).moves.shift())
+  return (await ms.jsonValue()) ?? Number.NaN
 }

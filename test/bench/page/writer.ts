@@ -12,6 +12,7 @@ import { createEngine } from '../../../src/engine/engine.ts'
 import { openJournal } from '../../../src/journal/log.ts'
 import { silentLog } from '../../../src/log.ts'
 import { aConfiguration, aPipeline, loaded, STARTED, USAGE } from '../../harness.ts'
+import { at, longest } from './part.ts'
 
 export interface Load {
   readonly url: string
@@ -23,6 +24,10 @@ export interface Load {
 
 export type Ask =
   | { readonly ask: 'start'; readonly load: Load }
+  /** Jobs come and end; answered when as many are open as wanted. */
+  | { readonly ask: 'go' }
+  /** Nothing comes and nothing ends; answered when all that was begun is in the journal. */
+  | { readonly ask: 'rest' }
   | { readonly ask: 'measure'; readonly ms: number }
   /** As fast as it goes, until the journal holds so many entries; then all rests. */
   | { readonly ask: 'fill'; readonly entries: number }
@@ -32,15 +37,22 @@ export interface Measured {
   readonly jobsPerSecond: number
   readonly entriesPerSecond: number
   readonly actors: number
+  readonly cpuMsPerJob: number
+  readonly delayP50Ms: number
   readonly delayP99Ms: number
   readonly delayMaxMs: number
-  /** How far the time between two heartbeats was off a second, at most. */
-  readonly heartbeatOffMs: number
+  /** After the moment it was due. */
+  readonly heartbeatLateP50Ms: number
+  readonly heartbeatLateMaxMs: number
 }
 
 // A timer of Node is due at the next millisecond; ten of them make bursts no larger than a camera's.
 const TICK_MS = 10
 const HEARTBEAT_MS = 1_000
+// What was not settled because the machine was busy is not made up for later than this: a bench that lags is not to be followed by a flood.
+const CATCH_UP_S = 0.1
+// Every look of the event loop is due so much after the last; what is measured counts it in.
+const RESOLUTION_MS = 10
 // As many as a large machine has cores.
 const SLOTS = 32
 const MEMBERS = 20
@@ -54,11 +66,18 @@ async function begin({ url, instance, open, jobsPerSecond }: Load) {
   const bus = await connectNats({ url, name: 'bench-writer' })
   const { journal } = await openJournal({ bus, instance })
   const heartbeat = subjects(instance).event('heartbeat')
-  const beats: number[] = []
-  const beating = setInterval(() => {
-    beats.push(performance.now())
+  const lateMs: number[] = []
+  let due = performance.now()
+  let beating: NodeJS.Timeout
+  // As presence.ts does it: from the last due moment on.
+  const beat = () => {
+    // A timer may be due a fraction of a millisecond early.
+    lateMs.push(Math.max(0, performance.now() - due))
     bus.publish(heartbeat, '{}')
-  }, HEARTBEAT_MS)
+    due = Math.max(due + HEARTBEAT_MS, performance.now())
+    beating = setTimeout(beat, due - performance.now())
+  }
+  beat()
   const count = { entries: 0, sent: 0, settled: 0, finished: 0 }
   const running: { jobId: string; attempt: number }[] = []
   let report: Parameters<Parameters<typeof createEngine>[0]['executor']>[0] = () => {}
@@ -108,55 +127,79 @@ async function begin({ url, instance, open, jobsPerSecond }: Load) {
   await command('enable', {})
 
   let quota = 0
-  let last = performance.now()
-  const ticking = setInterval(() => {
+  let last = 0
+  let ticking: NodeJS.Timeout | null = null
+  const tick = () => {
     const now = performance.now()
-    quota = Math.min(quota + ((now - last) * jobsPerSecond) / 1_000, jobsPerSecond)
+    quota = Math.min(quota + ((now - last) * jobsPerSecond) / 1_000, jobsPerSecond * CATCH_UP_S)
     last = now
     topUp(open)
     for (; quota >= 1 && running.length > 0; quota -= 1) finishOne()
-  }, TICK_MS)
+  }
 
   return {
+    async go(): Promise<void> {
+      while (count.sent - count.settled < open) {
+        topUp(Math.min(open, count.sent - count.settled + AHEAD_MAX))
+        await engine.settled()
+      }
+      last = performance.now()
+      quota = 0
+      ticking ??= setInterval(tick, TICK_MS)
+    },
+    async rest(): Promise<void> {
+      pause()
+      await engine.settled()
+    },
     async measure(ms: number): Promise<Measured> {
-      const delays = monitorEventLoopDelay({ resolution: 10 })
+      const delays = monitorEventLoopDelay({ resolution: RESOLUTION_MS })
       delays.enable()
       const [settledBefore, entriesBefore, began] = [count.settled, count.entries, performance.now()]
-      const beatsBefore = beats.length
+      const cpuBefore = process.cpuUsage()
+      const beatsBefore = lateMs.length
       await delay(ms)
       delays.disable()
+      const { user, system } = process.cpuUsage(cpuBefore)
       const seconds = (performance.now() - began) / 1_000
-      const gaps = beats
-        .slice(beatsBefore)
-        .map((at, index, all) => Math.abs(at - (all[index - 1] ?? at - 1_000) - 1_000))
+      const settled = count.settled - settledBefore
+      const late = lateMs.slice(beatsBefore)
       return {
-        jobsPerSecond: (count.settled - settledBefore) / seconds,
+        jobsPerSecond: settled / seconds,
         entriesPerSecond: (count.entries - entriesBefore) / seconds,
         actors: engine.world.size,
-        delayP99Ms: delays.percentile(99) / 1e6,
-        delayMaxMs: delays.max / 1e6,
-        heartbeatOffMs: Math.max(0, ...gaps),
+        cpuMsPerJob: (user + system) / 1_000 / settled,
+        delayP50Ms: Math.max(0, delays.percentile(50) / 1e6 - RESOLUTION_MS),
+        delayP99Ms: delays.percentile(99) / 1e6 - RESOLUTION_MS,
+        delayMaxMs: delays.max / 1e6 - RESOLUTION_MS,
+        heartbeatLateP50Ms: at(late, 0.5),
+        heartbeatLateMaxMs: longest(late),
       }
     },
     async fill(wanted: number): Promise<void> {
-      clearInterval(ticking)
+      pause()
       while (count.entries < wanted) {
         topUp(Math.min(open, AHEAD_MAX))
         for (let ended = 0; ended < AHEAD_MAX && running.length > 0; ended += 1) finishOne()
         await engine.settled()
       }
-      await rest()
+      await end()
     },
     async stop(): Promise<void> {
-      clearInterval(ticking)
-      clearInterval(beating)
+      pause()
+      clearTimeout(beating)
       await engine.settled()
       engine.stop()
       await bus.close()
     },
   }
 
-  async function rest(): Promise<void> {
+  function pause(): void {
+    if (ticking) clearInterval(ticking)
+    ticking = null
+  }
+
+  /** Until nothing is open. */
+  async function end(): Promise<void> {
     while (count.settled < count.sent) {
       while (running.length > 0) finishOne()
       await engine.settled()
@@ -218,6 +261,10 @@ async function answer(ask: Ask): Promise<unknown> {
     case 'start':
       writer = await begin(ask.load)
       return null
+    case 'go':
+      return await writer?.go()
+    case 'rest':
+      return await writer?.rest()
     case 'measure':
       return await writer?.measure(ask.ms)
     case 'fill':

@@ -6,13 +6,18 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { Browser, Page } from 'playwright-core'
+import { machines } from '../../../machines/index.ts'
 import { packageRoot } from '../../../src/service.ts'
 import { startBrowser } from '../browser.ts'
 import { startScene } from './scene.ts'
 
 const { values } = parseArgs({ options: { all: { type: 'string' } } })
 const SMALL = { width: 1_280, height: 800 }
-const LARGE = { width: 1_920, height: 1_080 }
+const SIZES = [
+  ['small', { width: 1_280, height: 720 }],
+  ['large', { width: 2_560, height: 1_440 }],
+] as const
+const KINDS = Object.keys(machines)
 
 const scene = await startScene()
 const browser = await startBrowser()
@@ -37,13 +42,17 @@ interface Shot {
   readonly theme: 'light' | 'dark'
   /** What the page says of the instance. */
   readonly chip?: string
-  readonly before?: (page: Page) => Promise<void>
+  readonly before?: ((page: Page) => Promise<void>) | undefined
+  readonly mayCommand?: boolean
 }
 
-async function shoot(from: Browser, { hash, file, size, theme, chip = 'live', before }: Shot): Promise<void> {
+async function shoot(
+  from: Browser,
+  { hash, file, size, theme, chip = 'live', before, mayCommand = false }: Shot,
+): Promise<void> {
   const context = await from.newContext({ viewport: size, colorScheme: theme, reducedMotion: 'reduce' })
   const page = await context.newPage()
-  await page.goto(`${scene.gateway.url}#/${hash}`)
+  await page.goto(`${(mayCommand ? scene.commanding : scene.gateway).url}#/${hash}`)
   await page.getByRole('banner').locator('.chip', { hasText: chip }).waitFor()
   await page.waitForLoadState('networkidle')
   await before?.(page)
@@ -54,10 +63,10 @@ async function shoot(from: Browser, { hash, file, size, theme, chip = 'live', be
 
 async function shootAll(into: string): Promise<void> {
   mkdirSync(into, { recursive: true })
-  const views: readonly (readonly [name: string, hash: string, before?: Shot['before']])[] = [
+  const job = `actor/job.${scene.runningJob}`
+  const views: readonly (readonly [name: string, hash: string, before?: Shot['before'], mayCommand?: boolean])[] = [
     ['night', ''],
-    ['charts', 'charts/job'],
-    ['charts-queue', 'charts/queue'],
+    ...KINDS.map(kind => [`chart-${kind}`, `charts/${kind}`] as const),
     ['job-running', `actor/job.${scene.runningJob}`],
     ['job-done', `actor/job.${scene.doneJob}`],
     ['job-failed', `actor/job.${scene.failedJob}`],
@@ -71,20 +80,22 @@ async function shootAll(into: string): Promise<void> {
     ['shelf', 'shelf'],
     ['journal', 'journal'],
     ['travelling', '', page => page.getByRole('slider').fill('60')],
+    ['before-the-first', '', page => page.getByRole('slider').fill('0')],
+    ['nobody', 'actor/job.nobody'],
+    ['commands', `actor/${scene.fillingGroup}`, undefined, true],
+    ['confirm', `actor/${scene.fillingGroup}`, page => page.getByRole('button', { name: 'Close group' }).click(), true],
+    ['confirm-grave', job, page => page.getByRole('button', { name: 'Abort job' }).click(), true],
     ['recording', '', dropRecording],
   ]
-  for (const [sizeName, size] of [
-    ['small', SMALL],
-    ['large', LARGE],
-  ] as const)
+  for (const [sizeName, size] of SIZES)
     for (const theme of ['light', 'dark'] as const)
-      for (const [name, hash, before] of views) {
+      for (const [name, hash, before, mayCommand = false] of views) {
         const file = join(into, `${name}-${sizeName}-${theme}.png`)
-        await shoot(browser, { hash, file, size, theme, ...(before && { before }) })
+        await shoot(browser, { hash, file, size, theme, mayCommand, ...(before && { before }) })
       }
 }
 
-/** What is looked at while OCPS is away. */
+/** What is looked at while nothing has happened yet, and while OCPS is away. */
 async function shootAway(into: string): Promise<void> {
   await scene.leave()
   for (const theme of ['light', 'dark'] as const)

@@ -9,6 +9,7 @@ import { stringify } from 'yaml'
 import { gatherAddress } from '../../../machines/domain/messages.ts'
 import { connectNats } from '../../../src/bus/nats.ts'
 import { deriveGroupId } from '../../../src/client/index.ts'
+import { createCommands } from '../../../src/inspector/commands.ts'
 import { drawCharts } from '../../../src/inspector/charts.ts'
 import { type Gateway, startGateway } from '../../../src/inspector/gateway.ts'
 import { readPage } from '../../../src/inspector/pageFiles.ts'
@@ -22,6 +23,8 @@ import { connectWire } from '../../conformance/wire.ts'
 
 export interface Scene {
   readonly gateway: Gateway
+  /** The same, where commands may be sent. */
+  readonly commanding: Gateway
   /** One that runs, of the group that fills. */
   readonly runningJob: string
   readonly doneJob: string
@@ -136,13 +139,10 @@ echo "{\\"metric\\":\\"background.noise\\",\\"value\\":$v,\\"unit\\":\\"adu\\"}"
   await wire.event('jobState', body => body['jobId'] === runningJob && body['state'] === 'running')
 
   const tail = startTail({ instance: 'LATISS', url: () => service.natsUrl })
-  const gateway = await startGateway({
-    instance: 'LATISS',
-    port: 0,
-    host: '127.0.0.1',
-    page: readPage(await drawCharts()),
-    tail,
-  })
+  const served = { instance: 'LATISS', port: 0, host: '127.0.0.1', page: readPage(await drawCharts()), tail }
+  const gateway = await startGateway(served)
+  const commands = createCommands({ instance: 'LATISS', url: () => service.natsUrl })
+  const commanding = await startGateway({ ...served, commands })
   let hasLeft = false
   const leave = async () => {
     if (hasLeft) return
@@ -154,6 +154,7 @@ echo "{\\"metric\\":\\"background.noise\\",\\"value\\":$v,\\"unit\\":\\"adu\\"}"
   }
   return {
     gateway,
+    commanding,
     runningJob,
     doneJob: first[1] ?? '',
     failedJob,
@@ -171,6 +172,7 @@ echo "{\\"metric\\":\\"background.noise\\",\\"value\\":$v,\\"unit\\":\\"adu\\"}"
     async stop() {
       await leave()
       await gateway.close()
+      await commanding.close()
       await tail.close()
       place.remove()
     },
