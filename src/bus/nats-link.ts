@@ -13,6 +13,8 @@ export interface Link {
   readonly url: string
   readonly inboxPrefix: string
   connected(): boolean
+  /** Done in order at the end of this turn of the event loop: what many callbacks of one turn send leaves in one write. */
+  soon(work: () => void): void
   /** Every time the server is back after being away. Returns how to stop hearing it. */
   onBack(handler: () => void): () => void
   /** Work to do before the connection closes, such as sending what waits. Bounded by the caller of close. */

@@ -83,7 +83,7 @@ export class Window<T extends Item> {
     // Not at once: publishing must never do the caller's turn harm, and one pump serves a burst.
     if (this.#pumpQueued) return
     this.#pumpQueued = true
-    queueMicrotask(() => {
+    this.#link.soon(() => {
       this.#pumpQueued = false
       this.#pump()
     })

@@ -19,7 +19,7 @@ import {
   RequestError,
   type TlsOptions,
 } from '@nats-io/transport-node'
-import { checkHeaders, checkPattern, checkSubject } from './checks.ts'
+import { checkHeaders, checkPattern, checkSize, checkSubject, wireBytes } from './checks.ts'
 import { type Log as Logger, silentLog as silent } from '../log.ts'
 import { takeLease } from './nats-lease.ts'
 import { closedError, type Link } from './nats-link.ts'
@@ -85,6 +85,8 @@ export async function connectNats(options: NatsOptions): Promise<Bus> {
     maxPayload: connection.info?.max_payload ?? 0,
   }
   let streams: Promise<Streams> | null = null
+  let later: (() => void)[] = []
+  let askings: { root: string; waiting: Map<string, (answer: Msg) => void>; asked: number } | null = null
 
   const link: Link = {
     connection,
@@ -92,6 +94,7 @@ export async function connectNats(options: NatsOptions): Promise<Bus> {
     url: shownUrl,
     inboxPrefix: options.inboxPrefix ?? '_INBOX',
     connected: () => status === 'connected' && !connection.isClosed() && !connection.isDraining(),
+    soon,
     onBack: handler => {
       backHandlers.add(handler)
       return () => backHandlers.delete(handler)
@@ -112,6 +115,7 @@ export async function connectNats(options: NatsOptions): Promise<Bus> {
     subscribe: (subject, handler) => {
       checkPattern(subject)
       checkOpen()
+      sendAll()
       let stopped = false
       const subscription = connection.subscribe(subject, {
         callback: (error, message) => {
@@ -122,6 +126,7 @@ export async function connectNats(options: NatsOptions): Promise<Bus> {
       })
       return {
         stop: async () => {
+          sendAll()
           if (!stopped && link.connected() && !subscription.isClosed()) await within(drainMs, subscription.drain())
           stopped = true
           subscription.unsubscribe()
@@ -132,12 +137,18 @@ export async function connectNats(options: NatsOptions): Promise<Bus> {
     publish: (subject, body, headers) => {
       checkSubject(subject)
       checkOpen()
-      send(subject, body, headers)
+      const options = withHeaders(headers)
+      checkSize(subject, wireBytes(body, headers), facts.maxPayload)
+      soon(() => {
+        // Closed meanwhile: what is published so late is lost like anything on its way.
+        if (!connection.isClosed() && !connection.isDraining()) connection.publish(subject, body, options)
+      })
     },
 
     request: async (subject, body, { timeoutMs, headers }) => {
       checkSubject(subject)
       checkOpen()
+      sendAll()
       try {
         return toIncoming(await connection.request(subject, body, { timeout: timeoutMs, ...withHeaders(headers) }))
       } catch (error) {
@@ -158,7 +169,9 @@ export async function connectNats(options: NatsOptions): Promise<Bus> {
     close: async () => {
       if (closing) return
       closing = true
+      sendAll()
       if (link.connected()) await Promise.all([...closingHandlers].map(handler => handler()))
+      sendAll()
       // Draining handles what the server has sent before it closes; without a server there is nothing to wait for.
       if (link.connected()) await within(drainMs, connection.drain())
       await connection.close()
@@ -236,12 +249,16 @@ export async function connectNats(options: NatsOptions): Promise<Bus> {
     })
   }
 
-  function send(subject: string, body: string, headers?: Headers, reply?: string): void {
-    try {
-      connection.publish(subject, body, { ...withHeaders(headers), ...(reply === undefined ? {} : { reply }) })
-    } catch (error) {
-      throw sendError(error, subject)
-    }
+  function soon(work: () => void): void {
+    if (later.length === 0) setImmediate(sendAll)
+    later.push(work)
+  }
+
+  /** Also before whatever else is said to the server, which must not overtake it. */
+  function sendAll(): void {
+    const all = later
+    later = []
+    for (const work of all) work()
   }
 
   async function* requestMany(
@@ -251,17 +268,19 @@ export async function connectNats(options: NatsOptions): Promise<Bus> {
   ): AsyncGenerator<Incoming> {
     checkSubject(subject)
     checkOpen()
-    const inbox = createInbox(link.inboxPrefix)
     const arrived: Msg[] = []
     let wake = nothing
-    const subscription = connection.subscribe(inbox, {
-      callback: (error, message) => {
-        if (error === null) arrived.push(message)
-        wake()
-      },
+    const { inbox, stop } = answersTo(message => {
+      arrived.push(message)
+      wake()
     })
     try {
-      send(subject, body, headers, inbox)
+      sendAll()
+      try {
+        connection.publish(subject, body, { ...withHeaders(headers), reply: inbox })
+      } catch (error) {
+        throw sendError(error, subject)
+      }
       for (;;) {
         if (arrived.length === 0 && !(await arrival())) throw timeout(subject, timeoutMs)
         const message = arrived.shift()
@@ -272,7 +291,7 @@ export async function connectNats(options: NatsOptions): Promise<Bus> {
         if (last(answer)) return
       }
     } finally {
-      subscription.unsubscribe()
+      stop()
     }
 
     /** The time is the silence allowed: it starts anew with every answer. */
@@ -285,6 +304,25 @@ export async function connectNats(options: NatsOptions): Promise<Bus> {
         }
       })
     }
+  }
+
+  /** One subscription for all: a new one for every question would cost the server more than the question. */
+  function answersTo(hear: (answer: Msg) => void): { inbox: string; stop: () => void } {
+    if (askings === null) {
+      const root = createInbox(link.inboxPrefix)
+      const waiting = new Map<string, (answer: Msg) => void>()
+      connection.subscribe(`${root}.*`, {
+        callback: (error, message) => {
+          if (error === null) waiting.get(message.subject)?.(message)
+        },
+      })
+      askings = { root, waiting, asked: 0 }
+    }
+    const { root, waiting } = askings
+    askings.asked += 1
+    const inbox = `${root}.${askings.asked}`
+    waiting.set(inbox, hear)
+    return { inbox, stop: () => waiting.delete(inbox) }
   }
 
   function guarded(subject: string, handle: () => void): void {

@@ -9,7 +9,8 @@ import { idOfJobResult, jobIdOf, jobResultOf } from './execute.ts'
 /**
  * From announcements to the wire: acknowledgements to who asked, events into the retained stream (live, and for late joiners), telemetry live only. An
  * event's id is its number in the journal, so the same one is never seen under another id. Who has an acknowledgement finds the events that
- * came before it on the same command in the stream (salobj base_csc.py: the state is written, then the command is acknowledged).
+ * came before it on the same command in the stream (salobj base_csc.py: the state is written, then the command is acknowledged); but for jobState, which a
+ * command that is accepted does not wait for, and which everybody who listens hears before the acknowledgement.
  */
 export interface FeedOptions {
   readonly bus: Bus
@@ -61,7 +62,7 @@ export function createFeed({ bus, telemetry, retained, instance }: FeedOptions):
         return void answerStored(announcement)
       }
       case 'event': {
-        entryOfLastEvent = entryOf(id)
+        if (announcement.topic !== 'jobState') entryOfLastEvent = entryOf(id)
         const result = announcement.topic === 'jobResult' ? jobResultOf(announcement.body) : null
         if (result) keep(to.event('job_result', result.job_id), { at, ...result }, idOfJobResult(id))
         keep(to.event(announcement.topic, announcement.key), { at, ...announcement.body }, id)
