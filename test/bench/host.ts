@@ -10,7 +10,7 @@ export type Ask =
   | { readonly call: 'start'; readonly with: Place }
   | { readonly call: 'run' | 'watch' | 'gather' | 'fill'; readonly with: Work }
   | { readonly call: 'drain'; readonly with: number }
-  | { readonly call: 'version' | 'hold' | 'recover' | 'replay' | 'heartbeats' | 'stop'; readonly with: null }
+  | { readonly call: 'version' | 'hold' | 'recover' | 'replay' | 'heartbeats' | 'delays' | 'stop'; readonly with: null }
 
 const [, , name = ''] = process.argv
 const found = peers.find(one => one.name === name)
@@ -46,6 +46,8 @@ async function answer(ask: Ask): Promise<unknown> {
       return await it.replay?.()
     case 'heartbeats':
       return it.heartbeats?.()
+    case 'delays':
+      return await it.delays?.()
     case 'stop':
       running = null
       return await it.stop()
@@ -53,7 +55,7 @@ async function answer(ask: Ask): Promise<unknown> {
 }
 
 function abilities(it: Running): Ability[] {
-  const all: Ability[] = ['watch', 'gather', 'queue', 'recover', 'replay', 'heartbeats']
+  const all: Ability[] = ['watch', 'gather', 'queue', 'recover', 'replay', 'heartbeats', 'delays']
   return all.filter(one => it[one] !== null)
 }
 

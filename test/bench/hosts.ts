@@ -5,7 +5,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Ask } from './host.ts'
-import type { Ability, Peer, Ran, Recovered, Watched, Work } from './port.ts'
+import type { Ability, Delays, Peer, Ran, Recovered, Watched, Work } from './port.ts'
 import { cpuMs } from './processTree.ts'
 import { built, native } from './tools.ts'
 import { type Works, worksIn } from './works.ts'
@@ -27,6 +27,7 @@ export interface Host {
   recover(): Promise<Recovered>
   replay(): Promise<number>
   heartbeats(): Promise<readonly number[]>
+  delays(): Promise<Delays>
   stop(): Promise<void>
 }
 
@@ -90,6 +91,7 @@ export async function startHost(
       recover: () => ask({ call: 'recover', with: null }),
       replay: () => ask({ call: 'replay', with: null }),
       heartbeats: () => ask({ call: 'heartbeats', with: null }),
+      delays: () => ask({ call: 'delays', with: null }),
       async stop() {
         try {
           await ask({ call: 'stop', with: null })

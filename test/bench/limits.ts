@@ -66,6 +66,7 @@ function onlyRuns(run: (work: Work) => Promise<number>): Running {
     recover: null,
     replay: null,
     heartbeats: null,
+    delays: null,
     stop: () => Promise.resolve(),
   }
 }

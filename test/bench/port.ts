@@ -51,7 +51,15 @@ export interface Running {
   readonly replay: (() => Promise<number>) | null
   /** Times at which a heartbeat was heard since it was started, milliseconds. */
   readonly heartbeats: (() => readonly number[]) | null
+  /** How late its event loop was since this was asked last. null: it has none that could be asked. */
+  readonly delays: (() => Promise<Delays>) | null
   stop(): Promise<void>
+}
+
+/** Milliseconds. */
+export interface Delays {
+  readonly p50: number
+  readonly p99: number
 }
 
 export interface Ran {
@@ -88,7 +96,7 @@ export interface HeldQueue {
 }
 
 /** What a running peer may lack. */
-export type Ability = 'watch' | 'gather' | 'queue' | 'recover' | 'replay' | 'heartbeats'
+export type Ability = 'watch' | 'gather' | 'queue' | 'recover' | 'replay' | 'heartbeats' | 'delays'
 
 export function inFull(argv: readonly string[], id: string): string[] {
   return argv.map(word => word.replaceAll('{id}', id))

@@ -40,6 +40,7 @@ function throughputTable({ sheet, systems }: Result): string {
     ['CPU ms/job', of(sheet, `true ${c} CPU ms/job`)],
     ['accepted ms p50', of(sheet, `true ${c} accepted ms p50`)],
     ['p99', of(sheet, `true ${c} accepted ms p99`)],
+    ['event loop late, ms p99', of(sheet, `event loop late ${c} ms p99`)],
   ]
   const long = (c: string): Column[] => [
     [`sleep 0.05 ${c}, % of ideal`, of(sheet, `sleep ${c} of ideal`, 100)],

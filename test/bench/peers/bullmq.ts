@@ -113,6 +113,7 @@ async function start({ dir, concurrency }: Place): Promise<Running> {
     },
     replay: null,
     heartbeats: null,
+    delays: null,
     async stop() {
       const gone = once(worker, 'exit')
       worker.disconnect()

@@ -73,6 +73,7 @@ async function start({ dir, concurrency }: Place): Promise<Running> {
     recover: null,
     replay: null,
     heartbeats: null,
+    delays: null,
     async stop() {
       script.stdin.end()
       const gone = once(worker, 'exit')

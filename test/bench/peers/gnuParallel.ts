@@ -50,6 +50,7 @@ function start({ dir, concurrency }: Place): Promise<Running> {
     recover: null,
     replay: null,
     heartbeats: null,
+    delays: null,
     stop: () => Promise.resolve(),
   })
 }

@@ -5,7 +5,7 @@ import { connectOcps, type Ocps } from '../../../src/client/index.ts'
 import { now } from '../clock.ts'
 import type { Peer, Place, Running } from '../port.ts'
 import { runAll, type Submit, submitAll, watchEach } from '../submitting.ts'
-import { cli, configure, end, INSTANCE, kill, serve, serveAgain } from './ocpsProcess.ts'
+import { cli, configure, delays, end, INSTANCE, kill, serve, serveAgain } from './ocpsProcess.ts'
 
 export const ocps: Peer = {
   name: 'ocps',
@@ -99,6 +99,7 @@ async function start(place: Place): Promise<Running> {
       beats = []
       return heard
     },
+    delays: () => delays(place.dir, serving),
     async stop() {
       await script.close()
       await end(serving)

@@ -1,11 +1,11 @@
 /** The processes of the OCPS that is measured: `ocps serve` in a folder of its own, its start, its end by a blow, and the other verbs. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as delay } from 'node:timers/promises'
-import { inFull, type Place, type Work } from '../port.ts'
+import { type Delays, inFull, type Place, type Work } from '../port.ts'
 import { answerOf, built } from '../tools.ts'
 
 /** With a hundred thousand jobs waiting it takes some seconds. */
@@ -46,7 +46,11 @@ export async function serve(dir: string, configDir: string): Promise<Serving> {
     'enabled',
     '--json',
   ]
-  const child = spawn(process.execPath, [program, ...words], { cwd: dir, env, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, ['--import', built('peers/loopDelay.js'), program, ...words], {
+    cwd: dir,
+    env: { ...env, OCPS_BENCH_DELAYS: delaysIn(dir) },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   let late: NodeJS.Timeout | undefined
   const up = new Promise<string>((resolve, reject) => {
     late = setTimeout(() => reject(new Error(`ocps serve was not up within ${UP_MS_MAX / 1_000} s`)), UP_MS_MAX)
@@ -68,6 +72,18 @@ export async function serve(dir: string, configDir: string): Promise<Serving> {
   } finally {
     clearTimeout(late)
   }
+}
+
+const delaysIn = (dir: string): string => join(dir, 'delays.json')
+const POLL_MS = 5
+
+/** How late its event loop was since it was asked last. Rejects when it does not say. */
+export async function delays(dir: string, { child }: Serving): Promise<Delays> {
+  rmSync(delaysIn(dir), { force: true })
+  child.kill('SIGUSR2')
+  for (const began = performance.now(); !existsSync(delaysIn(dir)); await delay(POLL_MS))
+    if (performance.now() - began > END_MS_MAX) throw new Error('ocps serve does not say how late its event loop is')
+  return JSON.parse(readFileSync(delaysIn(dir), 'utf8')) as Delays
 }
 
 export async function kill(child: ChildProcess): Promise<void> {

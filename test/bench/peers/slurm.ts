@@ -84,6 +84,7 @@ async function start({ dir, concurrency }: Place): Promise<Running> {
     recover: null,
     replay: null,
     heartbeats: null,
+    delays: null,
     async stop() {
       for (const one of daemons.toReversed()) await end(one)
     },

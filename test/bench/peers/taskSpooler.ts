@@ -71,6 +71,7 @@ async function start({ dir, concurrency }: Place): Promise<Running> {
     recover: null,
     replay: null,
     heartbeats: null,
+    delays: null,
     stop: async () => void (await call('-K')),
   }
 }
