@@ -49,8 +49,8 @@ export interface Measured {
 // A timer of Node is due at the next millisecond; ten of them make bursts no larger than a camera's.
 const TICK_MS = 10
 const HEARTBEAT_MS = 1_000
-// What was not settled because the machine was busy is not made up for later than this: a bench that lags is not to be followed by a flood.
-const CATCH_UP_S = 0.1
+// What was not settled because something held it up is made up for if it was no longer than this; a bench that lags for good is not to end in a flood.
+const CATCH_UP_S = 1
 // Every look of the event loop is due so much after the last; what is measured counts it in.
 const RESOLUTION_MS = 10
 // As many as a large machine has cores.
