@@ -59,7 +59,8 @@ export function Header({ view }: { view: string }) {
       )}
       <Presence />
       <CloseRecording />
-      {promise !== null && (
+      {/* While nobody is there, nothing is accepted either. */}
+      {promise !== null && isPresent() && (
         <span class="muted promise" title="what an accepted command survives">
           {promise}
         </span>

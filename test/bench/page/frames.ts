@@ -78,7 +78,7 @@ function finding(all: readonly Seen[]): Finding {
       fps(looked),
       at(looked.gapsMs, 0.95),
       longest(looked.gapsMs),
-      (100 * looked.gapsMs.filter(gap => gap > 1_000 / WANTED_FPS).length) / looked.gapsMs.length,
+      latePercent(looked),
       wrote.jobsPerSecond,
       wrote.entriesPerSecond,
       wrote.delayMaxMs,
@@ -87,12 +87,17 @@ function finding(all: readonly Seen[]): Finding {
       at(ages, 0.5),
       at(ages, 0.99),
     ]),
-    meaning: `With ${actors} actors live and ${jobs.toFixed(0)} jobs/s or more the slowest view draws ${slowest.toFixed(0)} frames/s (${slowest >= WANTED_FPS ? 'above' : 'BELOW'} the ${WANTED_FPS} that are asked for), and what changes comes in at most ${wordsMax.toFixed(0)} messages/s. ${STAND_IN}${reached}`,
+    meaning: `With ${actors} actors live and ${jobs.toFixed(0)} jobs/s or more the slowest view draws ${slowest.toFixed(0)} frames/s (${slowest >= WANTED_FPS ? 'above' : 'BELOW'} the ${WANTED_FPS} that are asked for) in the middle, at most ${longest(all.map(({ looked }) => latePercent(looked))).toFixed(0)} % of its gaps are longer than that and none than ${longest(all.flatMap(({ looked }) => looked.gapsMs)).toFixed(0)} ms; what changes comes in at most ${wordsMax.toFixed(0)} messages/s. ${STAND_IN}${reached}`,
   }
 }
 
 function fps({ gapsMs }: Looked): number {
   return 1_000 / at(gapsMs, 0.5)
+}
+
+/** Of gaps, those longer than a page with the frames that are asked for would have. */
+function latePercent({ gapsMs }: Looked): number {
+  return (100 * gapsMs.filter(gap => gap > 1_000 / WANTED_FPS).length) / gapsMs.length
 }
 
 /** By entry, from the time it came in to the time the page showed it, milliseconds; both clocks are this machine's. */
