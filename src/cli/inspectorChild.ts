@@ -14,8 +14,8 @@ export interface InspectorChild {
   stop(): void
 }
 
-// It draws the charts first, a second on a busy machine; an instance does not wait longer than this for its page.
-const UP_MS = 10_000
+// It draws the charts first: a second, ten times that on a machine with too much to do. An instance does not wait longer than this for its page.
+const UP_MS = 30_000
 
 export async function startInspector(options: {
   instance: string
