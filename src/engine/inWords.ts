@@ -22,7 +22,8 @@ export function inWords({ door, from, what }: Pick<Entry, 'door' | 'from' | 'wha
     return `process ${what.pid} on ${what.host} begins (machines ${what.versions.machines}, OCPS ${what.versions.ocps})`
   const { type, ...rest } = what
   const fields = Object.entries(rest).filter(([name]) => !HIDDEN.has(name))
-  const text = fields.map(([name, value]) => `${name} ${shortly(value)}`).join(', ')
+  // A metric without a unit has none to name.
+  const text = fields.flatMap(([name, value]) => (value === '' ? [] : [`${name} ${shortly(value)}`])).join(', ')
   return `${from} ${door === 'command' ? 'asks' : 'says'} ${type.replace(/^command\./, '')}${text === '' ? '' : `: ${text}`}`
 }
 
