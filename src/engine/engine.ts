@@ -80,8 +80,9 @@ const SAID_MAX = 500
 // Folding takes some 15 µs an entry: an instance that was quiet lately starts at once, and one that never is quiet within half a second all the same. The
 // larger the state, the rarer it is written: about a tenth of what is journaled anyway.
 const MARKED: Marked = { quietAfter: 1_000, checkpointAfter: 20_000, entriesPerActor: 10 }
-// Writing 5 000 actors down and living on from them keeps the event loop for a third of a second; an instance with more of them starts more slowly instead.
-const CHECKPOINT_ACTORS_MAX = 5_000
+// Writing 2 000 actors down and living on from them keeps the event loop for a quarter of a second, 5 000 for nearly a whole one, and the lease lasts two; an
+// instance with more of them starts more slowly instead.
+const CHECKPOINT_ACTORS_MAX = 2_000
 // What is on its way to the stream at one moment; more means that it stores nothing.
 const UNSAID_MAX = 1_000
 // A message holds 1 MiB; what needs more than this is written in parts.

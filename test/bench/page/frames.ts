@@ -57,7 +57,7 @@ function finding(all: readonly Seen[]): Finding {
   const reached =
     jobs >= LOAD.jobsPerSecond * 0.95
       ? ''
-      : ` Fewer than ${LOAD.jobsPerSecond} jobs/s is the engine, which was held up for as long as ${longest(all.map(({ wrote }) => wrote.delayMaxMs)).toFixed(0)} ms at once: every 50 000 entries or so it writes down all that is open, and here it shares its cores.`
+      : ` Fewer than ${LOAD.jobsPerSecond} jobs/s is the engine, which was held up for as long as ${longest(all.map(({ wrote }) => wrote.delayMaxMs)).toFixed(0)} ms at once: it shares its cores.`
   return {
     title: 'A page while the night is busy',
     columns: [

@@ -95,7 +95,7 @@ function finding(rounds: ReadonlyMap<string, readonly Round[]>, late: number): F
       middle(name, 'inspectorCpuShare') * 100,
       middle(name, 'readKbPerSecond'),
     ]),
-    meaning: `With ${PAGES} pages open OCPS settles ${middle(withPages, 'jobsPerSecond').toFixed(0)} jobs/s, without any ${middle(without, 'jobsPerSecond').toFixed(0)}: ${percent(Math.abs(difference))} ${difference < 0 ? 'fewer' : 'more'}, ${verdict}. Pages are the inspector’s, a process of its own: what they take from OCPS is what they take from the cores both share. ${STAND_IN} Medians of the rounds, maxima of all; the longest delays are the engine’s own, when it writes down all that is open, with pages and without.${slow}`,
+    meaning: `With ${PAGES} pages open OCPS settles ${middle(withPages, 'jobsPerSecond').toFixed(0)} jobs/s, without any ${middle(without, 'jobsPerSecond').toFixed(0)}: ${percent(Math.abs(difference))} ${difference < 0 ? 'fewer' : 'more'}, ${verdict}. Pages are the inspector’s, a process of its own: what they take from OCPS is what they take from the cores both share. ${STAND_IN} Medians of the rounds, maxima of all.${slow}`,
   }
 }
 
