@@ -77,6 +77,8 @@ export interface Marked {
 
 // One line of the journal for so many others; a difference in a replay is still placed to the entry.
 const SAID_MAX = 500
+// And for so many once no job is open: who records a short session can compare it.
+const SAID_AT_REST = 20
 // Folding takes some 15 µs an entry: an instance that was quiet lately starts at once, and one that never is quiet within half a second all the same. The
 // larger the state, the rarer it is written: about a tenth of what is journaled anyway.
 const MARKED: Marked = { quietAfter: 1_000, checkpointAfter: 20_000, entriesPerActor: 10 }
@@ -204,7 +206,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   }
 
   function housekeeping(): readonly (Said | Quiescent | Checkpoint)[] {
-    if (digests.length >= SAID_MAX) return digestsSoFar()
+    if (digests.length >= SAID_MAX || (digests.length >= SAID_AT_REST && isAtRest())) return digestsSoFar()
     const unsaid = sinceMark < marked.quietAfter ? null : options.unsaid()
     if (unsaid === null) return []
     const quiet = unsaid.length === 0 ? quiescent() : null
@@ -213,6 +215,11 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     return quiet !== null || (isDue && world.size <= CHECKPOINT_ACTORS_MAX && unsaid.length <= UNSAID_MAX)
       ? [...digestsSoFar(), ...checkpoint(unsaid)]
       : []
+  }
+
+  function isAtRest(): boolean {
+    for (const _ of world.actors('job')) return false
+    return true
   }
 
   function digestsSoFar(): Said[] {

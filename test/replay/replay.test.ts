@@ -55,9 +55,13 @@ test('an entry that leads to nothing any more is a difference, and so is one tha
 })
 
 test('what no digest covers is counted, never called identical', async () => {
-  const entries = (await night('ordinary')).filter(({ what }) => what.type !== 'engine.said')
+  const whole = await night('ordinary')
+  const entries = whole.slice(
+    0,
+    whole.findIndex(({ what }) => what.type === 'engine.said'),
+  )
   expect(await folding(entries)).toMatchObject({ compared: 0, difference: null })
-  expect((await folding(entries)).notCovered).toBeGreaterThan(50)
+  expect((await folding(entries)).notCovered).toBeGreaterThan(15)
 })
 
 test('the stamp of the machines that wrote a recording is reported', async () => {

@@ -101,8 +101,8 @@ test('a recording that begins at rest is supposed under the new configuration fr
   const same = await suppose(rest(), one => one)
   expect(same.whatIf).toEqual(same.recorded)
   const none = await suppose(rest(), one => ({ ...one, pipelines: { other: aPipeline('other') } }))
-  // It is at rest between the 48th exposure and the 49th.
-  expect(none.whatIf.refused).toEqual({ UNKNOWN_PIPELINE: 13 })
+  // It is at rest between the 46th exposure and the 47th.
+  expect(none.whatIf.refused).toEqual({ UNKNOWN_PIPELINE: 15 })
 })
 
 test('a configuration that is wrong is named, and nothing is started under it', async () => {
