@@ -8,7 +8,7 @@ import type { Bus } from '../bus/port.ts'
 import { findUrlNote } from '../client/urlFile.ts'
 import { INSTANCE_PATTERN, streams } from '../contract/subjects.ts'
 import { entriesIn, type Range, rangeOfDay } from '../engine/range.ts'
-import type { Entry } from '../journal/entry.ts'
+import { type Entry, isMark } from '../journal/entry.ts'
 import { openJournal } from '../journal/log.ts'
 import { streamRecording, writeRecording } from '../journal/recording.ts'
 import { UserError } from '../userError.ts'
@@ -118,8 +118,7 @@ function createSummary() {
         first ??= entry
         last = entry
         if (entry.what.type === 'engine.started') machines.add(entry.what.versions.machines)
-        if (entry.what.type === 'engine.quiescent' || entry.what.type === 'engine.checkpoint')
-          machines.add(entry.what.machines)
+        if (isMark(entry.what)) machines.add(entry.what.machines)
         yield entry
       }
     },

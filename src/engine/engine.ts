@@ -7,7 +7,7 @@ import { MACHINES_VERSION } from '../../machines/index.ts'
 import { startOrder, type JobContext } from '../../machines/job.ts'
 import type { DataSide, Executor } from '../../machines/ports.ts'
 import type { Decoded } from '../contract/commands.ts'
-import type { Entry } from '../journal/entry.ts'
+import { type Entry, isMark } from '../journal/entry.ts'
 import type { Journal, JournalError } from '../journal/port.ts'
 import type { Log } from '../log.ts'
 import { createAnswers, fingerprintOf } from './answers.ts'
@@ -190,16 +190,14 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   /** From the newest quiescent entry or checkpoint, unless other machines wrote it: what they left may not be what these expect. */
   async function fromTheNewestMark(): Promise<AsyncIterable<Entry>> {
     for await (const { what } of journal.read('quiescent')) {
-      const isMark = what.type === 'engine.quiescent' || what.type === 'engine.checkpoint'
-      return journal.read(isMark && what.machines !== MACHINES_VERSION ? 'start' : 'quiescent')
+      return journal.read(isMark(what) && what.machines !== MACHINES_VERSION ? 'start' : 'quiescent')
     }
     return journal.read()
   }
 
   /** Notes what an entry led to, for the digests in the journal. */
   function keepBooks({ n, what }: Entry, effects: readonly Effect[]): void {
-    const isMark = what.type === 'engine.quiescent' || what.type === 'engine.checkpoint'
-    sinceMark = isMark ? 0 : sinceMark + 1
+    sinceMark = isMark(what) ? 0 : sinceMark + 1
     if (what.type === 'engine.said') digests = digests.filter(([said]) => said > (what.digests.at(-1)?.[0] ?? 0))
     const digest = digestOf(effects)
     if (digest !== null) digests.push([n, digest])

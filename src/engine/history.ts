@@ -2,7 +2,7 @@ import type { DataId } from '../../machines/domain/dataId.ts'
 import type { Input, Quiescent } from '../../machines/domain/messages.ts'
 import type { ExecutorReport } from '../../machines/domain/reports.ts'
 import type { DataOrder, StartOrder, StopOrder } from '../../machines/ports.ts'
-import type { Entry } from '../journal/entry.ts'
+import { type Entry, isMark } from '../journal/entry.ts'
 import { createTallying, type Tallying } from './tally.ts'
 import { createWorld, type Effect, type World } from './world.ts'
 
@@ -161,8 +161,8 @@ function dueOf(world: World, address: string, timer: string): number | null {
 }
 
 /** What the engine wrote for itself; nobody asked for it and nothing follows from it. */
-function isNote({ type }: Input): boolean {
-  return type === 'engine.said' || type === 'engine.quiescent' || type === 'engine.checkpoint'
+function isNote(what: Input): boolean {
+  return what.type === 'engine.said' || isMark(what)
 }
 
 function isReport(what: Input): what is ExecutorReport {

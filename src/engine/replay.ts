@@ -1,7 +1,7 @@
 import type { Announcement } from '../../machines/domain/announcements.ts'
 import type { Said } from '../../machines/domain/messages.ts'
 import { MACHINES_VERSION } from '../../machines/index.ts'
-import type { Entry } from '../journal/entry.ts'
+import { type Entry, isMark } from '../journal/entry.ts'
 import { digestOf } from './digest.ts'
 import { inWords, saidInWords } from './inWords.ts'
 import { createWorld, type Effect, type World } from './world.ts'
@@ -73,7 +73,7 @@ export async function replay({ open, instance, onSaid }: ReplayOptions): Promise
     entries += 1
     const { what } = entry
     if (what.type === 'engine.started') writtenBy.add(what.versions.machines)
-    if (what.type === 'engine.quiescent' || what.type === 'engine.checkpoint') writtenBy.add(what.machines)
+    if (isMark(what)) writtenBy.add(what.machines)
     const effects = applied(world, entry)
     for (const effect of effects)
       if (effect.do === 'announce') {

@@ -2,7 +2,7 @@
  * The head of a journal line: what has to be known of an entry before anybody folds it. Read without parsing the line where it was written by OCPS, since
  * most lines are only kept and passed on. Throws SyntaxError for what is not JSON.
  */
-import type { Entry } from '../journal/entry.ts'
+import { beginsAt, type Entry, isMark } from '../journal/entry.ts'
 
 export interface Head {
   readonly n: number
@@ -30,12 +30,6 @@ export function headOf(line: string): Head {
   const [n = 0, at = 0, part = 0, of = 0] = numbers.map(Number)
   if (of > 0) return { n, at, begins: part === of ? n - of + 1 : null, isDigest: false, isMark: true }
   const entry = JSON.parse(line) as Entry
-  const { type } = entry.what
-  const isMark = type === 'engine.quiescent' || type === 'engine.checkpoint'
-  return { n: entry.n, at: entry.at, begins: beginningOf(entry), isDigest: type === 'engine.said', isMark }
-}
-
-function beginningOf({ n, what }: Entry): number | null {
-  if (what.type === 'engine.quiescent') return n
-  return what.type === 'engine.checkpoint' && what.part === what.of ? n - what.of + 1 : null
+  const { n: number, at: time, what } = entry
+  return { n: number, at: time, begins: beginsAt(entry), isDigest: what.type === 'engine.said', isMark: isMark(what) }
 }

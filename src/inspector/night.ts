@@ -10,7 +10,7 @@ import { MACHINES_VERSION, type MachineKind } from '../../machines/index.ts'
 import type { JobContext } from '../../machines/job.ts'
 import { announcementInWords, inWords } from '../engine/inWords.ts'
 import { type Actor, createWorld, type World } from '../engine/world.ts'
-import type { Entry } from '../journal/entry.ts'
+import { beginsAt, type Entry, isMark } from '../journal/entry.ts'
 
 export interface Night {
   readonly instance: string
@@ -202,8 +202,8 @@ function grow(instance: string, like?: Night, before?: Past): Night {
       needsMark = true
     },
     apply(entry) {
-      const isMark = entry.what.type === 'engine.quiescent' || entry.what.type === 'engine.checkpoint'
-      if (isMark ? mayGoOnFrom(entry.what) : now.n === 0) needsMark = false
+      const mayGoOn = beginsAt(entry) !== null
+      if (isMark(entry.what) ? mayGoOn : now.n === 0) needsMark = false
       now = entry
       if (from === 0) from = entry.at
       const { what } = entry
@@ -213,8 +213,8 @@ function grow(instance: string, like?: Night, before?: Past): Night {
       }
       for (const effect of world.apply(entry))
         if (effect.do === 'announce' && effect.announcement.type === 'ack') keepRefusal(effect.announcement)
-      if (mayGoOnFrom(what)) keepWhatIsThere()
-      if (isMark || what.type === 'engine.said') return
+      if (mayGoOn) keepWhatIsThere()
+      if (isMark(what) || what.type === 'engine.said') return
       const { n, at, door } = entry
       // In words when someone looks: most pass unseen.
       lines.push({ n, at, door, text: () => inWords(entry) })
@@ -320,10 +320,6 @@ function grow(instance: string, like?: Night, before?: Past): Night {
 /** Takes off what is beyond the newest `kept`. */
 function oldest<One>(all: One[], kept: number): One[] {
   return all.splice(0, all.length - kept)
-}
-
-function mayGoOnFrom(what: Entry['what']): boolean {
-  return what.type === 'engine.quiescent' || (what.type === 'engine.checkpoint' && what.part === what.of)
 }
 
 /** The innermost active state: `running` for `{active: 'running'}`; regions of parallel states joined by ` + `. */

@@ -1,4 +1,4 @@
-import type { Input } from '../../machines/domain/messages.ts'
+import type { Checkpoint, Input, Quiescent } from '../../machines/domain/messages.ts'
 
 /**
  * One line of the journal: when, by which door, from whom, what. Everything OCPS ever decides follows from these lines alone, so a
@@ -15,4 +15,15 @@ export interface Entry {
   readonly from: string
   /** The decoded, checked and complete message, as its machine hears it. */
   readonly what: Input
+}
+
+/** Holds what is open, in whole or in part, so that reading may begin there. */
+export function isMark(what: Input): what is Quiescent | Checkpoint {
+  return what.type === 'engine.quiescent' || what.type === 'engine.checkpoint'
+}
+
+/** The n of the entry with which reading may begin now that this one is there: its own, or that of the first part of the checkpoint it completes; else null. */
+export function beginsAt({ n, what }: Pick<Entry, 'n' | 'what'>): number | null {
+  if (what.type === 'engine.quiescent') return n
+  return what.type === 'engine.checkpoint' && what.part === what.of ? n - what.of + 1 : null
 }

@@ -6,7 +6,7 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Bus, BusError, type Log } from '../bus/port.ts'
-import type { Entry } from './entry.ts'
+import { beginsAt, type Entry } from './entry.ts'
 import { createLineReader, toLine } from './lines.ts'
 import { type Journal, JournalError } from './port.ts'
 
@@ -168,7 +168,7 @@ function toMessages(entries: readonly Entry[], messageMax: number): Message[] {
       lines = []
       bytes = 0
     }
-    if (lines.length === 0) isMark = what.type === 'engine.quiescent' || (isPart && what.part === what.of)
+    if (lines.length === 0) isMark = beginsAt(entry) !== null
     wasPart = isPart
     lines.push(line)
     bytes += lineBytes

@@ -2,7 +2,7 @@
  * The journal without a server: lines in an array, so that what comes out is what JSON keeps of what went in. Can be told to refuse or
  * to keep its writer waiting. Same contract test as the real one.
  */
-import type { Entry } from './entry.ts'
+import { beginsAt, type Entry } from './entry.ts'
 import { createLineReader, toLine } from './lines.ts'
 import { type Journal, JournalError } from './port.ts'
 
@@ -21,7 +21,7 @@ export function createMemoryJournal(entries: readonly Entry[] = []): MemoryJourn
   const lines = entries.map(toLine)
   // Noted as it grows: looking for it would parse everything written since, at every start.
   let mark = 0
-  for (const [at, { what }] of entries.entries()) mark = markAt(what, at) ?? mark
+  for (const [at, entry] of entries.entries()) mark = markAt(entry, at) ?? mark
   let failure: 'FULL' | 'FENCED' | null = null
   let held: Promise<void> | null = null
   let release = nothing
@@ -41,7 +41,7 @@ export function createMemoryJournal(entries: readonly Entry[] = []): MemoryJourn
         if (n !== expected)
           throw new JournalError('BROKEN', `Entry ${n} was to be appended where entry ${expected} must follow.`)
       }
-      for (const [index, { what }] of appended.entries()) mark = markAt(what, lines.length + index) ?? mark
+      for (const [index, entry] of appended.entries()) mark = markAt(entry, lines.length + index) ?? mark
       lines.push(...added)
     },
     read: (from = 'start') => read(lines.slice(from === 'start' ? 0 : mark)),
@@ -64,10 +64,10 @@ export function createMemoryJournal(entries: readonly Entry[] = []): MemoryJourn
 // As nats-server has it unless told otherwise.
 const ENTRY_MAX = 1_048_576
 
-/** Where reading may begin once this entry stands at a place: at itself when it is quiescent, at the first part of a checkpoint it completes; undefined for all others. */
-function markAt(what: Entry['what'], at: number): number | undefined {
-  if (what.type === 'engine.quiescent') return at
-  return what.type === 'engine.checkpoint' && what.part === what.of ? at - what.of + 1 : undefined
+/** The line with which reading may begin once this entry is line `at`; null: not for its sake. */
+function markAt(entry: Entry, at: number): number | null {
+  const begins = beginsAt(entry)
+  return begins === null ? null : at - (entry.n - begins)
 }
 
 async function* read(lines: readonly string[]): AsyncGenerator<Entry> {
