@@ -86,7 +86,7 @@ export async function connectNats(options: NatsOptions): Promise<Bus> {
   }
   let streams: Promise<Streams> | null = null
   let later: (() => void)[] = []
-  let askings: { root: string; waiting: Map<string, (answer: Msg) => void>; asked: number } | null = null
+  let askings: { root: string; waiting: Map<string, (answer: Msg | null) => void>; asked: number } | null = null
 
   const link: Link = {
     connection,
@@ -141,7 +141,7 @@ export async function connectNats(options: NatsOptions): Promise<Bus> {
       checkSize(subject, wireBytes(body, headers), facts.maxPayload)
       soon(() => {
         // Closed meanwhile: what is published so late is lost like anything on its way.
-        if (!connection.isClosed() && !connection.isDraining()) connection.publish(subject, body, options)
+        if (!connection.isClosed() && !connection.isDraining()) deliver(subject, body, options)
       })
     },
 
@@ -249,6 +249,16 @@ export async function connectNats(options: NatsOptions): Promise<Bus> {
     })
   }
 
+  /** A server that came back may take less than the one before did. What else waits to be sent must not be lost with one message. */
+  function deliver(subject: string, body: string, options: { headers?: MsgHdrs }): void {
+    try {
+      connection.publish(subject, body, options)
+    } catch (error) {
+      const problem = sendError(error, subject).message
+      log.error({ subject, problem }, `A message was not published: ${problem}`)
+    }
+  }
+
   function soon(work: () => void): void {
     if (later.length === 0) setImmediate(sendAll)
     later.push(work)
@@ -271,7 +281,7 @@ export async function connectNats(options: NatsOptions): Promise<Bus> {
     const arrived: Msg[] = []
     let wake = nothing
     const { inbox, stop } = answersTo(message => {
-      arrived.push(message)
+      if (message !== null) arrived.push(message)
       wake()
     })
     try {
@@ -306,14 +316,19 @@ export async function connectNats(options: NatsOptions): Promise<Bus> {
     }
   }
 
-  /** One subscription for all: a new one for every question would cost the server more than the question. */
-  function answersTo(hear: (answer: Msg) => void): { inbox: string; stop: () => void } {
+  /**
+   * One subscription for all: a new one for every question would cost the server more than the question. null: the server has ended it (permissions), so no
+   * answer will come, and the next question makes another.
+   */
+  function answersTo(hear: (answer: Msg | null) => void): { inbox: string; stop: () => void } {
     if (askings === null) {
       const root = createInbox(link.inboxPrefix)
-      const waiting = new Map<string, (answer: Msg) => void>()
+      const waiting = new Map<string, (answer: Msg | null) => void>()
       connection.subscribe(`${root}.*`, {
         callback: (error, message) => {
-          if (error === null) waiting.get(message.subject)?.(message)
+          if (error === null) return waiting.get(message.subject)?.(message)
+          askings = null
+          for (const give of waiting.values()) give(null)
         },
       })
       askings = { root, waiting, asked: 0 }
