@@ -53,7 +53,7 @@ export function spreadOf(values: readonly number[]): Spread | null {
   return { median: quantile(values, 0.5), min: Math.min(...values), max: Math.max(...values) }
 }
 
-/** Of at least one value: nearest rank; for the median of an even number the mean of the two in the middle. */
+/** NaN for no values. Nearest rank; for the median of an even number the mean of the two in the middle. */
 export function quantile(values: readonly number[], q: number): number {
   const sorted = values.toSorted((one, other) => one - other)
   if (q === 0.5 && sorted.length % 2 === 0)

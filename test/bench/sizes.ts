@@ -1,4 +1,4 @@
-/** How much is measured. The whole bench is meant to stay below a quarter of an hour on two quiet cores; it prints the minutes it took. */
+/** How much is measured. The whole bench takes about a quarter of an hour on two quiet cores; it prints the minutes it took. */
 export interface Sizes {
   readonly rounds: number
   readonly concurrencies: readonly number[]

@@ -2,7 +2,8 @@
 import { connectNats } from '../../../src/bus/nats.ts'
 import { openJournal } from '../../../src/journal/log.ts'
 import { type Looked, lookFor } from './looking.ts'
-import { at, type Bench, type Finding, LOAD, longest, STAND_IN } from './part.ts'
+import { type Bench, type Finding, LOAD, longest, STAND_IN } from './part.ts'
+import { quantile } from '../sheet.ts'
 import { calmDown, openPage, profile, startWorld } from './setup.ts'
 import type { Measured } from './writer.ts'
 
@@ -76,7 +77,7 @@ function finding(all: readonly Seen[]): Finding {
     rows: all.map(({ view, looked, wrote, ages }) => [
       view,
       fps(looked),
-      at(looked.gapsMs, 0.95),
+      quantile(looked.gapsMs, 0.95),
       longest(looked.gapsMs),
       latePercent(looked),
       wrote.jobsPerSecond,
@@ -84,15 +85,15 @@ function finding(all: readonly Seen[]): Finding {
       wrote.delayMaxMs,
       looked.messagesPerSecond,
       looked.bytesPerSecond / 1_000,
-      at(ages, 0.5),
-      at(ages, 0.99),
+      quantile(ages, 0.5),
+      quantile(ages, 0.99),
     ]),
     meaning: `With ${actors} actors live and ${jobs.toFixed(0)} jobs/s or more the slowest view draws ${slowest.toFixed(0)} frames/s (${slowest >= WANTED_FPS ? 'above' : 'BELOW'} the ${WANTED_FPS} that are asked for) in the middle, at most ${longest(all.map(({ looked }) => latePercent(looked))).toFixed(0)} % of its gaps are longer than that and none than ${longest(all.flatMap(({ looked }) => looked.gapsMs)).toFixed(0)} ms; what changes comes in at most ${wordsMax.toFixed(0)} messages/s. ${STAND_IN}${reached}`,
   }
 }
 
 function fps({ gapsMs }: Looked): number {
-  return 1_000 / at(gapsMs, 0.5)
+  return 1_000 / quantile(gapsMs, 0.5)
 }
 
 /** Of gaps, those longer than a page with the frames that are asked for would have. */

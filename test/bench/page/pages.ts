@@ -1,6 +1,7 @@
 /** What open pages cost the instance: its jobs per second, its heartbeat and its event loop without and with twenty that read. Rounds are interleaved. */
 import { cpuMs } from '../processTree.ts'
-import { at, type Bench, type Finding, longest, STAND_IN } from './part.ts'
+import { type Bench, type Finding, longest, STAND_IN } from './part.ts'
+import { quantile } from '../sheet.ts'
 import { calmDown, openPage, openReaders, startWorld, type World } from './setup.ts'
 import type { Measured } from './writer.ts'
 
@@ -54,7 +55,7 @@ async function one(bench: Bench, world: World, count: number, isInBrowser: boole
 
 function finding(rounds: ReadonlyMap<string, readonly Round[]>, late: number): Finding {
   const middle = (name: string, figure: keyof Round) =>
-    at(
+    quantile(
       (rounds.get(name) ?? []).map(round => round[figure]),
       0.5,
     )
@@ -102,9 +103,9 @@ function finding(rounds: ReadonlyMap<string, readonly Round[]>, late: number): F
 /** Of jobs per second: what the medians differ by, and the spread of the rounds without pages, both as a share of their median. */
 function compared(without: readonly Round[], withPages: readonly Round[]): { difference: number; spread: number } {
   const [bare, watched] = [without, withPages].map(rounds => rounds.map(({ jobsPerSecond }) => jobsPerSecond))
-  const usual = at(bare ?? [], 0.5)
+  const usual = quantile(bare ?? [], 0.5)
   return {
-    difference: at(watched ?? [], 0.5) / usual - 1,
+    difference: quantile(watched ?? [], 0.5) / usual - 1,
     spread: (longest(bare ?? []) - Math.min(...(bare ?? []))) / usual,
   }
 }

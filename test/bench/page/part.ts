@@ -31,12 +31,6 @@ export const LOAD = { open: 4_400, jobsPerSecond: 1_000 }
 export const STAND_IN =
   'The engine, its journal on a NATS server and the inspector are real and share these cores with the browser; a stand-in settles jobs, since so many processes a second would leave no core for a page.'
 
-/** NaN for none. */
-export function at(all: readonly number[], share: number): number {
-  const sorted = all.toSorted((one, other) => one - other)
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN
-}
-
 export function longest(all: readonly number[]): number {
   return all.reduce((most, one) => Math.max(most, one), 0)
 }

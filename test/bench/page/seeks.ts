@@ -1,7 +1,8 @@
 /** How long it takes in the browser until another moment of a long night is drawn: by clicking into the scrubber, and by drawing it along. */
 import { createRandom } from '../../../src/sim/random.ts'
 import { click, scrub } from './looking.ts'
-import { at, type Bench, type Finding, longest } from './part.ts'
+import { type Bench, type Finding, longest } from './part.ts'
+import { quantile } from '../sheet.ts'
 import { openPage, profile, startWorld } from './setup.ts'
 
 const WANTED_MS = 200
@@ -29,7 +30,7 @@ export async function measureSeeks(bench: Bench): Promise<Finding> {
       const took = await seek(page, shares())
       await stop()
       all.push(...took)
-      rows.push([`${how}, ${view}`, at(took, 0.5), at(took, 0.9), longest(took)])
+      rows.push([`${how}, ${view}`, quantile(took, 0.5), quantile(took, 0.9), longest(took)])
     }
   }
   const held = await page.evaluate(() => Number(document.querySelector<HTMLInputElement>('.scrubber input')?.max))

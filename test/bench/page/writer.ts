@@ -12,7 +12,8 @@ import { createEngine } from '../../../src/engine/engine.ts'
 import { openJournal } from '../../../src/journal/log.ts'
 import { silentLog } from '../../../src/log.ts'
 import { aConfiguration, aPipeline, loaded, STARTED, USAGE } from '../../harness.ts'
-import { at, longest } from './part.ts'
+import { longest } from './part.ts'
+import { quantile } from '../sheet.ts'
 
 export interface Load {
   readonly url: string
@@ -171,7 +172,7 @@ async function begin({ url, instance, open, jobsPerSecond }: Load) {
         delayP50Ms: Math.max(0, delays.percentile(50) / 1e6 - RESOLUTION_MS),
         delayP99Ms: delays.percentile(99) / 1e6 - RESOLUTION_MS,
         delayMaxMs: delays.max / 1e6 - RESOLUTION_MS,
-        heartbeatLateP50Ms: at(late, 0.5),
+        heartbeatLateP50Ms: quantile(late, 0.5),
         heartbeatLateMaxMs: longest(late),
       }
     },
