@@ -53,6 +53,7 @@
 #define TAIL_ROOM (TAIL_BYTES + 64)      /* … with a line that says what is missing */
 #define CHUNK 65536                      /* the capacity of a pipe: no stream is read for longer than that before others have a turn */
 #define BUCKETS 4096
+#define STARTS_HELD_US 5000              /* that a job has started can wait so long: short jobs have ended by then, and both are told in one write */
 
 struct stream { int pipe, file; const char *name; uint64_t seen, head, tailed; char *tail; };
 struct job {
@@ -76,6 +77,7 @@ static const char *ledgerDir;
 static uint64_t selfStart;
 static struct rlimit files;
 static char *out; static size_t outUsed, outSize;
+static uint64_t sayAtUs;                 /* what is in out leaves then; 0: at once */
 static char *in; static size_t inUsed, inSize;
 
 static void *must(void *p) { if (!p) _exit(70); return p; }
@@ -121,6 +123,8 @@ static void say(const char *text, size_t n) {
 /* Bounded by the jobs OCPS has given us: two lines each. OCPS gone (EPIPE): nobody listens, the ledger has it all. */
 static void flushOut(void) {
   size_t at = 0;
+  if (sayAtUs && nowUs() < sayAtUs) return;
+  sayAtUs = 0;
   while (at < outUsed) {
     ssize_t n = write(1, out + at, outUsed - at);
     if (n > 0) { at += (size_t)n; continue; }
@@ -174,6 +178,8 @@ static void record(const char *format, ...) {
   char line[1024]; va_list arguments;
   va_start(arguments, format); int n = vsnprintf(line, sizeof line, format, arguments); va_end(arguments);
   ledgerWrite(line, (size_t)n);
+  if (*line != 'S') sayAtUs = 0;
+  else if (!outUsed) sayAtUs = nowUs() + STARTS_HELD_US;
   say(line, (size_t)n);
 }
 
@@ -606,7 +612,8 @@ int main(int argc, char **argv) {
     if (polledSize < 3 + 2 * running) polled = must(realloc(polled, (size_t)(polledSize = 16 + 4 * running) * sizeof *polled));
     polled[used++] = (struct pollfd){.fd = stdinOpen ? 0 : -1, .events = POLLIN};
     polled[used++] = (struct pollfd){.fd = wake, .events = POLLIN};
-    polled[used++] = (struct pollfd){.fd = outUsed ? 1 : -1, .events = POLLOUT};
+    polled[used++] = (struct pollfd){.fd = outUsed && !sayAtUs ? 1 : -1, .events = POLLOUT};
+    if (sayAtUs) timeout = sayAtUs <= now ? 0 : (int)((sayAtUs - now + 999) / 1000);
     for (struct job *j = jobs; j; j = j->next) {
       for (int i = 0; i < 2; i++) polled[used++] = (struct pollfd){.fd = j->stream[i].pipe, .events = POLLIN};
       if (!j->stopping) continue;
@@ -629,6 +636,7 @@ int main(int argc, char **argv) {
     /* Endings are told before anything is started: a start blocks for as long as exec takes. */
     if (polled[0].revents) { flushOut(); hear(); }
   }
+  sayAtUs = 0;
   flushOut();
   return 0;
 }
