@@ -97,6 +97,14 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   let unwake = () => {}
 
   let digests: [n: number, digest: string][] = []
+  /** What entries led to whose digest has not been made yet; nobody is to wait for it. */
+  let undigested: [n: number, effects: readonly Effect[]][] = []
+  /** What lets something else go first. */
+  let toSay: Numbered[] = []
+  let toOrder: Order[] = []
+  let isLaterDue = false
+  /** Answers go out in this turn: orders wait for them. */
+  let isAnswering = false
   let sinceMark = 0
 
   const recovered = await recover()
@@ -142,16 +150,18 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       }
     },
     input: (what, door) => inbox.input(what, door),
-    settled: () => inbox.settled(),
+    settled,
     async finish() {
       unwake()
       // First what waits: its digests belong in, too.
-      await inbox.settled()
+      await settled()
       for (const own of digestsSoFar()) inbox.input(own, 'engine')
-      await inbox.settled()
+      await settled()
     },
     stop() {
       unwake()
+      toSay = []
+      toOrder = []
       inbox.stop()
     },
   }
@@ -198,20 +208,37 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   /** Notes what an entry led to, for the digests in the journal. */
   function keepBooks({ n, what }: Entry, effects: readonly Effect[]): void {
     sinceMark = isMark(what) ? 0 : sinceMark + 1
-    if (what.type === 'engine.said') digests = digests.filter(([said]) => said > (what.digests.at(-1)?.[0] ?? 0))
-    const digest = digestOf(effects)
-    if (digest !== null) digests.push([n, digest])
+    if (what.type === 'engine.said') forgetDigests(what.digests.at(-1)?.[0] ?? 0)
+    if (effects.length > 0) undigested.push([n, effects])
+    if (undigested.length >= SAID_MAX) digestAll()
+  }
+
+  function digestAll(): void {
+    for (const [n, effects] of undigested) {
+      const digest = digestOf(effects)
+      if (digest !== null) digests.push([n, digest])
+    }
+    undigested = []
+  }
+
+  /** Up to this entry they are written down. */
+  function forgetDigests(until: number): void {
+    undigested = undigested.filter(([n]) => n > until)
+    digests = digests.filter(([n]) => n > until)
   }
 
   function housekeeping(): readonly (Said | Quiescent | Checkpoint)[] {
-    if (digests.length >= SAID_MAX || (digests.length >= SAID_AT_REST && isAtRest())) return digestsSoFar()
-    const unsaid = sinceMark < marked.quietAfter ? null : options.unsaid()
-    if (unsaid === null) return []
-    const quiet = unsaid.length === 0 ? quiescent() : null
+    const unwritten = digests.length + undigested.length
+    if (unwritten >= SAID_MAX || (unwritten >= SAID_AT_REST && isAtRest())) return digestsSoFar()
+    if (sinceMark < marked.quietAfter) return []
+    sayAll()
+    const unstored = options.unsaid()
+    if (unstored === null) return []
+    const quiet = unstored.length === 0 ? quiescent() : null
     const isDue = sinceMark >= Math.max(marked.checkpointAfter, world.size * marked.entriesPerActor)
     if (quiet !== null && JSON.stringify(quiet).length <= QUIET_SIZE_MAX) return [...digestsSoFar(), quiet]
-    return quiet !== null || (isDue && world.size <= CHECKPOINT_ACTORS_MAX && unsaid.length <= UNSAID_MAX)
-      ? [...digestsSoFar(), ...checkpoint(unsaid)]
+    return quiet !== null || (isDue && world.size <= CHECKPOINT_ACTORS_MAX && unstored.length <= UNSAID_MAX)
+      ? [...digestsSoFar(), ...checkpoint(unstored)]
       : []
   }
 
@@ -221,6 +248,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   }
 
   function digestsSoFar(): Said[] {
+    digestAll()
     return digests.length === 0 ? [] : [{ type: 'engine.said', digests: digests.splice(0) }]
   }
 
@@ -270,11 +298,45 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       return onLost(error instanceof Error ? error : new Error(String(error)))
     }
     keepBooks(entry, effects)
+    let isAnswer = false
     for (const effect of effects) {
-      if (effect.do === 'order') carryOut(effect.order)
-      else leave(effect)
+      if (effect.do === 'order') toOrder.push(effect.order)
+      else toSay.push(effect)
+      isAnswer ||= effect.do === 'announce' && effect.announcement.type === 'ack'
     }
+    // Who asked is answered before a process is started, which takes a core for a millisecond; a process is started before anyone else is told anything.
+    if (isAnswer) sayAll()
+    else if (!isAnswering) orderAll()
+    isAnswering ||= isAnswer
+    // After the turn of the event loop in which the bus sends what was said in this one.
+    if (!isLaterDue) setImmediate(doLater)
+    isLaterDue = true
     arm()
+  }
+
+  function doLater(): void {
+    isLaterDue = false
+    isAnswering = false
+    orderAll()
+    sayAll()
+    digestAll()
+  }
+
+  function orderAll(): void {
+    const orders = toOrder
+    toOrder = []
+    for (const order of orders) carryOut(order)
+  }
+
+  function sayAll(): void {
+    const announcements = toSay
+    toSay = []
+    for (const said of announcements) leave(said)
+  }
+
+  async function settled(): Promise<void> {
+    await inbox.settled()
+    doLater()
   }
 
   /** The only door out. */
