@@ -41,6 +41,7 @@ export async function openLog(link: Link, streams: Streams, options: LogOptions)
 
   let closed = false
   const window = new Window<Append>(link, options.name, {
+    keepsLast: false,
     onStored: item => item.resolve(),
     onRefused: (item, refusal) => {
       void handleRefusal(item, refusal)
@@ -73,6 +74,7 @@ export async function openLog(link: Link, streams: Streams, options: LogOptions)
         headers: lines,
         copies: 0,
         stored: false,
+        number: 0,
         resolve,
         reject,
       })

@@ -50,6 +50,7 @@ export async function openRetained(link: Link, streams: Streams, options: Retain
   let refusedBefore = false
 
   const window = new Window<Item>(link, options.name, {
+    keepsLast: true,
     onStored: () => {
       refusedBefore = false
       settle(1)
@@ -91,7 +92,7 @@ export async function openRetained(link: Link, streams: Streams, options: Retain
       const lines = headers()
       lines.set('Nats-Msg-Id', id)
       published += 1
-      window.push({ subject, body, id, headers: lines, copies: 0, stored: false })
+      window.push({ subject, body, id, headers: lines, copies: 0, stored: false, number: 0 })
     },
 
     flushed: () =>

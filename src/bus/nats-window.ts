@@ -1,7 +1,8 @@
 /**
- * Sends messages into a stream in order, many in flight, and keeps each until the server says it is stored. After a reconnection or a
- * silence everything unacknowledged is sent again, in order, under the same ids; the server drops what it has. What a refusal means is
- * left to the retained publisher and the log.
+ * Sends messages into a stream in order, many in flight, and keeps each until it is known to be stored. Where only the last message of a subject
+ * matters, of those that leave together only the last asks the server to confirm it: its place in the stream says whether those before it are there, too. After a
+ * reconnection or a silence everything unconfirmed is sent again, in order, under the same ids; the server drops what it has. What a refusal means is left to
+ * the retained publisher and the log.
  */
 import { createInbox, type MsgHdrs } from '@nats-io/transport-node'
 import type { Link } from './nats-link.ts'
@@ -11,9 +12,11 @@ export interface Item {
   readonly body: string
   readonly id: string
   readonly headers: MsgHdrs
-  /** Sent and not answered yet; more than one after a resend. */
+  /** Sent with a question and not answered yet; more than one after a resend. */
   copies: number
   stored: boolean
+  /** As which it was sent first; 0: not yet. */
+  number: number
 }
 
 export interface Refusal {
@@ -22,7 +25,15 @@ export interface Refusal {
   readonly description: string
 }
 
+/** Its sequence number in the stream; and whether it was there before it came. */
+interface Stored {
+  readonly place: number
+  readonly isRepeat: boolean
+}
+
 export interface Policy<T extends Item> {
+  /** What matters of a subject is its last message alone; else every message asks to be confirmed. */
+  readonly keepsLast: boolean
   onStored(item: T): void
   onRefused(item: T, refusal: Refusal): void
 }
@@ -55,6 +66,9 @@ export class Window<T extends Item> {
   #silence: NodeJS.Timeout | null = null
   #silenceMs = silenceMs
   #answered = false
+  /** The last one confirmed: where it is in the stream, and as which it was sent. */
+  #confirmed = { place: 0, number: 0 }
+  #sent = 0
 
   constructor(link: Link, stream: string, policy: Policy<T>) {
     this.#link = link
@@ -97,9 +111,13 @@ export class Window<T extends Item> {
 
   /** Takes an item for stored although no answer said so. */
   markStored(item: T): void {
+    this.#noteStored(item)
+    this.#settleFront()
+  }
+
+  #noteStored(item: T): void {
     item.stored = true
     this.#policy.onStored(item)
-    this.#settleFront()
   }
 
   /** Takes everything off, sent or not; later answers to it are ignored. */
@@ -124,9 +142,12 @@ export class Window<T extends Item> {
     const room = inFlightMax - this.inFlight.length
     // Taking few at a time off the front of a long queue would cost more than sending them.
     if (this.waiting.length === 0 || room < Math.min(refillMin, this.waiting.length)) return
-    for (const item of this.waiting.splice(0, room)) {
+    const leaving = this.waiting.splice(0, room)
+    for (const [at, item] of leaving.entries()) {
+      this.#sent += 1
+      item.number = this.#sent
       this.inFlight.push(item)
-      this.#send(item)
+      this.#send(item, !this.#policy.keepsLast || at === leaving.length - 1)
     }
     this.#watchSilence()
   }
@@ -135,12 +156,13 @@ export class Window<T extends Item> {
     if (this.#retry !== null) clearTimeout(this.#retry)
     this.#retry = null
     if (this.#closed || !this.#link.connected()) return
-    for (const item of this.inFlight) if (!item.stored) this.#send(item)
+    for (const item of this.inFlight) if (!item.stored) this.#send(item, true)
     this.#watchSilence()
     this.#pump()
   }
 
-  #send(item: T): void {
+  #send(item: T, asks: boolean): void {
+    if (!asks) return this.#link.connection.publish(item.subject, item.body, { headers: item.headers })
     this.#token += 1
     const token = this.#token.toString(36)
     this.#tokens.set(token, item)
@@ -153,16 +175,35 @@ export class Window<T extends Item> {
     for (const item of this.inFlight) item.copies = 0
   }
 
-  #hear(token: string, answer: Refusal | 'stored'): void {
+  #hear(token: string, answer: Refusal | Stored): void {
     const item = this.#tokens.get(token)
     if (item === undefined) return
     this.#tokens.delete(token)
     this.#answered = true
     item.copies -= 1
     if (item.stored) return
-    if (answer === 'stored') this.markStored(item)
+    if ('place' in answer) this.#confirm(item, answer)
     // While a copy is unanswered it may still be stored; only the last answer decides.
     else if (item.copies === 0) this.#policy.onRefused(item, answer)
+  }
+
+  /**
+   * Each takes one place in the stream: those sent since the last confirmed one are there if as many places were taken; else each asks for itself. But not one
+   * that a newer message of its subject has followed: stored now it would come after it, and as the older one nobody needs it.
+   */
+  #confirm(item: T, { place, isRepeat }: Stored): void {
+    const areThere = !isRepeat && place - this.#confirmed.place === item.number - this.#confirmed.number
+    const at = this.inFlight.indexOf(item)
+    const newer = areThere ? null : new Map(this.inFlight.map(one => [one.subject, one.number]))
+    for (const one of this.inFlight.slice(0, at)) {
+      if (one.stored) continue
+      const successor = newer?.get(one.subject) ?? one.number
+      if ((areThere && one.number > this.#confirmed.number) || (successor > one.number && successor <= item.number))
+        this.#noteStored(one)
+      else if (successor === one.number && one.copies === 0) this.#send(one, true)
+    }
+    if (!isRepeat && item.number > this.#confirmed.number) this.#confirmed = { place, number: item.number }
+    this.markStored(item)
   }
 
   #settleFront(): void {
@@ -212,11 +253,14 @@ const notListening: Refusal = {
 }
 
 /** Null for what is not the stream's answer: any subscriber of the subject could have sent it. */
-function answerIn(data: Uint8Array, stream: string): Refusal | 'stored' | null {
+function answerIn(data: Uint8Array, stream: string): Refusal | Stored | null {
   const answer = parse(data)
   if (typeof answer !== 'object' || answer === null) return null
   if ('stream' in answer && answer.stream !== stream) return null
-  if (!('error' in answer)) return 'stream' in answer ? 'stored' : null
+  if (!('error' in answer)) {
+    if (!('stream' in answer && 'seq' in answer && typeof answer.seq === 'number')) return null
+    return { place: answer.seq, isRepeat: 'duplicate' in answer && answer.duplicate === true }
+  }
   const { error } = answer
   if (typeof error !== 'object' || error === null) return null
   const code = 'err_code' in error && typeof error.err_code === 'number' ? error.err_code : 0
