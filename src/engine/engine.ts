@@ -305,7 +305,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       isAnswer ||= effect.do === 'announce' && effect.announcement.type === 'ack'
     }
     // Who asked is answered before a process is started, which takes a core for a millisecond; a process is started before anyone else is told anything.
-    if (isAnswer) sayAll()
+    if (isAnswer || toOrder.length === 0) sayAll()
     else if (!isAnswering) orderAll()
     isAnswering ||= isAnswer
     // After the turn of the event loop in which the bus sends what was said in this one.
@@ -319,7 +319,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     isAnswering = false
     orderAll()
     sayAll()
-    digestAll()
+    setImmediate(digestAll)
   }
 
   function orderAll(): void {
