@@ -1,7 +1,7 @@
 import { assign, emit, enqueueActions, setup } from 'xstate'
 import { ACK, complete, refused, type GroupResult, type GroupState, type MemberResult } from './domain/announcements.ts'
 import type { Caller, GatherPolicy, GroupRules } from './domain/commands.ts'
-import type { Configuration } from './domain/configuration.ts'
+import { capacityOf, type Configuration } from './domain/configuration.ts'
 import { memberIdentity, type DataId } from './domain/dataId.ts'
 import { invariant } from './domain/invariant.ts'
 import {
@@ -410,6 +410,7 @@ function gatherJobInput(context: GatherContext): JobInput {
     readiness: { policy: 'runNow' },
     timeLimitMs: options.timeLimitMs ?? pipeline.timeLimitMs,
     members: context.members.filter(isSucceeded).map(groupMember),
+    ...capacityOf(configuration),
   }
 }
 

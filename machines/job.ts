@@ -28,7 +28,7 @@ import type { GroupMember, StartOrder } from './ports.ts'
  *     awaitingData --data.present--> queued            --data.absent, after patience--> settled (skipped)
  *     queued     --slot.granted--> starting            starting --executor.started--> running
  *     starting, running --executor.exited, executor.startFailed, executor.lost--> judged
- *     starting, running --job.abort, after timeLimit--> stopping
+ *     starting, running --job.abort, after timeLimit--> stopping (but one handed over before a slot is free has its time from its start)
  *     stopping   --executor.exited, executor.startFailed, executor.lost--> judged
  *     judged     --(retriable and attempts left)--> backingOff --after backoff--> queued
  *     judged     --(failed for good, and there is a fallback)--> fallingBack --> queued         judged --(else)--> settled
@@ -60,6 +60,8 @@ export interface JobInput {
   readonly timeLimitMs: number
   /** What a gather job combines; null for every other job. */
   readonly members: readonly GroupMember[] | null
+  /** How many slots there are, where it may be handed to the executor before one is free; absent where one is free whenever it is handed over. */
+  readonly capacity?: number
   readonly askedAs?: AskedAs
 }
 
@@ -72,6 +74,8 @@ export interface JobContext extends Pick<JobInput, 'jobId' | 'dataId' | 'pipelin
   /** Attempts with the present pipeline. */
   readonly tries: number
   readonly fellBackFrom: readonly string[]
+  /** The attempt whose process is known to have started, of a job that may wait for that at the executor; absent for all others. */
+  readonly begun?: number
   /** Lines of the reports file heard in this attempt; an adopting executor goes on from there. */
   readonly reportsHeard: number
   readonly metrics: readonly Metric[]
@@ -151,6 +155,9 @@ export const job = setup({
   },
   guards: {
     isThisAttempt: ({ context }, { attempt }: { attempt: number }) => attempt === context.attempt,
+    isBegunAtOnce: ({ context: { asked, attempt } }, heard: { attempt: number }) =>
+      asked.capacity === undefined && heard.attempt === attempt,
+    isOnItsTime: ({ context: { asked, attempt, begun } }) => asked.capacity === undefined || begun === attempt,
     isReady: ({ context }) => context.awaited.length === 0 && context.asked.readiness.policy === 'runNow',
     isAwaitingJobs: ({ context }) => context.awaited.length > 0,
     isShort: ({ context }, { address, end }: ActorEnded) => fallsShort(context, address, end),
@@ -188,6 +195,7 @@ export const job = setup({
     markStarted: assign(({ context }, { at }: { at: number }) => ({
       times: { ...context.times, started: context.times.started ?? at },
     })),
+    beginTime: assign(({ context }) => ({ begun: context.attempt })),
     keepReport: assign(({ context }, report: Telling) => kept(context, report)),
     announceReport: emit(({ context }, report: Telling) => telemetry(context, report)),
     announceState: emit(({ context }, { name, note }: { name: JobState['state']; note: string }) =>
@@ -318,10 +326,16 @@ export const job = setup({
     },
     active: {
       initial: 'starting',
-      entry: 'orderStart',
-      after: { timeLimit: { target: 'stopping', actions: 'settleTimeLimit' } },
+      after: { timeLimit: { guard: 'isOnItsTime', target: 'stopping', actions: 'settleTimeLimit' } },
       on: {
         ...reports,
+        // Entered again, so that its time begins now: behind others at the executor it did not use up its own.
+        'executor.started': {
+          guard: ifCurrent,
+          target: '.running',
+          reenter: true,
+          actions: [{ type: 'markStarted', params: atTime }, 'beginTime'],
+        },
         'job.abort': { target: 'stopping', actions: abort },
         'executor.exited': { guard: ifCurrent, target: 'judged', actions: { type: 'takeExit', params: whole } },
         'executor.lost': { guard: ifCurrent, target: 'judged', actions: { type: 'takeLoss', params: whole } },
@@ -333,15 +347,17 @@ export const job = setup({
       },
       states: {
         starting: {
+          entry: 'orderStart',
           on: {
             'executor.started': {
-              guard: ifCurrent,
+              guard: { type: 'isBegunAtOnce', params: whole },
               target: 'running',
               actions: { type: 'markStarted', params: atTime },
             },
           },
         },
-        running: { entry: state('running') },
+        // A job hears once that it has started.
+        running: { entry: state('running'), on: { 'executor.started': {} } },
       },
     },
     stopping: {
@@ -599,7 +615,7 @@ export function brokenResult(context: JobContext): JobResult {
 
 /** What the executor needs for this attempt; also to take it up again after a restart. */
 export function startOrder({ jobId, attempt, dataId, pipeline, asked }: JobContext): StartOrder {
-  const { instance, dataPath, overrides, configFile, version, members } = asked
+  const { instance, dataPath, overrides, configFile, version, members, capacity } = asked
   return {
     type: 'executor.start',
     jobId,
@@ -612,6 +628,7 @@ export function startOrder({ jobId, attempt, dataId, pipeline, asked }: JobConte
     configFile,
     version,
     members,
+    ...(capacity !== undefined && { capacity }),
   }
 }
 

@@ -9,7 +9,7 @@ import type { Dataset, ExecutorReport, Metric } from './domain/reports.ts'
 export interface Executor {
   start(order: StartOrder): void
   stop(order: StopOrder): void
-  /** After a restart: take up a job that was starting or running; it is followed to its end, or reported lost with the evidence. */
+  /** After a restart: take up a job that was starting or running; it is followed to its end, begun if it never was, or reported lost with the evidence. */
   adopt(order: AdoptOrder): void
   /** Stops following. Processes of jobs go on. */
   close(): Promise<void>
@@ -34,6 +34,8 @@ export interface StartOrder {
   readonly version: string
   /** What a gather job combines; null for every other job. Written to `members.json` in the job's directory. */
   readonly members: readonly GroupMember[] | null
+  /** How many slots there are: it is begun when its pipeline's slots fit beside those that run, after those ordered before it. Absent: they are free, it is begun at once. */
+  readonly capacity?: number
 }
 
 export interface StopOrder {

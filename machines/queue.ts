@@ -1,7 +1,7 @@
 import { assign, emit, enqueueActions, setup } from 'xstate'
 import { complete, refused } from './domain/announcements.ts'
 import type { AskedAs, Caller, CloseGroupCommand, ProcessDataCommand, RetryCommand } from './domain/commands.ts'
-import type { Configuration } from './domain/configuration.ts'
+import { capacityOf, type Configuration } from './domain/configuration.ts'
 import { invariant } from './domain/invariant.ts'
 import {
   gatherAddress,
@@ -30,14 +30,15 @@ import { brokenResult, type JobContext, type JobInput } from './job.ts'
  *
  *     closed  --queue.open--> open (as it was: flowing or paused)      open    --queue.close--> closed
  *     flowing --queue.pause--> paused                                  paused  --queue.resume--> flowing
- *     flowing --(while the next job fits the free slots)--> slot.granted to it
+ *     flowing --(while the next job fits the free slots, and prefetch)--> slot.granted to it
  *     any     --queue.submit--> jobs opened, or the group told to close, or refused      --queue.closeGroup--> the same for a group
  *     any     --queue.resubmit--> jobs from the shelf opened again, or refused
  *     any     --job.opened--> a gather's own job counts too      --job.ready--> it waits      --job.yielded--> its slots are free
  *     any     --actor.ended--> the job is gone, or the result of a broken group is said, or the command in hand is answered
  *     any     --queue.clear--> nothing waits; every job and group is told to stop      --queue.configure--> new rules
  *
- * A job too large for the slots that are free holds back those behind it: order is kept, so that no large job starves.
+ * A job too large for the slots that are free holds back those behind it: order is kept, so that no large job starves. With `prefetch` slots are granted in advance: the executor
+ * begins such a job when they are free. It cannot be overtaken any more, nor held.
  */
 
 export interface QueueInput {
@@ -49,7 +50,7 @@ export interface QueueContext {
   readonly instance: string
   readonly configuration: Configuration | null
   readonly waiting: WaitingList
-  /** jobId → slots it has. */
+  /** jobId → slots it has, or will have as soon as they are free; in the order they were granted. */
   readonly running: Readonly<Record<string, number>>
   readonly slotsTaken: number
   /** Accepted and not ended, running ones included. */
@@ -65,7 +66,7 @@ export const queue = setup({
   guards: {
     isNextFitting: ({ context }) => {
       const first = next(context.waiting, orderOf(context))
-      return first !== undefined && first.slots <= (context.configuration?.slots ?? 0) - context.slotsTaken
+      return first !== undefined && first.slots <= room(context)
     },
     isRetryAdmissible: ({ context }, retry: Retry) => judgeRetry(context, retry) === null,
     isAdmissible: ({ context }, submission: Submission) => judge(context, submission) === null,
@@ -235,6 +236,32 @@ export const queue = setup({
   },
 })
 
+export interface InUse {
+  readonly slots: number
+  /** Who has them. */
+  readonly jobs: readonly string[]
+  /** How many were granted theirs before they are free, and wait at the executor. */
+  readonly ahead: number
+}
+
+/** What is really taken of the slots that were granted: the executor begins jobs in the order they were granted, each when it fits. */
+export function inUse(
+  { configuration, running }: Pick<QueueContext, 'configuration' | 'running'>,
+  isStarting: (jobId: string) => boolean,
+): InUse {
+  const { slots: capacity = 0, prefetch = 0 } = configuration ?? {}
+  const granted = Object.entries(running)
+  const mayWait = ([jobId]: readonly [string, number]) => prefetch > 0 && isStarting(jobId)
+  const jobs = granted.filter(one => !mayWait(one)).map(([jobId]) => jobId)
+  let slots = granted.filter(one => !mayWait(one)).reduce((sum, [, taken]) => sum + taken, 0)
+  for (const [jobId, taken] of granted.filter(mayWait)) {
+    if (slots + taken > capacity) break
+    slots += taken
+    jobs.push(jobId)
+  }
+  return { slots, jobs, ahead: granted.length - jobs.length }
+}
+
 /** A late member may break a group that has said its result. */
 function isUnanswered({ result, revision }: GatherContext): boolean {
   return result === null || result.revision < revision
@@ -251,6 +278,12 @@ function orderOf({ configuration }: QueueContext): Configuration['order'] {
 
 function isSync({ configuration }: QueueContext): boolean {
   return configuration?.mode === 'sync'
+}
+
+/** For the next job: never more than there are slots, for it could not begin. */
+function room({ configuration, slotsTaken }: QueueContext): number {
+  const { slots = 0, prefetch = 0 } = configuration ?? {}
+  return Math.min(slots, slots + prefetch - slotsTaken)
 }
 
 function withoutRunning(context: QueueContext, jobId: string): Pick<QueueContext, 'running' | 'slotsTaken'> {
@@ -401,11 +434,12 @@ function retryAdmission(context: QueueContext, { command, items }: Retry): { emi
 
 function retryInput(
   instance: string,
-  { pipelines, dataPath }: Configuration,
+  configuration: Configuration,
   command: RetryCommand,
   item: ShelfItem,
   index: number,
 ): JobInput {
+  const { pipelines, dataPath } = configuration
   const name = command.pipeline ?? item.pipeline
   const pipeline = pipelines[name]
   invariant(pipeline, 'a retry with an unknown pipeline')
@@ -427,6 +461,7 @@ function retryInput(
     readiness: { policy: 'runNow' },
     timeLimitMs: Math.min(item.timeLimitMs, pipeline.timeLimitMs),
     members: null,
+    ...capacityOf(configuration),
   }
 }
 
@@ -550,7 +585,8 @@ function closing(configuration: Configuration, command: Submission['command'], a
   ]
 }
 
-function jobInputs(instance: string, { pipelines, dataPath }: Configuration, command: ProcessDataCommand): JobInput[] {
+function jobInputs(instance: string, configuration: Configuration, command: ProcessDataCommand): JobInput[] {
+  const { pipelines, dataPath } = configuration
   const pipeline: Pipeline | undefined = pipelines[command.pipeline]
   invariant(pipeline, 'a job of an unknown pipeline')
   const detectors = command.detectors.length === 0 ? [null] : command.detectors
@@ -572,6 +608,7 @@ function jobInputs(instance: string, { pipelines, dataPath }: Configuration, com
     readiness: command.readiness,
     timeLimitMs: command.timeLimitMs ?? pipeline.timeLimitMs,
     members: null,
+    ...capacityOf(configuration),
     ...(command.askedAs && { askedAs: command.askedAs }),
   }))
 }

@@ -7,6 +7,8 @@ export interface Configuration {
   readonly mode: 'async' | 'sync'
   /** How many slots there are; a job takes its pipeline's share. */
   readonly slots: number
+  /** So many slots' worth of jobs more are handed to the executor in advance; absent in journals that are older than this. */
+  readonly prefetch?: number
   /** Most jobs that may wait. */
   readonly queueDepthMax: number
   readonly order: 'fifo' | 'newestFirst'
@@ -28,6 +30,11 @@ export interface Configuration {
   readonly pipelines: Readonly<Record<string, Pipeline>>
   /** What is shown where; absent in journals that are older than displays. */
   readonly display?: readonly Interest[]
+}
+
+/** What a job is told of it: how many slots there are, where it may be handed over before one is free; nothing where it never is. */
+export function capacityOf({ slots, prefetch = 0 }: Configuration): { readonly capacity?: number } {
+  return prefetch > 0 ? { capacity: slots } : {}
 }
 
 /** One view of a display and what it shows: the newest dataset of a name, of any instrument and detector where those are null. */

@@ -5,7 +5,7 @@
 import type { CscContext } from '../../machines/csc.ts'
 import { memberIdentity } from '../../machines/domain/dataId.ts'
 import { inOrder } from '../../machines/domain/waitingList.ts'
-import type { QueueContext } from '../../machines/queue.ts'
+import { inUse, type QueueContext } from '../../machines/queue.ts'
 import { explainJob, exposuresOf } from '../inspector/explain.ts'
 import { type GroupRecord, type JobRecord, leafOf, type Night } from '../inspector/night.ts'
 import { onShelf } from '../inspector/shelf.ts'
@@ -31,6 +31,8 @@ export interface TopFacts {
     readonly slots: number
     readonly slotsTaken: number
     readonly running: number
+    /** Handed to the launcher before a slot is free. */
+    readonly ahead: number
     readonly waiting: number
     /** State → how many: those that wait for something else than a slot. */
     readonly held: Readonly<Record<string, number>>
@@ -142,7 +144,8 @@ function awayOf({ link, problem, heartbeatAt }: Status, now: number): string | n
 }
 
 function queueOf(night: Night, context: QueueContext | undefined, open: readonly JobRecord[]): TopFacts['queue'] {
-  const { configuration = null, waiting, running = {}, slotsTaken = 0 } = context ?? {}
+  const { configuration = null, waiting, running = {} } = context ?? {}
+  const used = inUse({ configuration, running }, jobId => night.jobs.get(jobId)?.state === 'starting')
   const queue = night.world.actor('queue')
   const order = configuration?.order ?? null
   const next = waiting && inOrder(waiting, order ?? 'fifo')[0]
@@ -153,8 +156,9 @@ function queueOf(night: Night, context: QueueContext | undefined, open: readonly
     mode: configuration?.mode ?? null,
     order,
     slots: configuration?.slots ?? 0,
-    slotsTaken,
-    running: Object.keys(running).length,
+    slotsTaken: used.slots,
+    running: used.jobs.length,
+    ahead: used.ahead,
     waiting: waiting?.size ?? 0,
     held: Object.fromEntries(held.map(all => [all[0]?.state ?? '', all.length])),
     why: [first, ...held.map(([one]) => one)].flatMap(job => (job ? [explainJob(night, job)] : [])),
@@ -184,7 +188,9 @@ function percentiles(values: readonly number[]): Percentiles | null {
 }
 
 function runningOf(night: Night, { jobId, state, context, since, progress }: JobRecord, now: number): RunningFacts {
-  const due = [...(night.world.actor(`job.${jobId}`)?.timers.values() ?? [])]
+  // One that waits for a slot at the launcher has its time from its start.
+  const isWaiting = state === 'starting' && context.asked.capacity !== undefined
+  const due = isWaiting ? [] : [...(night.world.actor(`job.${jobId}`)?.timers.values() ?? [])]
   return {
     jobId,
     state,

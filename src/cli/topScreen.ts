@@ -52,7 +52,7 @@ function headOf({ instance, summaryState, away, process, configuration, error, a
 }
 
 function queueOf({ queue, over, rate }: TopFacts, bars: Bars, columns: number): Line[] {
-  const { state, mode, order, slots, slotsTaken, running, waiting, held, why } = queue
+  const { state, mode, order, slots, slotsTaken, running, ahead, waiting, held, why } = queue
   const heldTotal = Object.values(held).reduce((sum, count) => sum + count, 0)
   const reasons = Object.entries(held).map(([name, count]) => `${count} ${HELD_WORDS[name] ?? name}`)
   const rules = mode === null ? '' : `, ${mode}, ${order}`
@@ -66,7 +66,7 @@ function queueOf({ queue, over, rate }: TopFacts, bars: Bars, columns: number): 
     ],
     row(
       'jobs',
-      `${running} running, ${waiting} waiting, ${heldTotal} held${heldTotal === 0 ? '' : ` (${reasons.join(', ')})`}`,
+      `${running} running, ${ahead === 0 ? '' : `${ahead} handed over, `}${waiting} waiting, ${heldTotal} held${heldTotal === 0 ? '' : ` (${reasons.join(', ')})`}`,
     ),
     ...why
       .flatMap(text => wrapped(plain(text), columns - LABEL))

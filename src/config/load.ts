@@ -116,7 +116,7 @@ function merged(
   for (const layer of layers) value = merge(value, layer.value, layer.file, '')
   const checked = configurationSchema.safeParse(value)
   if (!checked.success) throw new ConfigurationError(placed(checked.error, layers))
-  const { instrument = instance, queueDepth, ackTimeout, groups, display = [], ...rest } = checked.data
+  const { instrument = instance, queueDepth, ackTimeout, groups, display = [], prefetch = 0, ...rest } = checked.data
   const { patience, linger, ...group } = groups
   if (group.pipeline !== null && pipelines[group.pipeline]?.scope !== 'group')
     throw new ConfigurationError(
@@ -129,6 +129,7 @@ function merged(
     // Absolute from here on: the journal must mean the same wherever it is read.
     dataPath: rest.dataPath === '' ? '' : resolve(rest.dataPath),
     instrument,
+    prefetch,
     queueDepthMax: queueDepth,
     ackTimeoutMs: ackTimeout * 1000,
     groups: { ...group, patienceMs: patience * 1000, lingerMs: linger * 1000 },

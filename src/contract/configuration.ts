@@ -19,6 +19,14 @@ export const configurationSchema = z
       .enum(['async', 'sync'])
       .describe('async: a command is complete once accepted. sync: when its processing is, one at a time'),
     slots: z.int().min(1).max(10_000).describe('How many slots there are; a job takes as many as its pipeline says'),
+    prefetch: z
+      .int()
+      .min(0)
+      .max(10_000)
+      .optional()
+      .describe(
+        "So many slots' worth of jobs more are handed to the launcher in advance, which begins each the moment it fits: for pipelines of milliseconds. Nothing overtakes them, and pause and disable do not hold them; 0 unless given",
+      ),
     queueDepth: z.int().min(1).max(1_000_000).describe('Most jobs that may wait; more are refused QUEUE_FULL'),
     order: z.enum(['fifo', 'newestFirst']).describe('Among jobs of one priority'),
     ackTimeout: seconds.describe(

@@ -41,6 +41,11 @@ export function startFailure(
       code: 'WORK_DIR_FULL',
       reason: `No space is left for ${directory} (${name} at ${where}); make room there.`,
     }
+  if (where === 'waiting')
+    return {
+      code: 'START_FAILED',
+      reason: `Pipeline ${pipeline}: it was stopped before a slot was free and never ran.`,
+    }
   return {
     code: 'START_FAILED',
     reason: `Pipeline ${pipeline}: ${where} failed for ${directory} (${name}).`,

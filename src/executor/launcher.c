@@ -4,14 +4,19 @@
  * what to start and when to stop is told to it; launcher.pl keeps the same contract (test/executor/contract.ts) where no C compiler is.
  *
  * Asked on stdin, each request `<length>\n` and then that many bytes of fields, every field ended by NUL:
- *   R id attempt dir outputMaxBytes members argc argv… envc env…     run (members: text of members.json, "" for none)
- *   K id attempt graceMs                                             stop: TERM, after the grace KILL
+ *   R id attempt dir outputMaxBytes members slots capacity argc argv… envc env…
+ *                                                                    run (members: text of members.json, "" for none)
+ *   K id attempt graceMs                                             stop: TERM, after the grace KILL; F for one that waits here
+ *   O slots                                                          so many of the capacity are taken by processes of other launchers
  * Said on stdout, one line each; all but H also stand in the ledger (there H is written L, and P comes before the fork):
  *   H pid startTime bootId ledgerFile
  *   S id attempt pid startTime
  *   Q pid 0                                                          from now on it starts nothing: it was sent SIGURG
  *   F id attempt errno where                                         it never ran
  *   E id attempt status wallUs userUs systemUs peakKiB stdoutBytes stderrBytes stoppedBy survivors
+ * A job is started when its slots and those of the jobs that run fit the capacity (the one heard last; 0: there is always room), after
+ * those that came before it; until then its request waits here and stands nowhere in the ledger. One larger than the capacity runs alone.
+ *
  * status is an exit code, or minus a signal; stoppedBy is 0, 15 or 9. startTime is field 22 of /proc/<pid>/stat on Linux, elsewhere
  * the time of day in seconds.
  *
@@ -61,14 +66,20 @@ struct job {
   char *id, *attempt, *dir;
   pid_t pid;
   uint64_t startedUs, wallUs, outputMax, killAtUs, proofAtUs;
+  long slots;
   int ended, stoppedBy, survivors, stopping;
   int status;
   struct rusage usage;
   struct stream stream[2];
 };
 
+/* A job that waits for a slot: its request as it came. Bounded by OCPS, which hands over no more than its configuration's prefetch. */
+struct waiting { struct waiting *next; size_t length; char body[]; };
+
 static struct job *jobs, *byPid[BUCKETS];
+static struct waiting *firstWaiting, **lastWaiting = &firstWaiting;
 static int running;
+static long capacity, taken, elsewhere;  /* slots: in all, of our jobs, of processes of other launchers */
 static volatile sig_atomic_t deaf;
 static int ledger = -1, ledgerSequence, children = -1, stdinOpen = 1, wake = -1;
 static off_t ledgerBytes;
@@ -328,8 +339,8 @@ static void forget(struct job *j) {
   if (*at) *at = j->nextByPid;
   for (at = &jobs; *at != j;) at = &(*at)->next;
   *at = j->next;
+  taken -= j->slots; running--;
   free(j->id); free(j->attempt); free(j->dir); free(j);
-  running--;
 }
 
 static void finish(struct job *j) {
@@ -470,19 +481,19 @@ static int isDeaf(void) {
 }
 
 static void run(char **field, int count) {
-  if (count < 7 || isDeaf()) return;
-  int argc = atoi(field[6]);
-  if (argc < 1 || count < 8 + argc) return;
-  int envc = atoi(field[7 + argc]);
-  if (envc < 0 || count < 8 + argc + envc) return;
+  if (count < 9 || isDeaf()) return;
+  int argc = atoi(field[8]);
+  if (argc < 1 || count < 10 + argc) return;
+  int envc = atoi(field[9 + argc]);
+  if (envc < 0 || count < 10 + argc + envc) return;
   char **argv = must(calloc((size_t)argc + 1, sizeof *argv)), **envp = must(calloc((size_t)envc + 1, sizeof *envp));
-  memcpy(argv, field + 7, (size_t)argc * sizeof *argv);
-  memcpy(envp, field + 8 + argc, (size_t)envc * sizeof *envp);
+  memcpy(argv, field + 9, (size_t)argc * sizeof *argv);
+  memcpy(envp, field + 10 + argc, (size_t)envc * sizeof *envp);
   char line[1024]; const char *where = "ledger"; int failure, give[4] = {-1, -1, -1, -1};
   static int devNull = -1;
   struct job *j = must(calloc(1, sizeof *j));
   j->id = must(strdup(field[1])); j->attempt = must(strdup(field[2])); j->dir = must(strdup(field[3]));
-  j->outputMax = strtoull(field[4], 0, 10);
+  j->outputMax = strtoull(field[4], 0, 10); j->slots = atol(field[6]);
   for (int i = 0; i < 2; i++) {
     j->stream[i] = (struct stream){.pipe = -1, .file = -1, .name = i ? "stderr.log" : "stdout.log"};
     j->stream[i].head = j->outputMax > 2 * TAIL_ROOM ? j->outputMax - TAIL_ROOM : j->outputMax - j->outputMax / 2;
@@ -508,7 +519,8 @@ static void run(char **field, int count) {
   if ((j->pid = spawn(j, give, argv, envp, &failure, &where)) < 0) goto failed;
   for (int fd = 1; fd < 4; fd++) close(give[fd]);
   free(argv); free(envp);
-  j->next = jobs; jobs = j; j->nextByPid = byPid[(unsigned)j->pid % BUCKETS]; byPid[(unsigned)j->pid % BUCKETS] = j; running++;
+  j->next = jobs; jobs = j; j->nextByPid = byPid[(unsigned)j->pid % BUCKETS]; byPid[(unsigned)j->pid % BUCKETS] = j;
+  running++; taken += j->slots;
   record("S %s %s %d %llu\n", j->id, j->attempt, (int)j->pid, (unsigned long long)startTime(j->pid, 0));
   return;
 failed:
@@ -518,8 +530,59 @@ failed:
   free(j->id); free(j->attempt); free(j->dir); free(j); free(argv); free(envp);
 }
 
+/* ---- waiting for a slot ---- */
+
+static char **fieldsOf(char *body, size_t length, int *count) {
+  char **field, *at = body;
+  *count = 0;
+  for (size_t i = 0; i < length; i++) *count += !body[i];
+  field = must(malloc((size_t)*count * sizeof *field));
+  for (int i = 0; i < *count; i++) { field[i] = at; at += strlen(at) + 1; }
+  return field;
+}
+
+/* Whoever is alone may always run: a job larger than the capacity would wait for ever. */
+static int fits(long slots) { return !capacity || !(running || elsewhere) || taken + elsewhere + slots <= capacity; }
+
+static void removeWaiting(struct waiting **at) {
+  struct waiting *w = *at;
+  if (!(*at = w->next)) lastWaiting = at;
+  free(w);
+}
+
+static int takeOff(char **field) {
+  for (struct waiting **at = &firstWaiting; *at; at = &(*at)->next) {
+    char *id = (*at)->body + 2, *attempt = id + strlen(id) + 1;
+    if (strcmp(id, field[1]) || strcmp(attempt, field[2])) continue;
+    removeWaiting(at);
+    return 1;
+  }
+  return 0;
+}
+
+/* In order: one that does not fit holds back those behind it. */
+static void startWaiting(void) {
+  while (firstWaiting) {
+    int count; char **field = fieldsOf(firstWaiting->body, firstWaiting->length, &count);
+    int now = isDeaf() || fits(atol(field[6]));
+    if (now) { run(field, count); removeWaiting(&firstWaiting); }
+    free(field);
+    if (!now) return;
+  }
+}
+
+static void runOrWait(char **field, int count, const char *body, size_t length) {
+  if (count < 9) return;
+  capacity = atol(field[7]);
+  if (!firstWaiting && fits(atol(field[6]))) { run(field, count); return; }
+  struct waiting *w = must(malloc(sizeof *w + length));
+  w->next = 0; w->length = length; memcpy(w->body, body, length);
+  *lastWaiting = w; lastWaiting = &w->next;
+}
+
 static void stop(char **field, int count) {
   if (count < 4) return;
+  if (takeOff(field)) { record("F %s %s %d waiting\n", field[1], field[2], ECANCELED); return; }
   for (struct job *next, *j = jobs; j; j = next) {
     next = j->next;
     if (strcmp(j->id, field[1]) || strcmp(j->attempt, field[2]) || j->stopping) continue;
@@ -532,14 +595,12 @@ static void stop(char **field, int count) {
 /* ---- what is asked ---- */
 
 static void request(char *body, size_t length) {
-  int count = 0; char **field;
+  int count;
   if (!length || body[length - 1]) return;
-  for (size_t at = 0; at < length; at++) count += !body[at];
-  field = must(malloc((size_t)count * sizeof *field));
-  char *at = body;
-  for (int i = 0; i < count; i++) { field[i] = at; at += strlen(at) + 1; }
-  if (*field[0] == 'R') run(field, count);
+  char **field = fieldsOf(body, length, &count);
+  if (*field[0] == 'R') runOrWait(field, count, body, length);
   if (*field[0] == 'K') stop(field, count);
+  if (*field[0] == 'O' && count > 1) elsewhere = atol(field[1]);
   free(field);
 }
 
@@ -548,7 +609,8 @@ static void hear(void) {
   if (inSize - inUsed < CHUNK) in = must(realloc(in, inSize = inSize * 2 + 2 * CHUNK));
   ssize_t n = read(0, in + inUsed, inSize - inUsed);
   if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
-  if (n <= 0) { stdinOpen = 0; return; }
+  /* What waits is started all the same, for it was ordered; of other launchers nobody tells us any more. */
+  if (n <= 0) { stdinOpen = 0; elsewhere = 0; return; }
   inUsed += (size_t)n;
   /* Read and dropped until whoever writes has ended: were we to end, it would start another launcher and ask that one. */
   if (isDeaf()) { inUsed = 0; return; }
@@ -606,7 +668,7 @@ int main(int argc, char **argv) {
   ledgerOpen();
   int n = snprintf(line, sizeof line, "H %d %llu %s %s\n", (int)getpid(), (unsigned long long)selfStart, bootId, ledgerFile);
   say(line, (size_t)n);
-  while (stdinOpen || jobs) {
+  while (stdinOpen || jobs || firstWaiting) {
     int timeout = -1, used = 0; uint64_t now = nowUs();
     flushOut();
     if (polledSize < 3 + 2 * running) polled = must(realloc(polled, (size_t)(polledSize = 16 + 4 * running) * sizeof *polled));
@@ -634,7 +696,9 @@ int main(int argc, char **argv) {
       record("Q %d 0\n", (int)getpid());
     }
     /* Endings are told before anything is started: a start blocks for as long as exec takes. */
-    if (polled[0].revents) { flushOut(); hear(); }
+    flushOut();
+    startWaiting();
+    if (polled[0].revents) { hear(); startWaiting(); }
   }
   sayAtUs = 0;
   flushOut();

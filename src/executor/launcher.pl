@@ -4,7 +4,7 @@
 # open files up to the soft limit only; where system calls cannot be named (not Linux or macOS) memory used is reported as 0.
 use strict;
 use warnings;
-use Errno qw(EAGAIN EINTR ENOENT ENOTDIR EACCES ENOSPC EEXIST EPERM);
+use Errno qw(EAGAIN EINTR ENOENT ENOTDIR EACCES ENOSPC EEXIST EPERM ECANCELED);
 use Fcntl;
 use POSIX ();
 
@@ -26,6 +26,9 @@ my $clock = $CLOCK ? sub { my $t = "\0" x 16; syscall($CLOCK, 1, $t); my ($s, $n
   : eval { require Time::HiRes; 1 } ? sub { Time::HiRes::time() } : sub { time };
 
 my (%jobs, %byPid, $ledger, $ledgerBytes, $ledgerFile, $ledgerBefore, $torn, $sequence);
+# Requests that wait for a slot, in order; slots in all, of our jobs, of processes of other launchers.
+my (@waiting, $capacity, $taken, $elsewhere);
+($capacity, $taken, $elsewhere) = (0, 0, 0);
 my ($in, $out, $stdinOpen, $since, $ledgerDir) = ('', '', 1, time, $ARGV[0] // exit 64);
 ($ledgerBytes, $ledgerFile, $ledgerBefore, $torn, $sequence) = (0, '', '', 0, 0);
 
@@ -185,6 +188,7 @@ sub finish {
   closeStream($j, $_) for @{ $j->{streams} };
   record(join ' ', 'E', $j->{id}, $j->{attempt}, $j->{status}, int($j->{wall} * 1e6), @{ $j->{usage} },
     $j->{streams}[0]{seen}, $j->{streams}[1]{seen}, $j->{stoppedBy}, $j->{survivors});
+  $taken -= $j->{slots};
   delete $byPid{ $j->{pid} };
   delete $jobs{"$j->{id} $j->{attempt}"};
 }
@@ -272,12 +276,12 @@ sub nonBlocking { my ($f) = @_; fcntl($f, F_SETFL, fcntl($f, F_GETFL, 0) | O_NON
 
 sub run {
   return if $deaf;
-  my (undef, $id, $attempt, $dir, $outputMax, $members, $argc, @rest) = @_;
+  my (undef, $id, $attempt, $dir, $outputMax, $members, $slots, undef, $argc, @rest) = @_;
   my @argv = splice @rest, 0, $argc;
   my $envc = shift @rest;
   return unless @argv && defined $envc && @rest == $envc;
   my $head = $outputMax > 2 * $ROOM ? $outputMax - $ROOM : $outputMax - int($outputMax / 2);
-  my %j = (id => $id, attempt => $attempt, dir => $dir, outputMax => $outputMax, stoppedBy => 0, survivors => 0,
+  my %j = (id => $id, attempt => $attempt, dir => $dir, outputMax => $outputMax, slots => $slots, stoppedBy => 0, survivors => 0,
     streams => [map { { name => $_, head => $head, seen => 0, tail => '', tailed => 0 } } 'stdout.log', 'stderr.log']);
   my $failed = sub { record("F $id $attempt $_[0] $_[1]") };
   my ($e, $reports, @ends);
@@ -320,11 +324,14 @@ sub run {
   $j{pid} = $pid;
   ($j{startTime}) = startTime($pid);
   $jobs{"$id $attempt"} = $byPid{$pid} = \%j;
+  $taken += $slots;
   record("S $id $attempt $pid $j{startTime}");
 }
 
 sub stop {
   my (undef, $id, $attempt, $graceMs) = @_;
+  my ($at) = grep { $waiting[$_][1] eq $id && $waiting[$_][2] eq $attempt } 0 .. $#waiting;
+  if (defined $at) { splice @waiting, $at, 1; record("F $id $attempt " . (ECANCELED + 0) . ' waiting'); return }
   my $j = $jobs{"$id $attempt"} or return;
   return if $j->{stopping};
   $j->{stopping} = 1;
@@ -332,10 +339,20 @@ sub stop {
   signalJob($j, 'TERM');
 }
 
+sub fits { my ($slots) = @_; return !$capacity || !(%jobs || $elsewhere) || $taken + $elsewhere + $slots <= $capacity }
+
+sub startWaiting { run(@{ shift @waiting }) while @waiting && ($deaf || fits($waiting[0][6])) }
+
+sub runOrWait {
+  return if @_ < 9;
+  $capacity = $_[7];
+  if (@waiting || !fits($_[6])) { push @waiting, [@_] } else { run(@_) }
+}
+
 sub hear {
   my $n = sysread(STDIN, $in, $CHUNK, length $in);
   return if !defined $n && ($! == EAGAIN || $! == EINTR);
-  if (!$n) { $stdinOpen = 0; return }
+  if (!$n) { $stdinOpen = 0; $elsewhere = 0; return }
   if ($deaf) { $in = ''; return }
   while ($in =~ /\A(\d+)\n/) {
     my ($length, $from) = ($1, length($1) + 1);
@@ -344,8 +361,9 @@ sub hear {
     my @field = split /\0/, substr($in, $from, $length), -1;
     pop @field;
     substr($in, 0, $from + $length) = '';
-    run(@field) if $field[0] eq 'R';
+    runOrWait(@field) if $field[0] eq 'R';
     stop(@field) if $field[0] eq 'K';
+    $elsewhere = $field[1] if $field[0] eq 'O';
   }
 }
 
@@ -363,7 +381,7 @@ $SIG{URG} = sub { local $!; $deaf = 1; syswrite($wakeEnd, 'u') };
 syscall($PRCTL, 36, 1, 0, 0, 0) if $linux && $PRCTL;
 ledgerOpen();
 $out = "H $$ $selfStart $bootId $ledgerFile\n";
-while ($stdinOpen || %jobs) {
+while ($stdinOpen || %jobs || @waiting) {
   flushOut();
   my ($read, $write, %streams) = ('', '');
   my ($now, $timeout) = ($clock->(), %jobs ? $LOOK : undef);
@@ -384,6 +402,8 @@ while ($stdinOpen || %jobs) {
   if ($ready > 0 && vec($r, fileno $wake, 1)) { sysread($wake, my $sink, 4096) }
   reap() if %jobs;
   if ($deaf && !$saidDeaf) { $saidDeaf = 1; record("Q $$ 0") }
-  hear() if $ready > 0 && $stdinOpen && vec($r, 0, 1);
+  flushOut();
+  startWaiting();
+  if ($ready > 0 && $stdinOpen && vec($r, 0, 1)) { hear(); startWaiting() }
 }
 flushOut();

@@ -15,6 +15,7 @@ const NOT_GIVEN_MS = 1_000
 export interface Orphan {
   readonly key: string
   readonly directory: string
+  readonly slots: number
   started(pid: number): void
   failed(failure: Extract<Said, { kind: 'failed' }>): void
   ended(ending: Ending, stoppedBy: Ending['stoppedBy']): void
@@ -27,6 +28,8 @@ export interface Orphans {
   /** Looks at once, then until each has had exactly one of failed, ended, lost and notGiven. */
   take(orphans: readonly Orphan[]): void
   has(key: string): boolean
+  /** Taken by those that are followed. */
+  slots(): number
   /** False when it is not one of ours. */
   stop(key: string, graceMs: number): boolean
   close(): void
@@ -133,6 +136,7 @@ export function createOrphans({ ledgerDir, whenActive, ownLauncher }: OrphansOpt
       look()
     },
     has: key => followed.has(key),
+    slots: () => Array.from(followed.values()).reduce((sum, { orphan }) => sum + orphan.slots, 0),
     stop: (key, graceMs) => {
       const one = followed.get(key)
       if (one) one.grace ??= { ms: graceMs, termAtMs: null }

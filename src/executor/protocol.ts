@@ -33,6 +33,9 @@ export interface RunRequest {
   readonly directory: string
   readonly outputMaxBytes: number
   readonly members: string
+  /** How many it takes, and how many there are: it waits at the launcher until they are free. Of 0 all are free. */
+  readonly slots: number
+  readonly capacity: number
   readonly argv: readonly string[]
   readonly env: readonly string[]
 }
@@ -42,9 +45,15 @@ export function attemptKey(jobId: string, attempt: number): string {
   return `${encodeToken(jobId)} ${attempt}`
 }
 
-export function runRequest({ jobId, attempt, directory, outputMaxBytes, members, argv, env }: RunRequest): string {
-  const head = ['R', encodeToken(jobId), attempt, directory, outputMaxBytes, members]
+export function runRequest(request: RunRequest): string {
+  const { jobId, attempt, directory, outputMaxBytes, members, slots, capacity, argv, env } = request
+  const head = ['R', encodeToken(jobId), attempt, directory, outputMaxBytes, members, slots, capacity]
   return framed([...head, argv.length, ...argv, env.length, ...env])
+}
+
+/** So many slots are taken by processes that the launcher did not start. */
+export function elsewhereRequest(slots: number): string {
+  return framed(['O', slots])
 }
 
 export function stopRequest(jobId: string, attempt: number, graceMs: number): string {

@@ -36,8 +36,8 @@ export interface ScriptedOptions {
 interface Play {
   readonly order: StartOrder
   readonly script: Script
+  state: 'waiting' | 'begun' | 'ended'
   stopping: boolean
-  ended: boolean
 }
 
 /** Pids count from here: they look like pids, and none is real. */
@@ -45,15 +45,31 @@ const FIRST_PID = 100_001
 
 export function createScriptedExecutor({ report, schedule, script }: ScriptedOptions): Executor {
   const plays = new Map<string, Play>()
+  /** Ordered before a slot is free, in that order. */
+  const waiting: Play[] = []
+  let capacity = 0
+  let taken = 0
   let pid = FIRST_PID
   let closed = false
 
   const end = (play: Play, word: (id: { jobId: string; attempt: number }) => ExecutorReport): void => {
-    if (play.ended || closed) return
-    play.ended = true
+    if (play.state === 'ended' || closed) return
+    if (play.state === 'begun') taken -= play.order.pipeline.slots
+    else waiting.splice(waiting.indexOf(play), 1)
+    play.state = 'ended'
     const { jobId, attempt } = play.order
     plays.delete(`${jobId} ${attempt}`)
     report(word({ jobId, attempt }))
+    beginWaiting()
+  }
+
+  /** As the launcher: in order, when it fits; whoever is alone always may. */
+  const beginWaiting = (): void => {
+    for (let first = waiting[0]; first; first = waiting[0]) {
+      if (capacity > 0 && taken > 0 && taken + first.order.pipeline.slots > capacity) return
+      waiting.shift()
+      begin(first, false, 0)
+    }
   }
 
   const exit = (play: Play, exitCode: number | null, signal: string | null, stoppedBy: Usage['stoppedBy']): void =>
@@ -66,19 +82,26 @@ export function createScriptedExecutor({ report, schedule, script }: ScriptedOpt
       stderrTail: play.script.stderrTail ?? '',
     }))
 
-  const begin = (order: StartOrder, started: boolean, reportsHeard: number): void => {
-    const play: Play = { order, script: script(order), stopping: false, ended: false }
+  const take = (order: StartOrder): Play => {
+    const play: Play = { order, script: script(order), state: 'waiting', stopping: false }
+    plays.set(`${order.jobId} ${order.attempt}`, play)
+    capacity = order.capacity ?? 0
+    return play
+  }
+
+  const begin = (play: Play, started: boolean, reportsHeard: number): void => {
     const { runs = 0, startFailed, lost, reports = [], signal = null, exitCode = 0 } = play.script
-    const { jobId, attempt } = order
-    plays.set(`${jobId} ${attempt}`, play)
+    const { jobId, attempt, pipeline } = play.order
+    play.state = 'begun'
+    taken += pipeline.slots
     schedule(0, () => {
-      if (play.ended || closed) return
+      if (play.state === 'ended' || closed) return
       if (startFailed) return end(play, id => ({ type: 'executor.startFailed', ...id, ...startFailed }))
       if (!started) report({ type: 'executor.started', jobId, attempt, pid: pid++ })
       for (const line of reports.slice(reportsHeard))
         if (line.afterMs <= runs)
           schedule(line.afterMs, () => {
-            if (!play.ended && !closed) report({ ...line.report, jobId, attempt })
+            if (play.state !== 'ended' && !closed) report({ ...line.report, jobId, attempt })
           })
       if (!Number.isFinite(runs)) return
       // Scheduled after its reports, so that at the same moment they come first.
@@ -89,22 +112,34 @@ export function createScriptedExecutor({ report, schedule, script }: ScriptedOpt
     })
   }
 
+  const order = (asked: StartOrder): void => {
+    waiting.push(take(asked))
+    beginWaiting()
+  }
+
   return {
-    start: order => begin(order, false, 0),
+    start: order,
     stop: ({ jobId, attempt, graceMs }) => {
       const play = plays.get(`${jobId} ${attempt}`)
       if (!play || play.stopping) return
       play.stopping = true
+      if (play.state === 'waiting')
+        return schedule(0, () => end(play, id => ({ type: 'executor.startFailed', ...id, ...STOPPED_WAITING })))
       const by = play.script.ignoresTerm ? 'SIGKILL' : 'SIGTERM'
       schedule(play.script.ignoresTerm ? graceMs : 0, () => exit(play, null, by, by))
     },
     /** Plays the rest as if it had started now: a twin has no past life to look into. */
-    adopt: ({ start, started, reportsHeard }) => begin(start, started, reportsHeard),
+    adopt: ({ start, started, reportsHeard }) => (started ? begin(take(start), true, reportsHeard) : order(start)),
     close: async () => {
       closed = true
     },
   }
 }
+
+const STOPPED_WAITING = {
+  code: 'START_FAILED',
+  reason: 'It was stopped before a slot was free and never ran.',
+} as const
 
 const NO_USAGE: Usage = {
   wallMs: 0,

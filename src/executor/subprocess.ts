@@ -5,6 +5,7 @@
  * left to the machines.
  */
 import { mkdirSync } from 'node:fs'
+import { constants } from 'node:os'
 import { resolve } from 'node:path'
 import type { ExecutorReport } from '../../machines/domain/reports.ts'
 import type { Log } from '../log.ts'
@@ -18,7 +19,7 @@ import type { LauncherKind } from './launcher.ts'
 import { superviseLauncher } from './launchers.ts'
 import { claimWorkDir, deafenLaunchers, tidyLedger } from './ledger.ts'
 import { createOrphans, type Orphan } from './orphans.ts'
-import { attemptKey, runRequest, type Said, stopRequest } from './protocol.ts'
+import { attemptKey, elsewhereRequest, runRequest, type Said, stopRequest } from './protocol.ts'
 import { type ReportsFile, reportsFile } from './reportsFile.ts'
 import { endStrays } from './strays.ts'
 
@@ -49,6 +50,7 @@ interface Job {
   readonly attempt: number
   readonly pipeline: string
   readonly program: string
+  readonly slots: number
   readonly directory: string
   readonly request: string
   readonly reports: ReportsFile
@@ -74,6 +76,8 @@ export async function createSubprocessExecutor(options: SubprocessOptions): Prom
   const follower = createFollower()
   const orphans = createOrphans({ ledgerDir, whenActive, ownLauncher: () => launchers.pid() })
   let adopting: Job[] = []
+  /** What the present launcher was told of slots that others' processes take. */
+  let elsewhere = 0
   let closed = false
 
   const report = (word: ExecutorReport): void => {
@@ -116,20 +120,37 @@ export async function createSubprocessExecutor(options: SubprocessOptions): Prom
     whenActive(() => {
       job.isHeldBack = false
       if (closed) return
+      tellElsewhere()
       launchers.send(job.request)
       if (job.stopGraceMs !== null) launchers.send(stopRequest(job.jobId, job.attempt, job.stopGraceMs))
     })
   }
 
-  const orphan = (job: Job, notGiven: () => void): Orphan => ({
-    key: job.key,
-    directory: job.directory,
-    started: pid => started(job, pid),
-    failed: failure => failed(job, failure),
-    ended: (ending, stoppedBy) => conclude(job, () => exited(idOf(job), ending, job.directory, stoppedBy)),
-    lost: reason => lost(job, reason),
-    notGiven,
-  })
+  /** Our launcher keeps to the capacity; what it did not start it cannot count. */
+  const tellElsewhere = (): void => {
+    const slots = adopting.reduce((sum, job) => sum + job.slots, orphans.slots())
+    if (slots === elsewhere) return
+    elsewhere = slots
+    launchers.send(elsewhereRequest(slots))
+  }
+
+  const orphan = (job: Job, notGiven: () => void): Orphan => {
+    const over = (word: () => void): void => {
+      word()
+      whenActive(() => void (closed || tellElsewhere()))
+    }
+    return {
+      key: job.key,
+      directory: job.directory,
+      slots: job.slots,
+      started: pid => started(job, pid),
+      failed: failure => over(() => failed(job, failure)),
+      ended: (ending, stoppedBy) =>
+        over(() => conclude(job, () => exited(idOf(job), ending, job.directory, stoppedBy))),
+      lost: reason => over(() => lost(job, reason)),
+      notGiven: () => over(notGiven),
+    }
+  }
 
   /** Those our present launcher has. One that is held back goes to whoever is there when it comes out; followed meanwhile, it would be asked for twice. */
   const inHand = (): Job[] =>
@@ -140,11 +161,21 @@ export async function createSubprocessExecutor(options: SubprocessOptions): Prom
     for (const job of left) if (job.stopGraceMs !== null) orphans.stop(job.key, job.stopGraceMs)
   }
 
+  /** What waited for a slot when its launcher or OCPS died is begun by ours, unless it was to be stopped. */
+  const begin = (job: Job): void => {
+    if (job.started)
+      lost(job, 'It is said to have been ordered, but no launcher here was ever given it, so it never ran')
+    else if (job.stopGraceMs === null) ask(job)
+    else failed(job, STOPPED_WAITING)
+  }
+
   /** All that are adopted in one turn are looked up together: the ledger may be long. */
   const takeUp = (): void => {
     const all = adopting
     adopting = []
-    if (!closed) follow(all, job => lost(job, 'It was ordered, but no launcher was ever given it, so it never ran'))
+    if (closed) return
+    follow(all, begin)
+    whenActive(() => void (closed || tellElsewhere()))
   }
 
   const launchers = await superviseLauncher({
@@ -155,9 +186,14 @@ export async function createSubprocessExecutor(options: SubprocessOptions): Prom
     whenActive,
     hear,
     // Jobs it had begun go on without it; those it never read are asked of the next one.
-    died: () => follow(inHand(), ask),
+    died: () => {
+      elsewhere = 0
+      follow(inHand(), begin)
+      tellElsewhere()
+    },
     hopeless: reason => {
       options.unreachable?.(reason)
+      elsewhere = 0
       for (const job of inHand()) {
         jobs.delete(job.key)
         report({ type: 'executor.startFailed', ...idOf(job), code: 'START_FAILED', reason })
@@ -173,12 +209,15 @@ export async function createSubprocessExecutor(options: SubprocessOptions): Prom
     if ('problem' in argv) return argv
     if ('problem' in env) return env
     const id = { jobId: order.jobId, attempt: order.attempt }
-    const request = { ...id, directory, argv: argv.ok, env: env.ok, outputMaxBytes: order.pipeline.outputMaxBytes }
+    const { outputMaxBytes, slots } = order.pipeline
+    const { capacity = 0 } = order
+    const request = { ...id, directory, argv: argv.ok, env: env.ok, outputMaxBytes, slots, capacity }
     return {
       ...id,
       key: attemptKey(order.jobId, order.attempt),
       pipeline: order.pipeline.name,
       program: argv.ok[0] ?? '',
+      slots,
       directory,
       request: runRequest({ ...request, members: membersText(order, workDir) }),
       reports: reportsFile(directory, reportsHeard, line => report({ ...line, ...id })),
@@ -242,6 +281,9 @@ export async function createSubprocessExecutor(options: SubprocessOptions): Prom
     },
   }
 }
+
+/** As the launcher says it. */
+const STOPPED_WAITING = { errno: constants.errno.ECANCELED, where: 'waiting' }
 
 function idOf({ jobId, attempt }: Job): { jobId: string; attempt: number } {
   return { jobId, attempt }

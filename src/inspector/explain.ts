@@ -4,7 +4,7 @@
  */
 import { jobAddress } from '../../machines/domain/messages.ts'
 import { inOrder, type WaitingList } from '../../machines/domain/waitingList.ts'
-import type { QueueContext } from '../../machines/queue.ts'
+import { inUse, type QueueContext } from '../../machines/queue.ts'
 import { type GroupRecord, type JobRecord, leafOf, type Night } from './night.ts'
 
 /** The sentence about a job id, a group id or an actor's address; null for what was never heard of. */
@@ -34,7 +34,9 @@ export function explainJob(night: Night, job: JobRecord): string {
     case 'queued':
       return `${name} waits in the queue${placeOf(night, jobId)}.`
     case 'starting':
-      return `${name} has its slot and is being started since ${clock(job.since)}, attempt ${attempt}.`
+      return context.asked.capacity !== undefined
+        ? `${name} was handed to the launcher at ${clock(job.since)}, attempt ${attempt}, and begins as soon as it fits${slotsOf(night)}.`
+        : `${name} has its slot and is being started since ${clock(job.since)}, attempt ${attempt}.`
     case 'running': {
       const until = firstTimer(night, jobAddress(jobId))
       return `${name} runs ${pipeline.name} since ${clock(job.since)}, attempt ${attempt} of at most ${pipeline.retries.attemptsMax}${job.progress ? ` (${job.progress})` : ''}${until === null ? '' : `; it is stopped at ${clock(until, night)} if it is not over by then`}.`
@@ -133,21 +135,32 @@ function placeOf(night: Night, jobId: string): string {
   const where = place === null ? '' : `, place ${place} of ${of}`
   if (flow === 'closed') return `${where}: the instance is not ENABLED, so nothing is started`
   if (flow === 'paused') return `${where}: the queue is paused; "ocps resume" lets it go on`
-  return `${where}: ${taken} of ${slots} slots are taken${holders.length === 0 ? '' : ` by ${few(holders)}`}`
+  return `${where}: ${takenBy(taken, slots, holders)}`
+}
+
+function slotsOf(night: Night): string {
+  const found = placeIn(night, '')
+  return found === null ? '' : `: ${takenBy(found.taken, found.slots, found.holders)}`
+}
+
+function takenBy(taken: number, slots: number, holders: readonly string[]): string {
+  return `${taken} of ${slots} slots are taken${holders.length === 0 ? '' : ` by ${few(holders)}`}`
 }
 
 /** Where a job stands in the queue and what it waits for; `place` is null for one that does not wait there. */
 function placeIn(night: Night, jobId: string) {
   const queue = night.world.actor('queue')
   if (!queue) return null
-  const { waiting, running, configuration, slotsTaken } = queue.snapshot.context as QueueContext
+  const context = queue.snapshot.context as QueueContext
+  const { waiting, configuration } = context
+  const used = inUse(context, jobId => night.jobs.get(jobId)?.state === 'starting')
   return {
     place: placesIn(waiting, configuration?.order ?? 'fifo').get(jobId) ?? null,
     of: waiting.size,
     flow: leafOf(queue.snapshot),
-    taken: slotsTaken,
+    taken: used.slots,
     slots: configuration?.slots ?? 0,
-    holders: Object.keys(running),
+    holders: used.jobs,
   }
 }
 

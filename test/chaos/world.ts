@@ -57,6 +57,8 @@ export interface Slot {
 }
 
 const SLOTS = 8
+/** So that launchers and processes of OCPS die while jobs wait at them. */
+const PREFETCH = 4
 /** A process that cannot start says so at once; started again more often it would only fill the log. */
 const RESTART_MS = 200
 /** Enough to see what it was doing, and what had been done to it. */
@@ -243,6 +245,7 @@ function writeConfiguration(dir: string, ranFile: string): void {
     join(config, '_init.yaml'),
     `mode: async
 slots: ${SLOTS}
+prefetch: ${PREFETCH}
 queueDepth: 100000
 order: fifo
 ackTimeout: 60

@@ -128,6 +128,25 @@ describe('the screen of ocps top', () => {
     expect(lines.at(-1)).toContain('0 of 20 settled')
   })
 
+  test('tells jobs that were handed over before a slot is free from those that have one', async () => {
+    const night = await createNight({ configuration: aConfiguration({ slots: 2, prefetch: 2 }) })
+    await night.enable()
+    const one = await process(night, 'E1')
+    await night.started(one)
+    for (const obsid of ['E2', 'E3', 'E4', 'E5']) await process(night, obsid)
+    expect(facts(night).queue).toMatchObject({ slots: 2, slotsTaken: 2, running: 2, ahead: 2, waiting: 1 })
+    const text = screen(night, 120).join('\n')
+    expect(text).toContain('2 of 2')
+    expect(text).toContain('2 running, 2 handed over, 1 waiting')
+    await night.advance(3_600_000)
+    // Nobody is stopped for a time it did not have.
+    expect(
+      facts(night)
+        .running.filter(({ state }) => state === 'starting')
+        .map(({ leftMs }) => leftMs),
+    ).toEqual([null, null, null])
+  })
+
   test('says that the queue is paused, and that nothing starts while the instance is not enabled', async () => {
     const night = await createNight({ configuration: aConfiguration({ slots: 1 }) })
     await night.enable()

@@ -70,6 +70,7 @@ describe('configuration: layers', () => {
       instrument: 'LATISS',
       mode: 'async',
       slots: 2,
+      prefetch: 0,
       queueDepthMax: 100,
       ackTimeoutMs: 60_000,
       groups: { policy: 'partial', patienceMs: 300_000, lingerMs: 3_600_000, pipeline: null },
@@ -78,11 +79,11 @@ describe('configuration: layers', () => {
 
   test('the site goes over the first layer, the override over both; what they do not name stays', () => {
     const source = folder({
-      '_summit.yaml': 'slots: 4\nqueueDepth: 7\ngroups: { patience: 10 }\n',
+      '_summit.yaml': 'slots: 4\nprefetch: 2\nqueueDepth: 7\ngroups: { patience: 10 }\n',
       '_base.yaml': 'slots: 99\n',
       'night.yaml': 'slots: 8\ngroups: { policy: skip }\ninstrument: LSSTComCam\n',
     })
-    expect(configurationOf(source)).toMatchObject({ slots: 4, queueDepthMax: 7, instrument: 'LATISS' })
+    expect(configurationOf(source)).toMatchObject({ slots: 4, prefetch: 2, queueDepthMax: 7, instrument: 'LATISS' })
     expect(configurationOf(source, 'night.yaml')).toMatchObject({
       slots: 8,
       queueDepthMax: 7,
@@ -172,6 +173,7 @@ describe('configuration: a mistake is one sentence naming file, key and what was
     ],
     ['a wrong type', folder({ 'night.yaml': 'slots: many\n' }), 'night.yaml', ['night.yaml', 'slots', 'number']],
     ['a wrong word', folder({ 'night.yaml': 'order: lifo\n' }), 'night.yaml', ['night.yaml', 'order', 'newestFirst']],
+    ['a negative prefetch', folder({ 'night.yaml': 'prefetch: -1\n' }), 'night.yaml', ['night.yaml', 'prefetch']],
     ['no slots', folder({ 'night.yaml': 'slots: 0\n' }), 'night.yaml', ['night.yaml', 'slots']],
     [
       'a value where a map stood',

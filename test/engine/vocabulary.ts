@@ -17,6 +17,7 @@ const attempt = fc.integer({ min: 1, max: 3 })
 const caller = fc.constantFrom('m1', 'm2').map(id => aCaller(id))
 const configuration = fc.record({
   slots: fc.integer({ min: 1, max: 4 }),
+  prefetch: fc.constantFrom(0, 0, 1, 3),
   mode: fc.constantFrom('async' as const, 'sync' as const),
   order: fc.constantFrom('fifo' as const, 'newestFirst' as const),
   queueDepthMax: fc.integer({ min: 1, max: 30 }),
@@ -330,7 +331,7 @@ export const INPUTS: { readonly [K in MachineKind]: fc.Arbitrary<Omit<Machines[K
         { policy: 'waitFor', waitMs: 500 },
       ),
     })
-    .map(one => ({ ...aJob, ...one })),
+    .chain(one => fc.constantFrom({}, { capacity: 2 }).map(ahead => ({ ...aJob, ...one, ...ahead }))),
   gather: fc
     .record({ rules, configuration: config })
     .map(one => ({ instance: 'LATISS', group: 'G#1', stem: 'stem', ...one })),

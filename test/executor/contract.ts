@@ -103,6 +103,31 @@ export function keepsTheContract(name: string, enter: () => World): void {
       expect(ends.toSorted()).toEqual(ids.toSorted())
     })
 
+    test('begins a job that was ordered before a slot is free when it fits, after those ordered before it', async () => {
+      const ids = Array.from({ length: 12 }, (_, index) => `j${index}`)
+      for (const jobId of ids) executor.start(world.order('reports', { jobId, capacity: 2 }))
+      await Promise.all(ids.map(jobId => heard.end(jobId)))
+      let running = 0
+      for (const { type } of heard.reports) {
+        running += type === 'executor.started' ? 1 : type === 'executor.exited' ? -1 : 0
+        expect(running).toBeLessThanOrEqual(2)
+      }
+      const started = heard.reports.filter(({ type }) => type === 'executor.started')
+      expect(started.map(({ jobId }) => jobId)).toEqual(ids)
+    })
+
+    test('says of a job that is stopped before a slot is free that it did not start, and begins those behind it', async () => {
+      executor.start(world.order('hangs', { capacity: 1 }))
+      executor.start(world.order('succeeds', { jobId: 'j2', capacity: 1 }))
+      executor.start(world.order('succeeds', { jobId: 'j3', capacity: 1 }))
+      executor.stop({ type: 'executor.stop', jobId: 'j2', attempt: 1, graceMs: 60_000 })
+      expect(await heard.end('j2')).toMatchObject({ type: 'executor.startFailed', code: 'START_FAILED' })
+      executor.stop({ type: 'executor.stop', jobId: 'j1', attempt: 1, graceMs: 60_000 })
+      expect(await heard.end('j1')).toMatchObject({ signal: 'SIGTERM' })
+      expect(await heard.end('j3')).toMatchObject({ exitCode: 0 })
+      expect(heard.reports.filter(({ jobId }) => jobId === 'j2')).toHaveLength(1)
+    })
+
     test('says nothing after it was closed', async () => {
       executor.start(world.order('hangs'))
       await heard.until('executor.started')

@@ -7,7 +7,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSy
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { ExecutorReport } from '../../machines/domain/reports.ts'
-import type { Executor } from '../../machines/ports.ts'
+import type { Executor, StartOrder } from '../../machines/ports.ts'
 import { type Ear, ear, eventually, gone, isThere, order, type Place, place } from './world.ts'
 
 const linux = process.platform === 'linux'
@@ -279,9 +279,146 @@ describe.each(['c', 'fallback'] as const)('a subprocess (launcher: %s)', kind =>
     expect(await next.end()).toMatchObject({ signal: 'SIGKILL', usage: { stoppedBy: 'SIGKILL', survivors: 0 } })
   })
 
-  test('that no launcher was ever given is lost, with that as the evidence', async () => {
+  test('that no launcher was ever given is begun by the next OCPS', async () => {
     executor.adopt(adopt([]))
+    expect(await heard.end()).toMatchObject({ type: 'executor.exited', exitCode: 0 })
+    expect(heard.reports.map(({ type }) => type)).toEqual(['executor.started', 'executor.exited'])
+  })
+
+  test('that ran by what is known, of which no launcher here was ever given anything, is lost', async () => {
+    executor.adopt({ ...adopt([]), started: true })
     expect(await heard.end()).toMatchObject({ type: 'executor.lost', reason: expect.stringContaining('never ran') })
+  })
+
+  /** A job that runs until it is told to end, and what tells it; it logs that it begins and that it ends. */
+  const gated = (jobId: string, changes: Partial<StartOrder> = {}, slots = 1) => {
+    const gate = join(at.root, `go-${jobId}`)
+    const job = sh(
+      `echo +${jobId} >> ../log; while [ ! -e ${gate} ]; do sleep 0.01; done; echo -${jobId} >> ../log`,
+      { jobId, capacity: 2, ...changes },
+      { slots },
+    )
+    return { job, go: () => writeFileSync(gate, '') }
+  }
+  const log = (): string =>
+    existsSync(join(at.workDir, 'log')) ? at.file('.', 'log').trim().replaceAll('\n', ' ') : ''
+  const startedOnes = (of = heard) =>
+    of.reports.filter(({ type }) => type === 'executor.started').map(({ jobId }) => jobId)
+
+  test('that was ordered before a slot is free waits for one, and one that is larger holds back those behind it', async () => {
+    const [a, b, c, d] = [gated('a'), gated('b'), gated('c', {}, 2), gated('d')] as const
+    for (const { job } of [a, b, c, d]) executor.start(job)
+    await heard.until('executor.started', 'b')
+    a.go()
+    await heard.end('a')
+    // Its end was told before anything else was begun; c does not fit beside b, and d comes after c.
+    expect(startedOnes()).toEqual(['a', 'b'])
+    b.go()
+    await heard.until('executor.started', 'c')
+    d.go()
+    c.go()
+    await heard.end('d')
+    expect(log()).toMatch(/^\+[ab] \+[ab] -a -b \+c -c \+d -d$/u)
+  })
+
+  test('that is larger than all slots together runs alone', async () => {
+    const [a, large, c] = [gated('a'), gated('large', {}, 5), gated('c')] as const
+    for (const { job } of [a, large, c]) executor.start(job)
+    c.go()
+    large.go()
+    await heard.until('executor.started', 'a')
+    expect(startedOnes()).toEqual(['a'])
+    a.go()
+    await heard.end('c')
+    expect(log()).toBe('+a -a +large -large +c -c')
+  })
+
+  test('ends are told before the next begins, and no more run at once than there are slots', async () => {
+    const ids = Array.from({ length: 40 }, (_, index) => `j${index}`)
+    for (const jobId of ids) executor.start(order(['true'], { jobId, capacity: 3 }))
+    await Promise.all(ids.map(jobId => heard.end(jobId)))
+    let running = 0
+    for (const { type } of heard.reports) {
+      running += type === 'executor.started' ? 1 : -1
+      expect(running).toBeLessThanOrEqual(3)
+    }
+    expect(startedOnes()).toEqual(ids)
+  })
+
+  test('that waits for a slot and is stopped never runs, and says so; those behind it go on', async () => {
+    const [a, large, c] = [gated('a'), gated('large', {}, 2), gated('c')] as const
+    for (const { job } of [a, large, c]) executor.start(job)
+    await heard.until('executor.started', 'a')
+    executor.stop({ type: 'executor.stop', jobId: 'large', attempt: 1, graceMs: 60_000 })
+    expect(await heard.end('large')).toMatchObject({
+      type: 'executor.startFailed',
+      reason: expect.stringContaining('stopped before a slot was free'),
+    })
+    await heard.until('executor.started', 'c')
+    a.go()
+    c.go()
+    await heard.end('a')
+    await heard.end('c')
+    expect(log()).not.toContain('large')
+    expect(existsSync(join(at.workDir, 'large'))).toBe(false)
+  })
+
+  test('that waits for a slot when its launcher is killed runs once, when those the dead launcher left have made room', async () => {
+    const [a, b, c] = [gated('a'), gated('b'), gated('c')] as const
+    for (const { job } of [a, b, c]) executor.start(job)
+    await heard.until('executor.started', 'b')
+    const before = at.launchers()
+    for (const launcher of before) process.kill(launcher, 'SIGKILL')
+    await eventually(() => at.launchers().some(pid => !before.includes(pid)))
+    c.go()
+    // It is at the next launcher now: what another attempt says came after it.
+    executor.start(gated('c', { attempt: 2 }).job)
+    executor.stop({ type: 'executor.stop', jobId: 'c', attempt: 2, graceMs: 0 })
+    expect(await heard.until('executor.startFailed', 'c')).toMatchObject({ attempt: 2 })
+    a.go()
+    expect(await heard.end('a')).toMatchObject({ type: 'executor.lost' })
+    await heard.until('executor.exited', 'c')
+    b.go()
+    await heard.end('b')
+    expect(log()).toMatch(/^\+[ab] \+[ab] -a \+c -c -b$/u)
+  })
+
+  test('that waits for a slot when OCPS dies is begun by its launcher, and the next OCPS hears of it', async () => {
+    const [a, b] = [gated('a', { capacity: 1 }), gated('b', { capacity: 1 })] as const
+    executor.start(a.job)
+    executor.start(b.job)
+    await heard.until('executor.started', 'a')
+    await executor.close()
+    a.go()
+    await eventually(() => log().includes('+b'))
+    const next = ear()
+    const second = await at.open(next)
+    second.adopt(adopt(heard.reports, a.job))
+    second.adopt(adopt([], b.job))
+    b.go()
+    expect(await next.end('a')).toMatchObject({ type: 'executor.exited', exitCode: 0 })
+    expect(await next.end('b')).toMatchObject({ type: 'executor.exited', exitCode: 0 })
+    expect(log()).toBe('+a -a +b -b')
+  })
+
+  test('that still waits for a slot when the next OCPS is there runs once, when those of the launcher before have made room', async () => {
+    const [a, b] = [gated('a', { capacity: 1 }), gated('b', { capacity: 1 })] as const
+    executor.start(a.job)
+    executor.start(b.job)
+    await heard.until('executor.started', 'a')
+    const [old = 0] = at.launchers()
+    await executor.close()
+    const next = ear()
+    const second = await at.open(next)
+    second.adopt(adopt(heard.reports, a.job))
+    second.adopt(adopt([], b.job))
+    const ledgers = () =>
+      readdirSync(join(at.workDir, '.ledger')).map(name => readFileSync(join(at.workDir, '.ledger', name), 'utf8'))
+    await eventually(() => ledgers().some(text => text.includes(`Q ${old} 0`)))
+    b.go()
+    a.go()
+    expect(await next.end('b')).toMatchObject({ type: 'executor.exited', exitCode: 0 })
+    expect(log()).toBe('+a -a +b -b')
   })
 
   test('whose ledger is of an earlier start of the machine is lost', async () => {

@@ -188,6 +188,21 @@ describe('explain says in one sentence', () => {
     )
   })
 
+  test('that a job was handed over before a slot is free, and who has the slots', async () => {
+    const night = await enabled({ configuration: aConfiguration({ slots: 1, prefetch: 1 }) })
+    const first = await process(night, 'E1')
+    await night.started(first)
+    const second = await process(night, 'E2')
+    const third = await process(night, 'E3')
+    expect(explain(shown(night), second)).toMatch(
+      new RegExp(
+        `^Job ${second} was handed to the launcher at .*, attempt 1, and begins as soon as it fits: 1 of 1 slots are taken by ${first}.$`,
+        'u',
+      ),
+    )
+    expect(explain(shown(night), third)).toContain(`place 1 of 1: 1 of 1 slots are taken by ${first}.`)
+  })
+
   test('that nothing is started while the queue is paused, or the instance is not enabled', async () => {
     const night = await enabled({ configuration: oneSlot() })
     await night.command('pause')

@@ -165,6 +165,22 @@ describe('job: running', () => {
     })
   })
 
+  test('one that may be handed over before a slot is free says how many there are, and its time begins with its process', () => {
+    const ordered = retrying(['lost']).context
+    const ahead = job({ pipeline: ordered.pipeline, capacity: 2 }).when(grant)
+    expect(ahead.emissions).toContainEqual(expect.objectContaining({ type: 'executor.start', capacity: 2 }))
+    const waiting = ahead.after('timeLimit')
+    expect(waiting.state).toBe('active.starting')
+    const begun = waiting.when(started())
+    expect(begun).toMatchObject({ state: 'active.running', timers: { timeLimit: 60_000 } })
+    expect(begun.emissions).not.toContainEqual(expect.objectContaining({ type: 'executor.start' }))
+    expect(begun.when(started()).emissions).toEqual([])
+    expect(begun.after('timeLimit').state).toBe('stopping')
+    const again = begun.when(lost()).after('backoff').when(grant)
+    expect(again.after('timeLimit').state).toBe('active.starting')
+    expect(again.when(started(2)).after('timeLimit').state).toBe('stopping')
+  })
+
   test('exit code 0 is success', () => {
     const settled = running.when(exited(0))
     expect(settled).toMatchObject({ state: 'settled', timers: {} })

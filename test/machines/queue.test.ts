@@ -122,6 +122,35 @@ describe('queue: who runs', () => {
     expect(now.context.open).toBe(2)
   })
 
+  test('with prefetch so many more slots are granted in advance, in the same order, and pause holds what was not', () => {
+    const now = flowing({ slots: 2, prefetch: 1 }).when(...ready('a'), ...ready('b'), ...ready('c'), ...ready('d'))
+    expect(granted(now)).toEqual(['a', 'b', 'c'])
+    expect(now.context.slotsTaken).toBe(3)
+    const next = now.when({ type: 'job.yielded', jobId: 'a' })
+    expect(granted(next)).toEqual(['d'])
+    expect(granted(now.when(pause, { type: 'job.yielded', jobId: 'a' }))).toEqual([])
+  })
+
+  test('a job that does not fit what is left of slots and prefetch holds back those behind it', () => {
+    const now = flowing({ slots: 2, prefetch: 1 }).when(
+      ...ready('a'),
+      ...ready('b'),
+      ...ready('large', { slots: 2 }),
+      ...ready('c'),
+    )
+    expect(granted(now)).toEqual(['a', 'b'])
+    expect(granted(now.when({ type: 'job.yielded', jobId: 'a' }))).toEqual(['large'])
+  })
+
+  test('a job is never larger than the slots: prefetch does not let it through to where it could not begin', () => {
+    expect(granted(flowing({ slots: 2, prefetch: 8 }).when(...ready('large', { slots: 3 })))).toEqual([])
+  })
+
+  test('a configuration of a journal older than prefetch grants nothing in advance', () => {
+    expect(aConfiguration()).not.toHaveProperty('prefetch')
+    expect(granted(flowing({ slots: 1 }).when(...ready('a'), ...ready('b')))).toEqual(['a'])
+  })
+
   test('a new configuration with more slots lets more run', () => {
     const now = flowing({ slots: 1 }).when(...ready('a'), ...ready('b'))
     expect(granted(now.when({ type: 'queue.configure', configuration: aConfiguration({ slots: 2 }) }))).toEqual(['b'])

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -9,7 +9,7 @@ import type { Executor, StartOrder } from '../../machines/ports.ts'
 import type { LauncherKind } from '../../src/executor/launcher.ts'
 import { createSubprocessExecutor, type SubprocessOptions } from '../../src/executor/subprocess.ts'
 import { eventually } from '../bus/eventually.ts'
-import { order } from '../executor/world.ts'
+import { ENDS, isThere, order } from '../executor/world.ts'
 
 /*
  * One work directory in the hands of two executors, as when a frozen OCPS has been replaced; and what a work directory holds that is nobody's any more.
@@ -49,28 +49,34 @@ async function open(launcher: LauncherKind, more: Partial<SubprocessOptions> = {
   return { executor, reports, warnings }
 }
 
-const touch = (jobId: string): StartOrder => order(['/bin/sh', '-c', `touch ${root}/${jobId}`], { jobId })
+/** Writes one line each time it runs. */
+const touch = (jobId: string): StartOrder => order(['/bin/sh', '-c', `echo ran >> ${root}/${jobId}`], { jobId })
+const runsOf = (jobId: string): string => readFileSync(join(root, jobId), 'utf8')
+const hasEnded = ({ reports }: Opened): boolean => reports.some(({ type }) => ENDS.includes(type))
 const forgotten = (): void => {}
 const adoption = (start: StartOrder) => ({ type: 'executor.adopt', start, reportsHeard: 0, started: false }) as const
 
 describe.each(['c', 'fallback'] as const)('with the launcher %s', kind => {
-  it('an executor that was replaced starts nothing any more, and who replaced it knows at once that the job never ran', async () => {
+  it('an executor that was replaced starts nothing any more, and who replaced it knows at once that the job never ran, and runs it', async () => {
     // Never active again.
     const old = await open(kind, { whenActive: forgotten })
     const present = await open(kind)
     const began = performance.now()
     old.executor.start(touch('j1'))
     present.executor.adopt(adoption(touch('j1')))
-    await eventually('it is told', () => present.reports.length > 0)
-    expect(present.reports).toMatchObject([{ type: 'executor.lost', reason: expect.stringContaining('never ran') }])
+    await eventually('it has ended', () => hasEnded(present))
+    expect(present.reports).toMatchObject([{ type: 'executor.started' }, { type: 'executor.exited', exitCode: 0 }])
+    expect(runsOf('j1')).toBe('ran\n')
     // Not after the wait for a launcher that says nothing.
     expect(performance.now() - began).toBeLessThan(900)
     expect(old.reports).toEqual([])
     present.executor.start(touch('j2'))
-    await eventually('the next job ends', () => present.reports.some(({ type }) => type === 'executor.exited'))
+    await eventually('the next job ends', () =>
+      present.reports.some(({ type, jobId }) => type === 'executor.exited' && jobId === 'j2'),
+    )
   })
 
-  it('an order that lay in the pipe of a frozen launcher is not carried out when it thaws', async () => {
+  it('an order that lay in the pipe of a frozen launcher is not carried out when it thaws, but once by who replaced it', async () => {
     let isReplaced = false
     const old = await open(kind, { whenActive: act => (isReplaced ? undefined : act()) })
     const [ledger = ''] = readdirSync(join(root, 'work', '.ledger'))
@@ -81,9 +87,10 @@ describe.each(['c', 'fallback'] as const)('with the launcher %s', kind => {
     const present = await open(kind)
     process.kill(launcher, 'SIGCONT')
     present.executor.adopt(adoption(touch('j1')))
-    await eventually('it is told', () => present.reports.length > 0)
-    expect(present.reports).toMatchObject([{ type: 'executor.lost' }])
-    expect(existsSync(join(root, 'j1'))).toBe(false)
+    await eventually('it has ended', () => hasEnded(present))
+    await old.executor.close()
+    await eventually('the old launcher has ended', () => !isThere(launcher))
+    expect(runsOf('j1')).toBe('ran\n')
   })
 
   it('an executor that is still the active one, though another one had begun to replace it, goes on', async () => {
@@ -129,8 +136,9 @@ it('with a new journal, how a job of the same id ended under the old one is not 
   await old.executor.close()
   const present = await open('c', { isJournalNew: true })
   present.executor.adopt(adoption(touch('20261122-000007')))
-  await eventually('it is told', () => present.reports.length > 0)
-  expect(present.reports).toMatchObject([{ type: 'executor.lost' }])
+  await eventually('it has ended', () => hasEnded(present))
+  expect(present.reports).toMatchObject([{ type: 'executor.started' }, { type: 'executor.exited' }])
+  expect(runsOf('20261122-000007')).toBe('ran\nran\n')
 })
 
 it('a work directory belongs to one instance, and another one is told whose it is', async () => {

@@ -1,7 +1,8 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DiscardPolicy, jetstreamManager } from '@nats-io/jetstream'
 import { afterEach, describe, expect, it } from 'vitest'
+import { parse, stringify } from 'yaml'
 import { eventually } from '../bus/eventually.ts'
 import { marked, signal } from '../chaos/processes.ts'
 import { makePlace, type Place } from '../conformance/instance.ts'
@@ -27,6 +28,8 @@ const pipelines = {
     `echo '{"metric":"a","value":1}' >&3; while [ ! -e "$0" ]; do sleep 0.02; done; echo '{"metric":"b","value":2}' >&3; exit 3`,
   ),
   short: shell('exec sleep 3600', { timeLimit: 1 }),
+  // Writes a line each time it runs.
+  once: shell('echo ran >> "$0"'),
   stubborn: shell('while [ ! -e "$0" ]; do sleep 0.02; done', { retries: { attempts: 2, backoff: 0.1, on: ['lost'] } }),
 }
 
@@ -44,8 +47,10 @@ afterEach(async () => {
   place.remove()
 })
 
-async function begin(instance: string): Promise<Serving> {
+async function begin(instance: string, settings: object = {}): Promise<Serving> {
   place = makePlace(pipelines)
+  const init = join(place.configDir, '_init.yaml')
+  writeFileSync(init, stringify({ ...parse(readFileSync(init, 'utf8')), ...settings }))
   server = await startServer(place.dir)
   lives = []
   const first = await live(instance)
@@ -144,6 +149,34 @@ describe('while OCPS is dead', () => {
     expect(began.filter(jobId => queued.includes(jobId))).toEqual(queued)
     expect(texts('jobResult', after)).toHaveLength(1)
   })
+
+  it.each(['OCPS is dead', 'the next OCPS is there'])(
+    'jobs that were handed over before a slot is free are begun when %s, each once, and none is lost',
+    async when => {
+      const isDead = when === 'OCPS is dead'
+      const instance = isDead ? 'AHEAD-DEAD' : 'AHEAD-THERE'
+      const first = await begin(instance, { slots: 1, prefetch: 2 })
+      const gate = place.gate()
+      const holder = await submit('hold', { overrides: { gate: gate.path } })
+      await running(holder)
+      const files = ['b', 'c', 'd'].map(name => join(place.dir, name))
+      const jobIds: string[] = []
+      for (const path of files) jobIds.push(await submit('once', { overrides: { gate: path } }))
+      // Two are handed over, the third waits in the queue.
+      expect(await wire.query('state')).toMatchObject({ queue: { slots: 1, slotsTaken: 3, waiting: 1 } })
+      expect(files.filter(existsSync)).toEqual([])
+      await first.end()
+      if (isDead) {
+        gate.open()
+        await eventually('its launcher has begun both', () => files.slice(0, 2).every(existsSync))
+      }
+      await live(instance)
+      gate.open()
+      for (const jobId of [holder, ...jobIds])
+        expect(await wire.result(jobId)).toMatchObject({ outcome: { kind: 'succeeded' }, attempt: 1 })
+      expect(files.map(path => readFileSync(path, 'utf8'))).toEqual(['ran\n', 'ran\n', 'ran\n'])
+    },
+  )
 
   it('the machine is started anew: what ran is lost, and the retry policy decides', async () => {
     const first = await begin('REBOOT')

@@ -15,7 +15,7 @@ export function drawSetting(draw: () => number): Setting {
   const isLarge = draw() < 0.12
   const retries = { attemptsMax: 3, backoffMs: 800, on: [7, 'lost', 'timedOut', 'signal', 'startFailed'] as const }
   const { groups, pipelines } = aConfiguration()
-  const usual = aConfiguration({
+  const withoutPrefetch = aConfiguration({
     mode: draw() < 0.12 ? 'sync' : 'async',
     slots: isLarge ? 24 + Math.floor(draw() * 40) : 2 + Math.floor(draw() * 8),
     queueDepthMax: isLarge ? 600 : 20 + Math.floor(draw() * 60),
@@ -36,6 +36,8 @@ export function drawSetting(draw: () => number): Setting {
       stack: aPipeline('stack', { scope: 'group', slots: 2, retries }),
     },
   })
+  // Drawn last, so that the other nights are what they were.
+  const usual = draw() < 0.3 ? { ...withoutPrefetch, prefetch: 1 + Math.floor(draw() * 6) } : withoutPrefetch
   const { long: _long, ...fewer } = usual.pipelines
   const all: Record<string, Configuration> = {
     '': usual,

@@ -18,6 +18,24 @@ export const MUTANTS: readonly Mutant[] = [
     finds: 'direct',
   },
   {
+    name: 'a job handed over in advance is told of more slots than there are',
+    file: 'machines/domain/configuration.js',
+    edits: [['{ capacity: slots }', '{ capacity: slots + prefetch }']],
+    finds: 'direct',
+  },
+  {
+    name: 'a job handed over in advance does not say how many slots there are',
+    file: 'machines/job.js',
+    edits: [['...(capacity !== undefined && { capacity }),', '']],
+    finds: 'direct',
+  },
+  {
+    name: 'more is handed over in advance than prefetch says',
+    file: 'machines/queue.js',
+    edits: [['Math.min(slots, slots + prefetch - slotsTaken)', 'prefetch > 0 ? slots : slots - slotsTaken']],
+    finds: 'direct',
+  },
+  {
     name: 'a paused queue grants slots',
     file: 'machines/queue.js',
     edits: [

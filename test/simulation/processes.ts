@@ -6,13 +6,17 @@ import type { Agenda } from './agenda.ts'
 
 /**
  * The machine the pipelines run on: processes that outlive OCPS, what they write, how they end. Every life of OCPS connects with an executor of its
- * own; one that takes over adopts what it knows of. It keeps the executor's contract and knows what really runs.
+ * own; one that takes over adopts what it knows of. It keeps the executor's contract, the capacity included, and knows what really runs.
  */
 export interface Processes {
   /** An executor for one life of OCPS; closed by the next one. */
   connect(report: ReportSink): Executor
-  /** Processes that have not ended. */
+  /** Processes that have begun and not ended. */
   running(): Iterable<Process>
+  /** Ordered, and waiting for others to end. */
+  waiting(): Iterable<Process>
+  /** Called with each that begins, when it runs already. */
+  onBegin(hear: (process: Process) => void): void
   /** Those of one job. */
   runningOf(jobId: string): readonly Process[]
   find(jobId: string, attempt: number): Process | undefined
@@ -25,7 +29,7 @@ export interface Process {
   readonly script: Script
   /** Words it said so far, in order; the last one is its end. */
   readonly words: ExecutorReport[]
-  state: 'begun' | 'started' | 'ended'
+  state: 'waiting' | 'begun' | 'started' | 'ended'
   stopping: boolean
 }
 
@@ -39,6 +43,11 @@ export function createProcesses(agenda: Agenda, script: (order: StartOrder) => S
   let pid = FIRST_PID
   let life = 0
   let speak: ReportSink = () => {}
+  let hearBegin: (process: Process) => void = () => {}
+  /** In the order they were ordered. Whoever comes after the present life has to order them again. */
+  let waiting: Process[] = []
+  let capacity = 0
+  let taken = 0
   /** Attempts the present life follows; the words of others are kept in their files. */
   let followed = new Set<Process>()
 
@@ -53,6 +62,8 @@ export function createProcesses(agenda: Agenda, script: (order: StartOrder) => S
     const id = { jobId: order.jobId, attempt: order.attempt }
     process.state = 'ended'
     alive.delete(process)
+    taken -= order.pipeline.slots
+    agenda.later(0, beginWaiting)
     const others = (byJob.get(order.jobId) ?? []).filter(one => one !== process)
     if (others.length > 0) byJob.set(order.jobId, others)
     else byJob.delete(order.jobId)
@@ -63,15 +74,46 @@ export function createProcesses(agenda: Agenda, script: (order: StartOrder) => S
     say(process, { type: 'executor.exited', ...id, exitCode, signal, usage, stderrTail: plan.stderrTail ?? '' })
   }
 
-  const begin = (order: StartOrder): void => {
-    const process: Process = { order, script: script(order), words: [], state: 'begun', stopping: false }
+  const fits = ({ order }: Process): boolean =>
+    capacity === 0 || alive.size === 0 || taken + order.pipeline.slots <= capacity
+
+  const beginWaiting = (): void => {
+    for (let first = waiting[0]; first && fits(first); first = waiting[0]) {
+      waiting.shift()
+      begin(first)
+    }
+  }
+
+  const take = (order: StartOrder): void => {
+    const process: Process = { order, script: script(order), words: [], state: 'waiting', stopping: false }
+    all.set(`${order.jobId} ${order.attempt}`, process)
+    followed.add(process)
+    capacity = order.capacity ?? 0
+    waiting.push(process)
+    beginWaiting()
+  }
+
+  const takeOff = (process: Process): void => {
+    const { jobId, attempt } = process.order
+    process.state = 'ended'
+    waiting = waiting.filter(one => one !== process)
+    agenda.later(1, () => {
+      const reason = 'it was stopped before a slot was free'
+      say(process, { type: 'executor.startFailed', jobId, attempt, code: 'START_FAILED', reason })
+      beginWaiting()
+    })
+  }
+
+  const begin = (process: Process): void => {
+    const { order } = process
     const { runs = 0, startFailed, reports = [], signal = null, exitCode = 0 } = process.script
     const { jobId, attempt } = order
-    all.set(`${jobId} ${attempt}`, process)
+    process.state = 'begun'
     attempts.set(jobId, (attempts.get(jobId) ?? 0) + 1)
     alive.add(process)
+    taken += order.pipeline.slots
     byJob.set(jobId, [...(byJob.get(jobId) ?? []), process])
-    followed.add(process)
+    hearBegin(process)
     agenda.later(5, () => {
       if (process.state !== 'begun') return
       if (startFailed) return end(process, null, null, null)
@@ -89,6 +131,10 @@ export function createProcesses(agenda: Agenda, script: (order: StartOrder) => S
 
   return {
     running: () => alive,
+    waiting: () => waiting,
+    onBegin: hear => {
+      hearBegin = hear
+    },
     runningOf: jobId => byJob.get(jobId) ?? NONE,
     find: (jobId, attempt) => all.get(`${jobId} ${attempt}`),
     attempts: jobId => attempts.get(jobId) ?? 0,
@@ -96,14 +142,17 @@ export function createProcesses(agenda: Agenda, script: (order: StartOrder) => S
       const mine = ++life
       followed = new Set()
       speak = report
+      for (const { order } of waiting) all.delete(`${order.jobId} ${order.attempt}`)
+      waiting = []
       return {
         start: order => {
-          if (life === mine) begin(order)
+          if (life === mine) take(order)
         },
         stop({ jobId, attempt, graceMs }) {
           const process = all.get(`${jobId} ${attempt}`)
           if (life !== mine || process === undefined || process.stopping) return
           process.stopping = true
+          if (process.state === 'waiting') return takeOff(process)
           const by = process.script.ignoresTerm ? 'SIGKILL' : 'SIGTERM'
           // Some end well when asked to: the reason they were stopped must win over exit code 0.
           const isPolite = process.script.exitCode === 0 && by === 'SIGTERM'
@@ -122,6 +171,7 @@ export function createProcesses(agenda: Agenda, script: (order: StartOrder) => S
   function adopt({ start, started, reportsHeard }: AdoptOrder): void {
     const { jobId, attempt } = start
     const process = all.get(`${jobId} ${attempt}`)
+    if (process === undefined && !started) return take(start)
     if (process === undefined)
       return speak({ type: 'executor.lost', jobId, attempt, reason: 'it was ordered but never given to a launcher' })
     followed.add(process)

@@ -63,6 +63,14 @@ export function createPromises(processes: Processes): Promises {
   let lastRank = 0
   let knownSaid: string | null = null
   let isFaultAllowed = false
+  /** How many there were when it was ordered; it may begin when the next configuration is there already. */
+  const slotsWhenOrdered = new Map<string, number>()
+  processes.onBegin(({ order: { jobId, attempt } }) => {
+    let taken = 0
+    for (const { order } of processes.running()) if (!jobs.isSabotaged(order.jobId)) taken += order.pipeline.slots
+    const slots = Math.max(queue.slots(), slotsWhenOrdered.get(`${jobId} ${attempt}`) ?? 0)
+    if (taken > slots) broken('slots not exceeded', `processes take ${taken} of ${slots} slots when ${jobId} begins`)
+  })
   let isAllToBeLookedAt = true
 
   const emitted = (emission: Emission): void => {
@@ -160,11 +168,15 @@ export function createPromises(processes: Processes): Promises {
       if (processes.find(jobId, attempt))
         broken('one start per attempt', `${jobId} attempt ${attempt} is started twice`)
       if (jobs.settled.has(jobId)) broken('one settlement', `${jobId} is started although it has settled`)
+      slotsWhenOrdered.set(`${jobId} ${attempt}`, queue.slots())
       let taken = pipeline.slots
-      for (const process of processes.running())
+      for (const process of [...processes.running(), ...processes.waiting()])
         if (!jobs.isSabotaged(process.order.jobId)) taken += process.order.pipeline.slots
-      if (taken > queue.slots())
-        broken('slots not exceeded', `processes take ${taken} of ${queue.slots()} slots with ${jobId}`)
+      if (taken > queue.slots() + queue.prefetch())
+        broken(
+          'slots not exceeded',
+          `jobs for ${taken} slots are ordered with ${jobId}, of ${queue.slots()} and ${queue.prefetch()} in advance`,
+        )
     },
     check,
     conclude(world) {

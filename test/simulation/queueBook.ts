@@ -13,6 +13,8 @@ export interface QueueBook {
   /** What the queue itself should have counted. */
   readonly slotsTaken: () => number
   readonly slots: () => number
+  /** So many may be granted in advance. */
+  readonly prefetch: () => number
   isGranted(jobId: string): boolean
 }
 
@@ -34,6 +36,7 @@ export function createQueueBook(broken: (promise: PromiseName, evidence: string)
     const first = configuration?.order === 'newestFirst' ? lane.at(-1) : lane[0]
     return first === undefined ? null : { ...first, lane }
   }
+  const prefetch = () => configuration?.prefetch ?? 0
   const forget = (jobId: string): void => {
     taken -= running.get(jobId) ?? 0
     running.delete(jobId)
@@ -52,13 +55,16 @@ export function createQueueBook(broken: (promise: PromiseName, evidence: string)
     running.set(jobId, first.slots)
     taken += first.slots
     const slots = configuration?.slots ?? 0
-    if (taken > slots)
+    if (taken > slots + prefetch())
       broken('slots not exceeded', `${taken} of ${slots} slots are taken when ${jobId} is granted ${first.slots}`)
+    if (first.slots > slots)
+      broken('slots not exceeded', `${jobId} is granted ${first.slots} slots although there are ${slots}`)
   }
 
   return {
     slotsTaken: () => taken,
     slots: () => configuration?.slots ?? 0,
+    prefetch,
     isGranted: jobId => running.has(jobId),
     stepped(actor, heard, emissions) {
       const event = heard as QueueMessage | { type: 'actor.ended'; address: string }
@@ -113,7 +119,8 @@ export function createQueueBook(broken: (promise: PromiseName, evidence: string)
         if (emission.type === 'tell' && emission.message.type === 'slot.granted')
           grant(emission.to.slice('job.'.length))
       const first = state() === 'open.flowing' ? head() : null
-      if (first && first.slots <= (configuration?.slots ?? 0) - taken)
+      const slots = configuration?.slots ?? 0
+      if (first && first.slots <= slots && first.slots <= slots + prefetch() - taken)
         broken(
           'no slot idle',
           `${first.jobId} waits for ${first.slots} slots although ${taken} of ${configuration?.slots} are taken`,

@@ -13,7 +13,8 @@ export const PROMISES = {
     'A gather begins when every awaited member has settled, or patience ended and they are named.',
   'members are identities': 'A group counts exposures by identity; its newest job stands for a member.',
   'one gather per closure': 'Every closure of a group has its own revision, one gather and one result.',
-  'slots not exceeded': 'Never more slots taken than there are, neither in the queue nor by processes.',
+  'slots not exceeded':
+    'Never more slots taken than there are, in the queue with those in advance, by processes without.',
   'order kept': 'Who is granted a slot is of the highest priority waiting, and there the oldest (or newest).',
   'no slot idle': 'While the queue flows, nobody waits who fits.',
   'no grant when held': 'A paused or closed queue grants nothing.',

@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 /** The night at a glance: what needs attention first, then who waits and why, who runs, how groups fill, and how jobs lay in time. */
-import type { QueueContext } from '../../../machines/queue.ts'
+import { inUse, type QueueContext } from '../../../machines/queue.ts'
 import { useMemo } from 'preact/hooks'
 import type { CscContext } from '../../../machines/csc.ts'
 import type { JobContext } from '../../../machines/job.ts'
@@ -78,7 +78,9 @@ function Tiles({ night: tonight, open }: { night: Night; open: number }) {
   const queue = tonight.world.actor('queue')
   const csc = tonight.world.actor('csc')
   if (!queue || !csc) return null
-  const { configuration, slotsTaken, waiting, running } = queue.snapshot.context as QueueContext
+  const context = queue.snapshot.context as QueueContext
+  const { configuration, waiting, running } = context
+  const used = inUse(context, jobId => tonight.jobs.get(jobId)?.state === 'starting')
   const { applied } = csc.snapshot.context as CscContext
   const flow = leafOf(queue.snapshot)
   const { over, succeeded } = tonight.tally
@@ -97,13 +99,13 @@ function Tiles({ night: tonight, open }: { night: Night; open: number }) {
       />
       <Tile
         title="Slots"
-        value={`${slotsTaken} / ${configuration?.slots ?? 0}`}
-        note={<Bar parts={slotsTaken} of={configuration?.slots ?? 0} />}
+        value={`${used.slots} / ${configuration?.slots ?? 0}`}
+        note={<Bar parts={used.slots} of={configuration?.slots ?? 0} />}
       />
       <Tile
         title="Running"
-        value={Object.keys(running).length}
-        note={`${waiting.size} waiting · ${open - waiting.size - Object.keys(running).length} held`}
+        value={used.jobs.length}
+        note={`${used.ahead === 0 ? '' : `${used.ahead} handed over · `}${waiting.size} waiting · ${open - waiting.size - Object.keys(running).length} held`}
       />
       <Tile title="Over" value={over} note={`${succeeded} succeeded · ${over - succeeded} not`} />
       <Tile
