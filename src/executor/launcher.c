@@ -58,7 +58,7 @@
 #define TAIL_ROOM (TAIL_BYTES + 64)      /* … with a line that says what is missing */
 #define CHUNK 65536                      /* the capacity of a pipe: no stream is read for longer than that before others have a turn */
 #define BUCKETS 4096
-#define STARTS_HELD_US 5000              /* that a job has started can wait so long: short jobs have ended by then, and both are told in one write */
+#define HELD_US 5000                     /* what can wait is told together: that a job has started, and while others wait here, so that no slot stands empty for it, that one has ended */
 
 struct stream { int pipe, file; const char *name; uint64_t seen, head, tailed; char *tail; };
 struct job {
@@ -189,8 +189,8 @@ static void record(const char *format, ...) {
   char line[1024]; va_list arguments;
   va_start(arguments, format); int n = vsnprintf(line, sizeof line, format, arguments); va_end(arguments);
   ledgerWrite(line, (size_t)n);
-  if (*line != 'S') sayAtUs = 0;
-  else if (!outUsed) sayAtUs = nowUs() + STARTS_HELD_US;
+  uint64_t at = *line == 'S' || firstWaiting ? nowUs() + HELD_US : 0;
+  if (!outUsed || at < sayAtUs) sayAtUs = at;
   say(line, (size_t)n);
 }
 
@@ -548,6 +548,7 @@ static void removeWaiting(struct waiting **at) {
   struct waiting *w = *at;
   if (!(*at = w->next)) lastWaiting = at;
   free(w);
+  if (!firstWaiting) sayAtUs = 0;
 }
 
 static int takeOff(char **field) {

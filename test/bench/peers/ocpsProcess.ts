@@ -110,7 +110,7 @@ export function cli(args: readonly string[], cwd?: string): Promise<string> {
 function initOf(slots: number): string {
   return `mode: async
 slots: ${slots}
-prefetch: ${slots}
+prefetch: ${slots * PREFETCH}
 queueDepth: 1000000
 order: fifo
 ackTimeout: 60
