@@ -5,7 +5,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { cpus, release, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { endHosts } from './hosts.ts'
+import { endHosts, removeFolders } from './hosts.ts'
 import { natsLimits } from './limits.ts'
 import { growth, memory } from './depth.ts'
 import { type Bench, throughput } from './measures.ts'
@@ -46,6 +46,7 @@ export async function bench(sizes: Sizes, only: readonly string[] | null): Promi
   try {
     return await measure(dir, sizes, only)
   } finally {
+    removeFolders()
     rmSync(dir, { recursive: true, force: true })
   }
 }
@@ -109,6 +110,7 @@ async function messages({ sheet, sizes }: Bench, storeDir: string): Promise<stri
   const limits = await natsLimits(storeDir, sizes.watched, sizes.messages)
   sheet.noteTimes('nats-server', 'publish ms', limits.publish)
   sheet.noteTimes('nats-server', 'request ms', limits.request)
+  sheet.noteTimes('nats-server', 'chain ms', limits.chain)
   sheet.note('nats-server', 'publish/s', limits.publishPerSecond)
   sheet.note('nats-server', 'request/s', limits.requestPerSecond)
   return limits.version

@@ -36,8 +36,9 @@ const CALL_MS_MAX = 240_000
 /** host.ts takes fifteen seconds at most, and then whatever is left is killed by account.c. */
 const END_MS_MAX = 20_000
 
-/** With the folder of each. */
-const open = new Map<ChildProcess, string>()
+const open = new Set<ChildProcess>()
+/** Removed after all is measured: for minutes after many files were deleted ext4 is slow to make new ones. */
+const folders: string[] = []
 
 /** Rejects with a sentence; then nothing of it is left running. */
 export async function startHost(
@@ -47,6 +48,7 @@ export async function startHost(
 ): Promise<Host> {
   const account = await native('account')
   const dir = mkdtempSync(join(tmpdir(), `ocps-bench-${peer.name}-`))
+  folders.push(dir)
   mkdirSync(join(dir, 'jobs'))
   const child = fork(built('host.js'), [peer.name], {
     cwd: join(dir, 'jobs'),
@@ -54,7 +56,7 @@ export async function startHost(
   })
   const works = worksIn(dir, needs)
   const kinds = [works.trues, works.sleeps, works.lingering, works.quicklooks, works.stamps].map(kind => kind(0))
-  open.set(child, dir)
+  open.add(child)
   const ask = async <T>(what: Ask): Promise<T> => {
     const answer = reply(child, `${peer.name}, asked to ${what.call},`)
     child.send(what)
@@ -63,7 +65,6 @@ export async function startHost(
   const end = async (): Promise<void> => {
     await endOf(child)
     open.delete(child)
-    rmSync(dir, { recursive: true, force: true })
   }
   try {
     await reply(child, `${peer.name}'s process`)
@@ -108,10 +109,12 @@ export async function startHost(
 
 /** For Ctrl-C: lets every host take its system down. */
 export async function endHosts(): Promise<void> {
-  for (const [child, dir] of open) {
-    await endOf(child)
-    rmSync(dir, { recursive: true, force: true })
-  }
+  for (const child of open) await endOf(child)
+  removeFolders()
+}
+
+export function removeFolders(): void {
+  for (const dir of folders.splice(0)) rmSync(dir, { recursive: true, force: true })
 }
 
 function reply(child: ChildProcess, who: string): Promise<unknown> {

@@ -82,6 +82,8 @@ export interface NatsLimits {
   /** One at a time with a pause, ms each. */
   readonly publish: readonly number[]
   readonly request: readonly number[]
+  /** A question that is answered once a message of it is stored, which is what accepting a command takes. */
+  readonly chain: readonly number[]
   /** With as many in flight as the scripts have. */
   readonly publishPerSecond: number
   readonly requestPerSecond: number
@@ -107,15 +109,26 @@ export async function natsLimits(storeDir: string, watched: number, count: numbe
       if (reply !== null) other.publish(reply, '{}')
     })
     let n = 0
+    other.subscribe('limits.chained', ({ reply }) => {
+      if (reply === null) return
+      void other
+        .request(`limits.stored.${n++}`, BODY, { timeoutMs: TIMEOUT_MS })
+        .then(() => other.publish(reply, '{}'))
+        .catch(() => {})
+    })
     // A message that is stored is confirmed by an answer.
     const publish = () => bus.request(`limits.stored.${n++}`, BODY, { timeoutMs: TIMEOUT_MS })
     const request = () => bus.request('limits.asked', BODY, { timeoutMs: TIMEOUT_MS })
+    // Nobody answers if it could not be stored: this one says so then.
+    const chain = () => bus.request('limits.chained', BODY, { timeoutMs: TIMEOUT_MS })
     await perSecond(publish, 200)
     await perSecond(request, 200)
+    await perSecond(chain, 200)
     return {
       version: server.version,
       publish: await oneByOne(publish, watched),
       request: await oneByOne(request, watched),
+      chain: await oneByOne(chain, watched),
       publishPerSecond: await perSecond(publish, count),
       requestPerSecond: await perSecond(request, count),
     }

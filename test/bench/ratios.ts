@@ -34,8 +34,8 @@ export function ratiosOf(sheet: Sheet): Ratio[] {
       ),
     ]),
     lower(
-      'submit → accepted p50 ÷ the server alone storing a message',
-      divided(ocps('submit → accepted ms p50'), stored),
+      'submit → accepted p50 ÷ the server alone asked, storing and answering',
+      divided(ocps('submit → accepted ms p50'), sheet.values(SERVER, 'chain ms p50')),
     ),
     lower(
       'submit → started p50 ÷ the server alone storing a message',

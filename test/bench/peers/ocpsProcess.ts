@@ -107,6 +107,9 @@ export function cli(args: readonly string[], cwd?: string): Promise<string> {
   return answerOf(process.execPath, [program, ...args], { timeoutMs: CLI_MS_MAX, ...(cwd !== undefined && { cwd }) })
 }
 
+/** For every slot, as Celery has it for every worker unless told otherwise. */
+const PREFETCH = 4
+
 function initOf(slots: number): string {
   return `mode: async
 slots: ${slots}
