@@ -107,13 +107,13 @@ export function cli(args: readonly string[], cwd?: string): Promise<string> {
   return answerOf(process.execPath, [program, ...args], { timeoutMs: CLI_MS_MAX, ...(cwd !== undefined && { cwd }) })
 }
 
-/** For every slot, as Celery has it for every worker unless told otherwise. */
-const PREFETCH = 4
+/** About as many as end before the launcher tells of it. Celery prefetches four for every worker. */
+const PREFETCH = 8
 
 function initOf(slots: number): string {
   return `mode: async
 slots: ${slots}
-prefetch: ${slots * PREFETCH}
+prefetch: ${PREFETCH}
 queueDepth: 1000000
 order: fifo
 ackTimeout: 60
