@@ -15,6 +15,8 @@ export interface Link {
   connected(): boolean
   /** Done in order at the end of this turn of the event loop: what many callbacks of one turn send leaves in one write. */
   soon(work: () => void): void
+  /** Each message as it leaves that was published plainly, outside of any stream's own publishing. */
+  onPublished(handler: (subject: string) => void): void
   /** Every time the server is back after being away. Returns how to stop hearing it. */
   onBack(handler: () => void): () => void
   /** Work to do before the connection closes, such as sending what waits. Bounded by the caller of close. */

@@ -41,11 +41,13 @@ export async function openLog(link: Link, streams: Streams, options: LogOptions)
 
   let closed = false
   const window = new Window<Append>(link, options.name, {
-    keepsLast: false,
+    ownSubjects: [],
     onStored: item => item.resolve(),
     onRefused: (item, refusal) => {
       void handleRefusal(item, refusal)
     },
+    // Every append asks.
+    onUnsure: () => {},
   })
   link.onClosed(() => {
     closed = true

@@ -50,7 +50,7 @@ export async function openRetained(link: Link, streams: Streams, options: Retain
   let refusedBefore = false
 
   const window = new Window<Item>(link, options.name, {
-    keepsLast: true,
+    ownSubjects: options.subjects,
     onStored: () => {
       refusedBefore = false
       settle(1)
@@ -58,6 +58,7 @@ export async function openRetained(link: Link, streams: Streams, options: Retain
     onRefused: (item, refusal) => {
       void handleRefusal(item, refusal)
     },
+    onUnsure: items => void lookFor(items).catch(() => window.retryLater(startingMs)),
   })
 
   link.onClosing(async () => {
@@ -150,6 +151,19 @@ export async function openRetained(link: Link, streams: Streams, options: Retain
       await ensureStream(link, streams, shape).catch(() => {})
     }
     window.retryLater(refusal.code === 503 ? startingMs : noSpaceMs)
+  }
+
+  /** Not sent again as a question, as a refused one is: whoever listens would hear it twice. */
+  async function lookFor(items: readonly Item[]): Promise<void> {
+    for (const item of items) {
+      const kept = await lastOf(link, streams, options.name, { last_by_subj: item.subject })
+      const isSuperseded = window.inFlight.some(
+        ({ subject, number, id }) => subject === item.subject && number > item.number && id === kept?.id,
+      )
+      if (item.stored) continue
+      if (kept?.id === item.id || isSuperseded) window.markStored(item)
+      else window.sendAgain(item)
+    }
   }
 
   /** A refused message must not be stored over a newer one of its subject that went through. */

@@ -1,10 +1,11 @@
 /**
- * Sends messages into a stream in order, many in flight, and keeps each until it is known to be stored. Where only the last message of a subject
- * matters, of those that leave together only the last asks the server to confirm it: its place in the stream says whether those before it are there, too. After a
+ * Sends messages into a stream in order, many in flight, and keeps each until it is known to be stored. Where nobody else
+ * writes to the stream, of those that leave together only the last asks the server to confirm it: its place in the stream says whether those before it are there, too. After a
  * reconnection or a silence everything unconfirmed is sent again, in order, under the same ids; the server drops what it has. What a refusal means is left to
  * the retained publisher and the log.
  */
 import { createInbox, type MsgHdrs } from '@nats-io/transport-node'
+import { matches } from './checks.ts'
 import type { Link } from './nats-link.ts'
 
 export interface Item {
@@ -32,10 +33,12 @@ interface Stored {
 }
 
 export interface Policy<T extends Item> {
-  /** What matters of a subject is its last message alone; else every message asks to be confirmed. */
-  readonly keepsLast: boolean
+  /** All subjects of the stream, where nobody but this connection writes to it as a rule: then not every message needs to ask to be confirmed. */
+  readonly ownSubjects: readonly string[]
   onStored(item: T): void
   onRefused(item: T, refusal: Refusal): void
+  /** Sent without asking, and somebody else has written meanwhile: it is not known whether they are stored. */
+  onUnsure(items: readonly T[]): void
 }
 
 /** JetStream needs a moment after its server answers; asking more often only makes it busier. */
@@ -66,7 +69,7 @@ export class Window<T extends Item> {
   #silence: NodeJS.Timeout | null = null
   #silenceMs = silenceMs
   #answered = false
-  /** The last one confirmed: where it is in the stream, and as which it was sent. */
+  /** The last one confirmed: where it is in the stream, and as which it was sent; 0: none since the server is back. */
   #confirmed = { place: 0, number: 0 }
   #sent = 0
 
@@ -81,7 +84,11 @@ export class Window<T extends Item> {
         if (answer !== null) this.#hear(message.subject.slice(this.#inbox.length + 1), answer)
       },
     })
+    link.onPublished(subject => {
+      if (policy.ownSubjects.some(pattern => matches(pattern, subject))) this.#sent += 1
+    })
     this.#stopHearing = link.onBack(() => {
+      this.#confirmed = { place: 0, number: 0 }
       // Copies sent over the old connection may never be answered.
       this.#forgetCopies()
       this.#sendAgain()
@@ -107,6 +114,11 @@ export class Window<T extends Item> {
   retryLater(milliseconds: number): void {
     if (this.#closed) return
     this.#retry ??= setTimeout(() => this.#sendAgain(), milliseconds)
+  }
+
+  /** Once more, asking. */
+  sendAgain(item: T): void {
+    if (!this.#closed && this.#link.connected() && !item.stored && item.copies === 0) this.#send(item, true)
   }
 
   /** Takes an item for stored although no answer said so. */
@@ -143,11 +155,12 @@ export class Window<T extends Item> {
     // Taking few at a time off the front of a long queue would cost more than sending them.
     if (this.waiting.length === 0 || room < Math.min(refillMin, this.waiting.length)) return
     const leaving = this.waiting.splice(0, room)
+    const asksAll = this.#policy.ownSubjects.length === 0 || this.#confirmed.number === 0
     for (const [at, item] of leaving.entries()) {
       this.#sent += 1
       item.number = this.#sent
       this.inFlight.push(item)
-      this.#send(item, !this.#policy.keepsLast || at === leaving.length - 1)
+      this.#send(item, asksAll || at === leaving.length - 1)
     }
     this.#watchSilence()
   }
@@ -187,23 +200,20 @@ export class Window<T extends Item> {
     else if (item.copies === 0) this.#policy.onRefused(item, answer)
   }
 
-  /**
-   * Each takes one place in the stream: those sent since the last confirmed one are there if as many places were taken; else each asks for itself. But not one
-   * that a newer message of its subject has followed: stored now it would come after it, and as the older one nobody needs it.
-   */
+  /** Everything we send takes one place in the stream: what was sent since the last one confirmed is there if as many places were taken. */
   #confirm(item: T, { place, isRepeat }: Stored): void {
-    const areThere = !isRepeat && place - this.#confirmed.place === item.number - this.#confirmed.number
-    const at = this.inFlight.indexOf(item)
-    const newer = areThere ? null : new Map(this.inFlight.map(one => [one.subject, one.number]))
-    for (const one of this.inFlight.slice(0, at)) {
-      if (one.stored) continue
-      const successor = newer?.get(one.subject) ?? one.number
-      if ((areThere && one.number > this.#confirmed.number) || (successor > one.number && successor <= item.number))
-        this.#noteStored(one)
-      else if (successor === one.number && one.copies === 0) this.#send(one, true)
+    const { number } = this.#confirmed
+    const areThere = !isRepeat && number > 0 && place - this.#confirmed.place === item.number - number
+    const unsure: T[] = []
+    for (const one of this.inFlight) {
+      if (one === item) break
+      if (one.stored || one.copies > 0) continue
+      if (areThere && one.number > number) this.#noteStored(one)
+      else unsure.push(one)
     }
-    if (!isRepeat && item.number > this.#confirmed.number) this.#confirmed = { place, number: item.number }
+    if (!isRepeat && item.number > number) this.#confirmed = { place, number: item.number }
     this.markStored(item)
+    if (unsure.length > 0) this.#policy.onUnsure(unsure)
   }
 
   #settleFront(): void {

@@ -77,6 +77,7 @@ export async function connectNats(options: NatsOptions): Promise<Bus> {
   let closing = false
   const statusHandlers = new Set<(status: 'connected' | 'disconnected') => void>()
   const backHandlers = new Set<() => void>()
+  const publishedHandlers = new Set<(subject: string) => void>()
   const closingHandlers = new Set<() => Promise<void>>()
   const closedHandlers = new Set<() => void>()
   let facts = {
@@ -95,6 +96,7 @@ export async function connectNats(options: NatsOptions): Promise<Bus> {
     inboxPrefix: options.inboxPrefix ?? '_INBOX',
     connected: () => status === 'connected' && !connection.isClosed() && !connection.isDraining(),
     soon,
+    onPublished: handler => publishedHandlers.add(handler),
     onBack: handler => {
       backHandlers.add(handler)
       return () => backHandlers.delete(handler)
@@ -253,6 +255,7 @@ export async function connectNats(options: NatsOptions): Promise<Bus> {
   function deliver(subject: string, body: string, options: { headers?: MsgHdrs }): void {
     try {
       connection.publish(subject, body, options)
+      for (const handler of publishedHandlers) handler(subject)
     } catch (error) {
       const problem = sendError(error, subject).message
       log.error({ subject, problem }, `A message was not published: ${problem}`)

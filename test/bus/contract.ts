@@ -225,6 +225,30 @@ export function keepsTheBusContract(kind: string, open: () => Promise<BusWorld>)
         expect(heard).toEqual(sent)
       })
 
+      it('is heard once each and known to be stored, whoever else writes to it', async () => {
+        const [bus, stranger, listener] = [await connect(), await connect(), await connect()]
+        const [name, at] = [stream(), corner()]
+        const retained = await bus.retained({ name, subjects: [`${at}.>`], maxAgeMs: hourMs })
+        const heard: string[] = []
+        listener.subscribe(`${at}.job.*`, message => heard.push(text(message)))
+        await flush(listener)
+        const sent: string[] = []
+        for (let burst = 0; burst < 40; burst += 1) {
+          for (const part of ['a', 'b', 'c']) {
+            sent.push(`${burst}${part}`)
+            retained.publish({ subject: `${at}.job.${part}`, body: `${burst}${part}`, id: `x:${burst}${part}` })
+          }
+          if (burst % 3 === 0) bus.publish(`${at}.heartbeat`, `${burst}`)
+          if (burst % 4 === 0) stranger.publish(`${at}.other`, `${burst}`)
+          if (burst % 2 === 0) await retained.flushed()
+        }
+        await retained.flushed()
+        await eventually('all are heard', () => heard.length >= sent.length)
+        await flush(listener)
+        expect(heard).toEqual(sent)
+        expect(await retained.last(`${at}.job.c`)).toBe('39c')
+      })
+
       it('a restarted publisher goes on after its newest id, whoever else published in between', async () => {
         const bus = await connect()
         const [name, at] = [stream(), corner()]
