@@ -86,8 +86,8 @@ export function createWholeSite(options: SiteOptions): Site {
         life?.engine
           ?.settled()
           .catch((error: unknown) => promises.broken('no fault of its own', `the inbox broke: ${String(error)}`))
-      // The memory journal and the inbox wait for nothing but one another: one turn of the event loop lets all of it resolve.
-      return new Promise(resolve => void setImmediate(resolve))
+      // The memory journal and the inbox wait for nothing but one another: one turn of the event loop lets all of it resolve, and what was put off is done in the next.
+      return new Promise(resolve => void setImmediate(() => void setImmediate(resolve)))
     },
     verify() {
       const world = leading?.engine?.world
