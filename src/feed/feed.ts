@@ -9,8 +9,8 @@ import { idOfJobResult, jobIdOf, jobResultOf } from './execute.ts'
 /**
  * From announcements to the wire: acknowledgements to who asked, events into the retained stream (live, and for late joiners), telemetry live only. An
  * event's id is its number in the journal, so the same one is never seen under another id. Who has an acknowledgement finds the events that
- * came before it on the same command in the stream (salobj base_csc.py: the state is written, then the command is acknowledged); but for jobState, which a
- * command that is accepted does not wait for, and which everybody who listens hears before the acknowledgement.
+ * came before it on the same command in the stream (salobj base_csc.py: the state is written, then the command is acknowledged); but for jobState,
+ * which a command that is accepted does not wait for: it leaves right behind the acknowledgement.
  */
 export interface FeedOptions {
   readonly bus: Bus
