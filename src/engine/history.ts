@@ -2,6 +2,7 @@ import type { DataId } from '../../machines/domain/dataId.ts'
 import type { Input, Quiescent } from '../../machines/domain/messages.ts'
 import type { ExecutorReport } from '../../machines/domain/reports.ts'
 import type { DataOrder, StartOrder, StopOrder } from '../../machines/ports.ts'
+import { createCapacityBook } from '../executor/capacity.ts'
 import { type Entry, isMark } from '../journal/entry.ts'
 import { createTallying, type Tallying } from './tally.ts'
 import { createWorld, type Effect, type World } from './world.ts'
@@ -36,10 +37,12 @@ export interface Asked {
   readonly what: Input
 }
 
-/** One run of a pipeline, as it was reported. Times in milliseconds after the order to start. */
+/** One run of a pipeline, as it was reported. Times in milliseconds after it began. */
 export interface Attempt {
   readonly pipeline: string
-  readonly orderedAt: number
+  readonly slots: number
+  /** Ordered, and a slot free for it, as far as was known: it begins then. Milliseconds since 1970 UTC; null: it never did. */
+  begunAt: number | null
   readonly reports: Heard[]
   end: Heard | null
   /** When it was told to stop, and whether that was because its time was up. */
@@ -65,6 +68,7 @@ export async function historyOf(entries: AsyncIterable<Entry>, instance: string)
   const asked: Asked[] = []
   const attempts = new Map<string, Attempt>()
   const attemptsOfData = new Map<string, Attempt>()
+  const book = createCapacityBook<Attempt>()
   const looks = new Map<string, Look>()
   const looksOfData = new Map<string, Look>()
   const firings = new Map<string, { at: number; n: number }>()
@@ -91,9 +95,20 @@ export async function historyOf(entries: AsyncIterable<Entry>, instance: string)
   function hear(what: ExecutorReport, { n, at }: Entry): void {
     const attempt = attempts.get(attemptKey(what))
     if (attempt === undefined || attempt.end !== null) return
-    const heard = { afterMs: at - attempt.orderedAt, n, what }
-    if (isEnd(what)) attempt.end = heard
-    else attempt.reports.push(heard)
+    const neverRan = attempt.begunAt === null && attempt.stop !== null && what.type === 'executor.startFailed'
+    // The launcher knew of a free slot before it was said here that one is.
+    if (attempt.begunAt === null && !neverRan) {
+      book.begin(attempt, attempt.slots)
+      began([attempt], at)
+    }
+    const heard = { afterMs: at - (attempt.begunAt ?? at), n, what }
+    if (!isEnd(what)) return void attempt.reports.push(heard)
+    attempt.end = heard
+    began(book.end(attempt), at)
+  }
+
+  function began(all: readonly Attempt[], at: number): void {
+    for (const attempt of all) attempt.begunAt = at
   }
 
   function answered(what: Extract<Input, { type: 'data.present' | 'data.absent' }>, { n, at }: Entry): void {
@@ -122,15 +137,19 @@ export async function historyOf(entries: AsyncIterable<Entry>, instance: string)
   }
 
   function begun(order: StartOrder, { at }: Entry): void {
-    const attempt: Attempt = { pipeline: order.pipeline.name, orderedAt: at, reports: [], end: null, stop: null }
+    const { name: pipeline, slots } = order.pipeline
+    const attempt: Attempt = { pipeline, slots, begunAt: null, reports: [], end: null, stop: null }
     attempts.set(attemptKey(order), attempt)
     attemptsOfData.set(dataAttemptKey(order), attempt)
+    began(book.order(attempt, slots, order.capacity), at)
   }
 
   function stopped(order: StopOrder, { at, what }: Entry): void {
     const attempt = attempts.get(attemptKey(order))
-    if (attempt !== undefined && attempt.end === null)
-      attempt.stop ??= { afterMs: at - attempt.orderedAt, timeWasUp: what.type === 'clock.due' }
+    if (attempt === undefined || attempt.end !== null || attempt.stop !== null) return
+    attempt.stop = { afterMs: at - (attempt.begunAt ?? at), timeWasUp: what.type === 'clock.due' }
+    // One that waits is taken off and will not begin.
+    if (attempt.begunAt === null) began(book.end(attempt), at)
   }
 
   function looked({ jobId, dataId }: Extract<DataOrder, { type: 'data.look' }>, { at }: Entry): void {
@@ -169,6 +188,6 @@ function isReport(what: Input): what is ExecutorReport {
   return what.type.startsWith('executor.')
 }
 
-function isEnd({ type }: ExecutorReport): boolean {
+export function isEnd({ type }: ExecutorReport): boolean {
   return type === 'executor.exited' || type === 'executor.startFailed' || type === 'executor.lost'
 }

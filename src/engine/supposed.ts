@@ -1,14 +1,18 @@
 import type { DataOrder, StartOrder, StopOrder } from '../../machines/ports.ts'
 import type { ExecutorReport } from '../../machines/domain/reports.ts'
-import { attemptKey, dataAttemptKey, dataKey, type Attempt, type Heard, type History } from './history.ts'
+import { createCapacityBook } from '../executor/capacity.ts'
+import { attemptKey, dataAttemptKey, dataKey, isEnd, type Attempt, type Heard, type History } from './history.ts'
 
 /**
- * The executor and the data's side of a supposed night: every attempt goes as it went in the recording. What never ran there, or was cut
- * short, takes the median of its pipeline, and is counted with a sentence that says so.
+ * The executor and the data's side of a supposed night: every attempt goes as it went in the recording, begun as an executor does: when it fits. What
+ * never ran there, or was cut short, takes the median of its pipeline, and is counted with a sentence that says so.
  */
 export interface Supposed {
+  /** What is to come of this order: nothing yet where it waits for a slot. */
   start(order: StartOrder, now: number): Coming[]
   stop(order: StopOrder, now: number): Coming[]
+  /** An attempt has ended: what is to come of those that waited for its slots. */
+  ended(attempt: { readonly jobId: string; readonly attempt: number }, now: number): Coming[]
   look(order: Extract<DataOrder, { type: 'data.look' }>, now: number): Arriving[]
   counts(): Readonly<Record<string, number>>
 }
@@ -30,45 +34,44 @@ export interface Arriving {
 }
 
 interface Play {
+  readonly order: StartOrder
   readonly attempt: Attempt | null
-  readonly startedAt: number
-  readonly endsAt: number
-  readonly called: { off: boolean }
+  /** Infinity: it waits for a slot. */
+  startedAt: number
+  endsAt: number
+  called: { off: boolean }
 }
 
 export function createSupposed(history: History): Supposed {
   const plays = new Map<string, Play>()
+  const book = createCapacityBook<Play>()
   const counts = new Map<string, number>()
   const medians = medianDurations(history)
 
   return {
     start(order, now) {
-      const attempt = attemptFor(order)
-      const coming = attempt === null ? likeTheOthers(order, 0) : asItWent(order, attempt)
-      const called = { off: false }
-      const last = coming.at(-1)
-      const endsAt = last && isEnd(last.what) ? now + last.afterMs : Infinity
-      plays.set(attemptKey(order), { attempt, startedAt: now, endsAt, called })
-      return coming.map(one => ({ ...one, called }))
+      const play = {
+        order,
+        attempt: attemptFor(order),
+        startedAt: Infinity,
+        endsAt: Infinity,
+        called: { off: false },
+      }
+      plays.set(attemptKey(order), play)
+      return begin(book.order(play, order.pipeline.slots, order.capacity), now)
     },
     stop(order, now) {
       const play = plays.get(attemptKey(order))
       if (play === undefined || play.endsAt < now || play.called.off) return []
+      const isWaiting = book.isWaiting(play)
       play.called.off = true
       const called = { off: false }
-      const { attempt } = play
-      const { jobId, attempt: number } = order
-      if (attempt?.stop && attempt.end) {
-        const { afterMs: stoppedAfter } = attempt.stop
-        // What it still said while it was being stopped, and its end.
-        return [...attempt.reports.filter(({ afterMs }) => afterMs > stoppedAfter), attempt.end].map(one => ({
-          afterMs: Math.max(0, one.afterMs - stoppedAfter),
-          rank: one.n,
-          what: { ...one.what, jobId, attempt: number },
-          called,
-        }))
-      }
-      return [{ afterMs: 0, rank: null, what: exited(order, null, 'SIGTERM', now - play.startedAt), called }]
+      const stopped = (isWaiting ? takenOff(play, order) : cutShort(play, order, now)).map(one => ({ ...one, called }))
+      return isWaiting ? [...stopped, ...begin(book.end(play), now)] : stopped
+    },
+    ended(attempt, now) {
+      const play = plays.get(attemptKey(attempt))
+      return play === undefined ? [] : begin(book.end(play), now)
     },
     look({ jobId, dataId }, now) {
       const look = history.looks.get(jobId) ?? history.looksOfData.get(dataKey(dataId))
@@ -91,6 +94,17 @@ export function createSupposed(history: History): Supposed {
       ]
     },
     counts: () => Object.fromEntries(counts),
+  }
+
+  function begin(begun: readonly Play[], now: number): Coming[] {
+    return begun.flatMap(play => {
+      const { order, attempt, called } = play
+      const coming = attempt === null || attempt.begunAt === null ? likeTheOthers(order, 0) : asItWent(order, attempt)
+      const last = coming.at(-1)
+      play.startedAt = now
+      play.endsAt = last && isEnd(last.what) ? now + last.afterMs : Infinity
+      return coming.map(one => ({ ...one, called }))
+    })
   }
 
   function attemptFor(order: StartOrder): Attempt | null {
@@ -135,7 +149,32 @@ export function createSupposed(history: History): Supposed {
   }
 }
 
-function again({ afterMs, n, what }: Heard, { jobId, attempt }: StartOrder): Omit<Coming, 'called'> {
+/** What it still said while it was being stopped, and its end. */
+function cutShort({ attempt, startedAt }: Play, order: StopOrder, now: number): Omit<Coming, 'called'>[] {
+  const { stop = null, end = null, reports = [], begunAt = null } = attempt ?? {}
+  if (stop === null || end === null || begunAt === null)
+    return [{ afterMs: 0, rank: null, what: exited(order, null, 'SIGTERM', now - startedAt) }]
+  return [...reports.filter(({ afterMs }) => afterMs > stop.afterMs), end].map(one => ({
+    ...again(one, order),
+    afterMs: Math.max(0, one.afterMs - stop.afterMs),
+  }))
+}
+
+/** Stopped before a slot was free. */
+function takenOff({ attempt, order: { pipeline } }: Play, order: StopOrder): Omit<Coming, 'called'>[] {
+  if (attempt?.begunAt === null && attempt.end !== null) return [again(attempt.end, order)]
+  const { jobId, attempt: number } = order
+  const reason = `Pipeline ${pipeline.name}: it was stopped before a slot was free and never ran.`
+  return [
+    {
+      afterMs: 0,
+      rank: null,
+      what: { type: 'executor.startFailed', jobId, attempt: number, code: 'START_FAILED', reason },
+    },
+  ]
+}
+
+function again({ afterMs, n, what }: Heard, { jobId, attempt }: StartOrder | StopOrder): Omit<Coming, 'called'> {
   return { afterMs, rank: n, what: { ...what, jobId, attempt } }
 }
 
@@ -148,10 +187,6 @@ function exited(
   const stoppedBy = signal === null ? null : ('SIGTERM' as const)
   const usage = { wallMs, cpuMs: 0, peakMemoryKiB: 0, stdoutBytes: 0, stderrBytes: 0, stoppedBy, survivors: 0 }
   return { type: 'executor.exited', jobId, attempt, exitCode, signal, usage, stderrTail: '' }
-}
-
-function isEnd({ type }: ExecutorReport): boolean {
-  return type === 'executor.exited' || type === 'executor.startFailed' || type === 'executor.lost'
 }
 
 /** Pipeline → median of the attempts that ended by themselves, milliseconds; '' for all of them. */

@@ -1,11 +1,12 @@
 import type { LoadedConfiguration } from '../../machines/domain/commands.ts'
 import type { Configuration } from '../../machines/domain/configuration.ts'
 import type { Input, Order, Quiescent } from '../../machines/domain/messages.ts'
-import type { DataOrder, StartOrder, StopOrder } from '../../machines/ports.ts'
+import type { ExecutorReport } from '../../machines/domain/reports.ts'
+import type { DataOrder } from '../../machines/ports.ts'
 import type { Entry } from '../journal/entry.ts'
 import { createAgenda } from './agenda.ts'
-import { firingKey, type Asked, type History } from './history.ts'
-import { createSupposed } from './supposed.ts'
+import { firingKey, isEnd, type Asked, type History } from './history.ts'
+import { createSupposed, type Coming } from './supposed.ts'
 import { createTallying, type Tallying } from './tally.ts'
 import { createWorld } from './world.ts'
 
@@ -28,9 +29,11 @@ export interface WhatIf {
   readonly problems: readonly string[]
 }
 
+type Reported = ExecutorReport | Extract<Input, { type: 'data.present' | 'data.absent' }>
+
 type Happening =
   | { readonly kind: 'asked'; readonly asked: Asked }
-  | { readonly kind: 'report'; readonly what: Extract<Input, { jobId: string }>; readonly called: { off: boolean } }
+  | { readonly kind: 'report'; readonly what: Reported; readonly called: { off: boolean } }
   | { readonly kind: 'timer'; readonly address: string; readonly timer: string }
 
 // The longest time limit or wait there is; what is not over a day after the recording never will be (a queue that stays paused).
@@ -83,10 +86,16 @@ export function whatIf({ history, reconfigure }: WhatIfOptions): WhatIf {
       case 'asked':
         return apply(at, what.asked.door, what.asked.from, configured(what.asked.what))
       case 'report':
-        return what.called.off ? undefined : apply(at, 'report', 'executor', what.what)
+        return what.called.off ? undefined : report(at, what.what)
       case 'timer':
         return apply(at, 'clock', 'clock', { type: 'clock.due', address: what.address, timer: what.timer })
     }
+  }
+
+  function report(at: number, what: Reported): void {
+    apply(at, 'report', 'executor', what)
+    // What it led to is ordered behind those that wait already.
+    if ('attempt' in what && isEnd(what)) plan(supposed.ended(what, now))
   }
 
   function apply(at: number, door: Entry['door'], from: string, what: Input): void {
@@ -99,9 +108,9 @@ export function whatIf({ history, reconfigure }: WhatIfOptions): WhatIf {
   function carryOut(order: Order): void {
     switch (order.type) {
       case 'executor.start':
-        return start(order)
+        return plan(supposed.start(order, now))
       case 'executor.stop':
-        return stop(order)
+        return plan(supposed.stop(order, now))
       case 'data.look':
         return look(order)
       case 'data.forget': {
@@ -111,13 +120,8 @@ export function whatIf({ history, reconfigure }: WhatIfOptions): WhatIf {
     }
   }
 
-  function start(order: StartOrder): void {
-    for (const { afterMs, rank, what, called } of supposed.start(order, now))
-      agenda.add({ at: now + afterMs, rank: rank ?? RANK_REPORT, what: { kind: 'report', what, called } })
-  }
-
-  function stop(order: StopOrder): void {
-    for (const { afterMs, rank, what, called } of supposed.stop(order, now))
+  function plan(all: readonly Coming[]): void {
+    for (const { afterMs, rank, what, called } of all)
       agenda.add({ at: now + afterMs, rank: rank ?? RANK_REPORT, what: { kind: 'report', what, called } })
   }
 

@@ -5,6 +5,7 @@
 import type { Usage } from '../../machines/domain/outcome.ts'
 import type { ExecutorReport } from '../../machines/domain/reports.ts'
 import type { Executor, ReportSink, StartOrder } from '../../machines/ports.ts'
+import { createCapacityBook } from './capacity.ts'
 import type { LineReport } from './reportLines.ts'
 
 type StartFailed = Extract<ExecutorReport, { type: 'executor.startFailed' }>
@@ -45,31 +46,17 @@ const FIRST_PID = 100_001
 
 export function createScriptedExecutor({ report, schedule, script }: ScriptedOptions): Executor {
   const plays = new Map<string, Play>()
-  /** Ordered before a slot is free, in that order. */
-  const waiting: Play[] = []
-  let capacity = 0
-  let taken = 0
+  const book = createCapacityBook<Play>()
   let pid = FIRST_PID
   let closed = false
 
   const end = (play: Play, word: (id: { jobId: string; attempt: number }) => ExecutorReport): void => {
     if (play.state === 'ended' || closed) return
-    if (play.state === 'begun') taken -= play.order.pipeline.slots
-    else waiting.splice(waiting.indexOf(play), 1)
     play.state = 'ended'
     const { jobId, attempt } = play.order
     plays.delete(`${jobId} ${attempt}`)
     report(word({ jobId, attempt }))
-    beginWaiting()
-  }
-
-  /** As the launcher: in order, when it fits; whoever is alone always may. */
-  const beginWaiting = (): void => {
-    for (let first = waiting[0]; first; first = waiting[0]) {
-      if (capacity > 0 && taken > 0 && taken + first.order.pipeline.slots > capacity) return
-      waiting.shift()
-      begin(first, false, 0)
-    }
+    for (const next of book.end(play)) begin(next, false, 0)
   }
 
   const exit = (play: Play, exitCode: number | null, signal: string | null, stoppedBy: Usage['stoppedBy']): void =>
@@ -85,15 +72,13 @@ export function createScriptedExecutor({ report, schedule, script }: ScriptedOpt
   const take = (order: StartOrder): Play => {
     const play: Play = { order, script: script(order), state: 'waiting', stopping: false }
     plays.set(`${order.jobId} ${order.attempt}`, play)
-    capacity = order.capacity ?? 0
     return play
   }
 
   const begin = (play: Play, started: boolean, reportsHeard: number): void => {
     const { runs = 0, startFailed, lost, reports = [], signal = null, exitCode = 0 } = play.script
-    const { jobId, attempt, pipeline } = play.order
+    const { jobId, attempt } = play.order
     play.state = 'begun'
-    taken += pipeline.slots
     schedule(0, () => {
       if (play.state === 'ended' || closed) return
       if (startFailed) return end(play, id => ({ type: 'executor.startFailed', ...id, ...startFailed }))
@@ -113,8 +98,7 @@ export function createScriptedExecutor({ report, schedule, script }: ScriptedOpt
   }
 
   const order = (asked: StartOrder): void => {
-    waiting.push(take(asked))
-    beginWaiting()
+    for (const next of book.order(take(asked), asked.pipeline.slots, asked.capacity)) begin(next, false, 0)
   }
 
   return {
@@ -129,7 +113,12 @@ export function createScriptedExecutor({ report, schedule, script }: ScriptedOpt
       schedule(play.script.ignoresTerm ? graceMs : 0, () => exit(play, null, by, by))
     },
     /** Plays the rest as if it had started now: a twin has no past life to look into. */
-    adopt: ({ start, started, reportsHeard }) => (started ? begin(take(start), true, reportsHeard) : order(start)),
+    adopt: ({ start, started, reportsHeard }) => {
+      if (!started) return order(start)
+      const play = take(start)
+      book.begin(play, start.pipeline.slots)
+      begin(play, true, reportsHeard)
+    },
     close: async () => {
       closed = true
     },

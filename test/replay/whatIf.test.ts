@@ -8,7 +8,7 @@ import { whatIf } from '../../src/engine/whatIf.ts'
 import type { Entry } from '../../src/journal/entry.ts'
 import { createMemoryJournal } from '../../src/journal/memory.ts'
 import { readRecording } from '../../src/journal/recording.ts'
-import { aPipeline, NIGHTFALL } from '../harness.ts'
+import { aConfiguration, aPipeline, createNight, NIGHTFALL } from '../harness.ts'
 import { nights, surveyNight } from '../scenarios/nights.ts'
 import { simulate } from '../scenarios/simulate.ts'
 
@@ -115,3 +115,100 @@ test('a configuration that is wrong is named, and nothing is started under it', 
   expect(problems).toEqual([problem])
   expect(tallying.tally()).toMatchObject({ jobs: 0, refused: { CONFIGURATION_INVALID: 1 } })
 })
+
+describe('with prefetch', () => {
+  const longest = (entries: readonly Entry[]) => Math.max(0, ...mostAtOnce(entries))
+  const night = (prefetch: number, slots = 4) => {
+    const plan = surveyNight(2, 24)
+    return simulate({ ...plan, configuration: { ...plan.configuration, slots, prefetch } })
+  }
+
+  test('a night comes out as it was recorded', async () => {
+    const entries = await night(3)
+    expect(longest(entries)).toBe(4)
+    const answer = await suppose(createMemoryJournal(entries).read(), one => one)
+    expect(answer).toMatchObject({ changed: [], changedGroups: [], startedInAnotherOrder: 0, supposed: {} })
+    expect(answer.whatIf).toEqual(answer.recorded)
+  })
+
+  test.each([
+    ['none recorded, much supposed', 0, 50],
+    ['much recorded, none supposed', 50, 0],
+  ])('handing over in advance runs no more than there are slots, and no job faster: %s', async (_, before, after) => {
+    const answer = await suppose(createMemoryJournal(await night(before)).read(), one => ({ ...one, prefetch: after }))
+    expect(answer).toMatchObject({ changed: [], changedGroups: [], startedInAnotherOrder: 0, supposed: {} })
+    expect(answer.whatIf).toEqual(answer.recorded)
+  })
+
+  test('a job that takes two slots is not begun beside one that leaves it only one', async () => {
+    const large = (one: Configuration) => ({
+      ...one,
+      prefetch: 50,
+      slots: 3,
+      pipelines: {
+        detect: aPipeline('detect', { scope: 'detector', slots: 2 }),
+        stack: aPipeline('stack', { scope: 'group', slots: 2 }),
+      },
+    })
+    const single = (one: Configuration) => ({ ...one, prefetch: 0, slots: 1 })
+    const entries = await night(0)
+    const [two, one] = [
+      await suppose(createMemoryJournal(entries).read(), large),
+      await suppose(createMemoryJournal(entries).read(), single),
+    ]
+    expect(two.whatIf.makespanMs).toBe(one.whatIf.makespanMs)
+    // What was handed over is not overtaken any more, by the job that combines a group either.
+    expect(two.startedInAnotherOrder).toBe(1)
+  })
+
+  test('jobs stopped before a slot is free end as they did, and do not hold back those behind them', async () => {
+    const names = ['E1', 'E2', 'E3']
+    const entries = await simulate({
+      configuration: { slots: 1, prefetch: 2 },
+      asked: [
+        { at: 0, name: 'start' },
+        { at: 1, name: 'enable' },
+        ...names.map(obsid => ({ at: 1_000, name: 'processData', body: { dataId: { obsid }, pipeline: 'quicklook' } })),
+        { at: 1_500, name: 'abortJob', body: night => ({ jobId: night.acks('m4').at(-1)?.jobIds[0] ?? '' }) },
+      ],
+    })
+    const same = await suppose(createMemoryJournal(entries).read(), one => one)
+    expect(same.whatIf).toEqual(same.recorded)
+    expect(same.recorded).toMatchObject({ outcomes: { succeeded: 2, aborted: 1 }, makespanMs: 4_000 })
+    expect(same.supposed).toEqual({})
+    // Where there is room it has begun when the abort comes, and is stopped as it runs.
+    const roomy = await suppose(createMemoryJournal(entries).read(), one => ({ ...one, slots: 3 }))
+    expect(roomy.whatIf).toMatchObject({ outcomes: { succeeded: 2, aborted: 1 }, makespanMs: 2_000 })
+    expect(Object.keys(roomy.supposed)).toEqual([
+      'jobs of quicklook that never ran in the recording were taken to last the median of those that did, and to succeed',
+    ])
+  })
+})
+
+test('a job that was begun before the end of the one before it was heard goes as long as it went', async () => {
+  const night = await createNight({ configuration: aConfiguration({ slots: 1, prefetch: 1 }) })
+  await night.enable()
+  const submit = async (obsid: string) =>
+    (await night.command('processData', { dataId: { obsid }, pipeline: 'quicklook' }))?.jobIds[0] ?? ''
+  const [first, second] = [await submit('E1'), await submit('E2')]
+  await night.started(first)
+  await night.advance(1_000)
+  await night.started(second)
+  await night.advance(1)
+  await night.exited(first)
+  await night.advance(999)
+  await night.exited(second)
+  const same = await suppose(night.journal.read(), one => one)
+  expect(same).toMatchObject({ changed: [], startedInAnotherOrder: 0, supposed: {} })
+  expect([same.recorded.makespanMs, same.whatIf.makespanMs]).toEqual([2_000, 2_001])
+})
+
+/** How many processes there were after each entry. */
+function mostAtOnce(entries: readonly Entry[]): number[] {
+  let running = 0
+  return entries.map(({ what }) => {
+    if (what.type === 'executor.started') running += 1
+    if (what.type === 'executor.exited') running -= 1
+    return running
+  })
+}
