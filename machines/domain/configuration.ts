@@ -37,6 +37,11 @@ export function capacityOf({ slots, prefetch = 0 }: Configuration): { readonly c
   return prefetch > 0 ? { capacity: slots } : {}
 }
 
+/** A pipeline that takes more slots than there are, or null: its jobs would wait for ever. */
+export function tooLarge({ slots, pipelines }: Pick<Configuration, 'slots' | 'pipelines'>): Pipeline | null {
+  return Object.values(pipelines).find(pipeline => pipeline.slots > slots) ?? null
+}
+
 /** One view of a display and what it shows: the newest dataset of a name, of any instrument and detector where those are null. */
 export interface Interest {
   readonly view: string

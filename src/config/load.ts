@@ -5,7 +5,7 @@ import { pathToFileURL } from 'node:url'
 import { parseDocument } from 'yaml'
 import type { z } from 'zod'
 import type { ConfigurationsAvailable, LoadedConfiguration } from '../../machines/domain/commands.ts'
-import type { Configuration } from '../../machines/domain/configuration.ts'
+import { tooLarge, type Configuration } from '../../machines/domain/configuration.ts'
 import type { Pipeline } from '../../machines/domain/pipeline.ts'
 import { configurationSchema, pipelineSchema, SCHEMA_VERSION } from '../contract/configuration.ts'
 import { sentences } from '../contract/decode.ts'
@@ -124,6 +124,11 @@ function merged(
     )
   const problem = checkTemplate(rest.dataPath, 'dataPath')
   if (problem !== null) throw new ConfigurationError(`${lastWith(layers, ['dataPath'])}: dataPath: ${problem}`)
+  const large = tooLarge({ slots: rest.slots, pipelines })
+  if (large !== null)
+    throw new ConfigurationError(
+      `pipelines/${large.name}.yaml: slots: at most ${rest.slots} is expected, for that is slots in ${lastWith(layers, ['slots'])}; a job that needs ${large.slots} would wait for ever`,
+    )
   return {
     ...rest,
     // Absolute from here on: the journal must mean the same wherever it is read.

@@ -18,7 +18,11 @@ export const configurationSchema = z
     mode: z
       .enum(['async', 'sync'])
       .describe('async: a command is complete once accepted. sync: when its processing is, one at a time'),
-    slots: z.int().min(1).max(10_000).describe('How many slots there are; a job takes as many as its pipeline says'),
+    slots: z
+      .int()
+      .min(1)
+      .max(10_000)
+      .describe('How many slots there are; a job takes as many as its pipeline says, and no pipeline may say more'),
     prefetch: z
       .int()
       .min(0)
@@ -80,7 +84,11 @@ export const pipelineSchema = z
     env: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), z.string()).optional(),
     timeLimit: seconds.describe('Seconds from start to SIGTERM'),
     grace: seconds.optional().describe('Seconds from SIGTERM to SIGKILL; 5 unless given'),
-    slots: z.int().min(1).optional(),
+    slots: z
+      .int()
+      .min(1)
+      .optional()
+      .describe('How many of the slots a job takes, at most as many as there are; 1 unless given'),
     outputMax: z.int().min(0).optional().describe('Bytes kept of stdout and of stderr; 10 MiB unless given'),
     retries: z
       .strictObject({

@@ -30,7 +30,7 @@ command: [/bin/true, "{override.snr}"]
 env: { A: "1" }
 timeLimit: 1.5
 grace: 2
-slots: 3
+slots: 2
 outputMax: 1000
 retries: { attempts: 3, backoff: 0.5, on: [7, signal] }
 overrides: { snr: { type: number, default: 5, minimum: 1, maximum: 50 }, mode: { type: string } }
@@ -232,7 +232,8 @@ describe('configuration: a mistake is one sentence naming file, key and what was
     ['a placeholder nobody knows', withPipeline('{override.snr}', '{override.depth}'), '{override.depth}'],
     ['a scope nobody knows', withPipeline('scope: detector', 'scope: visit'), 'scope'],
     ['a time limit of 0', withPipeline('timeLimit: 1.5', 'timeLimit: 0'), 'timeLimit'],
-    ['a key nobody knows', withPipeline('slots: 3', 'slotz: 3'), 'slotz'],
+    ['a key nobody knows', withPipeline('slots: 2', 'slotz: 2'), 'slotz'],
+    ['more slots than there are', withPipeline('slots: 2', 'slots: 3'), 'slots: at most 2 is expected'],
     ['a retry class nobody knows', withPipeline('signal]', 'sometimes]'), 'retries.on'],
     ['a retry of exit code 0', withPipeline('[7,', '[0,'), 'retries.on'],
     ['a default of another type', withPipeline('default: 5', 'default: five'), 'overrides.snr.default'],
@@ -244,6 +245,18 @@ describe('configuration: a mistake is one sentence naming file, key and what was
     expect(problem).toContain('quicklook.yaml')
     expect(problem).toContain(named)
     expect(problem).not.toContain('\n')
+  })
+
+  test('fewer slots than a pipeline takes, with the layer that says so', () => {
+    const source = folder({
+      'pipelines/quicklook.yaml': FULL,
+      '_summit.yaml': 'slots: 4\n',
+      'night.yaml': 'slots: 1\n',
+    })
+    expect(configurationOf(source).slots).toBe(4)
+    expect(problemOf(source, 'night.yaml')).toBe(
+      'pipelines/quicklook.yaml: slots: at most 1 is expected, for that is slots in night.yaml; a job that needs 2 would wait for ever',
+    )
   })
 
   test('a pipeline file with a name that is none', () => {
@@ -278,7 +291,7 @@ describe('configuration: pipelines', () => {
       env: { A: '1' },
       timeLimitMs: 1_500,
       graceMs: 2_000,
-      slots: 3,
+      slots: 2,
       outputMaxBytes: 1_000,
       retries: { attemptsMax: 3, backoffMs: 500, on: [7, 'signal'] },
       overrides: {

@@ -110,6 +110,13 @@ describe('configuration', () => {
     await expectStartRefused('scalar.yaml', 'CONFIGURATION_INVALID', /scalar\.yaml: groups: a map is expected/)
     await expectStartRefused('broken.yaml', 'CONFIGURATION_INVALID', /broken\.yaml is not YAML/)
   })
+
+  it('43 B: fewer slots than one pipeline takes are refused naming both files, and the CSC stays in STANDBY', async () => {
+    write('one.yaml', 'slots: 1\n')
+    write('pipelines/wide.yaml', 'description: wide\nscope: exposure\ncommand: [/bin/true]\ntimeLimit: 1\nslots: 2\n')
+    await expectStartRefused('one.yaml', 'CONFIGURATION_INVALID', /pipelines\/wide\.yaml: slots: .*one\.yaml/)
+    rmSync(join(running.place.configDir, 'pipelines/wide.yaml'))
+  })
 })
 
 /** So many beats from now; the configuration's files are looked at with each. */
