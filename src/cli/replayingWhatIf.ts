@@ -1,7 +1,10 @@
 import { statSync } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import type { LoadedConfiguration } from '../../machines/domain/commands.ts'
+import { tooLarge, type Configuration } from '../../machines/domain/configuration.ts'
 import { createConfigurationSource } from '../config/load.ts'
+import { configurationSchema } from '../contract/configuration.ts'
+import { sentences } from '../contract/decode.ts'
 import { comparisonOf, type Comparison } from '../engine/comparison.ts'
 import { historyOf } from '../engine/history.ts'
 import type { Quantiles } from '../engine/tally.ts'
@@ -40,7 +43,7 @@ function reconfiguring(instance: string, { config, configDir, site, set = [] }: 
   const source = from && createConfigurationSource({ dir: from.dir, site, instance, checkTemplate })
   return (recorded, override) => {
     const loaded = source ? source.load(from.override ?? override) : recorded
-    return loaded.ok ? { ...loaded, configuration: set.reduce(withSetting, loaded.configuration) } : loaded
+    return loaded.ok ? { ...loaded, configuration: withSettings(loaded.configuration, set) } : loaded
   }
 }
 
@@ -52,6 +55,24 @@ function sourceOf(config: string, configDir: string | undefined): { dir: string;
   return config.includes('/')
     ? { dir: configurationDirectory(dirname(config)), override: basename(config) }
     : { dir: configurationDirectory(undefined), override: config }
+}
+
+// What the files and the configuration that is applied spell and bound alike.
+const bounded = configurationSchema.pick({ mode: true, slots: true, prefetch: true, order: true })
+
+function withSettings(recorded: Configuration, set: readonly Setting[]): Configuration {
+  if (set.length === 0) return recorded
+  // Recordings that are older than prefetch have none.
+  const after = set.reduce(withSetting, { prefetch: 0, ...recorded })
+  const { mode, slots, prefetch, order } = after
+  const checked = bounded.safeParse({ mode, slots, prefetch, order })
+  if (!checked.success) throw new UserError(`--set ${sentences(checked.error)}`)
+  const large = tooLarge(after)
+  if (large !== null && tooLarge(recorded) === null)
+    throw new UserError(
+      `--set: pipeline ${large.name} takes ${large.slots} slots and there would be ${slots}, so its jobs would wait for ever; set slots to at least ${large.slots}, or pipelines.${large.name}.slots to at most ${slots}`,
+    )
+  return after
 }
 
 /** Only what is there can be set, and only to a value of its kind: a slip of the finger would change nothing, silently. */

@@ -19,6 +19,16 @@ test('one value is set: the table shows both nights, and what was supposed is sa
   expect(ran.stdout).toMatch(/counted: partial → failed/)
 })
 
+test('prefetch can be set where the recorded configuration is older than it, and changes no outcome', async () => {
+  const asked = ['replay', scenario('pipelinesFail'), '--json', '--set', 'slots=1']
+  const [ahead, not] = [
+    await ocps([...asked, '--set', 'prefetch=2'], { cwd: await aFolder() }),
+    await ocps(asked, { cwd: await aFolder() }),
+  ]
+  expect(ahead).toMatchObject({ code: 0, stderr: '' })
+  expect(JSON.parse(ahead.stdout).whatIf.outcomes).toEqual(JSON.parse(not.stdout).whatIf.outcomes)
+})
+
 test('an override file or a whole directory is the configuration of every start', async () => {
   const folder = await aFolder()
   const config = await writeConfiguration(folder, 'async')
@@ -37,6 +47,9 @@ test('a mistake in a setting or a configuration is one sentence', async () => {
   for (const [options, sentence] of [
     [['--set', 'slot=4'], 'there is no such value'],
     [['--set', 'slots=many'], 'a number is expected'],
+    [['--set', 'slots=0'], '--set slots: '],
+    [['--set', 'prefetch=-1'], '--set prefetch: '],
+    [['--set', 'pipelines.detect.slots=2', '--set', 'slots=1'], 'pipeline detect takes 2 slots and there would be 1'],
     [['--set', 'slots'], 'path=value'],
     [['--config', 'config'], '_init.yaml'],
     [['--config', 'nowhere.yaml', '--config-dir', 'config'], 'nowhere.yaml'],
