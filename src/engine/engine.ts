@@ -2,10 +2,18 @@ import { SUMMARY_STATE } from '../../machines/domain/summaryState.ts'
 import type { Announcement } from '../../machines/domain/announcements.ts'
 import { refused, type Acknowledgement } from '../../machines/domain/announcements.ts'
 import type { Caller, Command, LoadedConfiguration } from '../../machines/domain/commands.ts'
-import type { Checkpoint, Input, Order, Quiescent, Said } from '../../machines/domain/messages.ts'
+import {
+  jobAddress,
+  type Checkpoint,
+  type Input,
+  type Order,
+  type Quiescent,
+  type Said,
+} from '../../machines/domain/messages.ts'
 import { MACHINES_VERSION } from '../../machines/index.ts'
 import { startOrder, type JobContext } from '../../machines/job.ts'
 import type { DataSide, Executor } from '../../machines/ports.ts'
+import type { QueueContext } from '../../machines/queue.ts'
 import type { Decoded } from '../contract/commands.ts'
 import { type Entry, isMark } from '../journal/entry.ts'
 import type { Journal, JournalError } from '../journal/port.ts'
@@ -266,9 +274,11 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     answers.recall(caller.id, fingerprintOf(withoutStamps(rest)))
   }
 
-  /** What was running or waiting for data when the process ended is put to the executor and the data's side again. */
+  /** What was running or waiting for data when the process ended is put to the executor and the data's side again: in the order slots were granted. */
   function takeUp(): void {
-    for (const { snapshot, address } of world.actors('job')) {
+    const { running } = world.actor('queue')?.snapshot.context as QueueContext
+    const granted = Object.keys(running).flatMap(jobId => world.actor(jobAddress(jobId)) ?? [])
+    for (const { snapshot, address } of new Set([...granted, ...world.actors('job')])) {
       const context = snapshot.context as JobContext
       const { jobId, attempt, reportsHeard, pipeline, dataId } = context
       if (snapshot.matches('active') || snapshot.matches('stopping')) {

@@ -318,6 +318,17 @@ describe('engine: the journal is everything', () => {
     expect(night.orders()).toMatchObject([{ type: 'executor.stop', jobId: b }])
   })
 
+  test('after a restart jobs that were handed over are handed over again in the order they were granted slots', async () => {
+    const night = await enabled({ configuration: aConfiguration({ slots: 1, prefetch: 2 }) })
+    await night.command('pause')
+    const submit = async (obsid: string, priority: number) =>
+      (await night.command('processData', asked(obsid, { priority })))?.jobIds[0] ?? ''
+    const [low, usual, high] = [await submit('E1', -1), await submit('E2', 0), await submit('E3', 1)]
+    await night.command('resume')
+    await night.restart()
+    expect(night.adopted().map(({ start }) => start.jobId)).toEqual([high, usual, low])
+  })
+
   test('data that were waited for are looked for again after a restart', async () => {
     const night = await enabled()
     const jobId = (await night.command('processData', asked('E1', { readiness: 'skip' })))?.jobIds[0] ?? ''
