@@ -38,7 +38,7 @@ function page(status: StateAnswer, { jobs, open }: JobsAnswer, paint: Paint): st
       'queue',
       queue.mode === null
         ? 'closed'
-        : `${queue.state}, ${queue.mode}; ${runningText(queue, jobs)}, ${queue.waiting} waiting, ${queue.held} held; ${slotsText(queue)}`,
+        : `${queue.state}, ${queue.mode}; ${queue.running} running, ${aheadText(queue)}${queue.waiting} waiting, ${queue.held} held; ${queue.slotsTaken} of ${queue.slots} slots taken`,
     ],
     ['groups', String(status.groups)],
     ['shelf', status.shelf === 0 ? 'empty' : `${status.shelf} jobs ended without success; "ocps shelf" lists them`],
@@ -62,16 +62,9 @@ function page(status: StateAnswer, { jobs, open }: JobsAnswer, paint: Paint): st
   return table(rows) + (shown.length > 0 ? `\nopen jobs\n${table(shown, '  ')}${more}` : '')
 }
 
-function runningText({ slots, slotsTaken, running }: StateAnswer['queue'], jobs: JobsAnswer['jobs']): string {
-  if (slotsTaken <= slots) return `${running} running`
-  const starting = jobs.filter(one => one.state === 'starting').length
-  return `${running - starting} running, ${starting} starting`
-}
-
-/** With prefetch jobs are handed over for more slots than there are; those begin when they fit. */
-function slotsText({ slots, slotsTaken }: StateAnswer['queue']): string {
-  const taken = `${Math.min(slotsTaken, slots)} of ${slots} slots taken`
-  return slotsTaken > slots ? `${taken}, jobs for ${slotsTaken - slots} more handed over` : taken
+/** With prefetch jobs are handed over before a slot is free; they begin when they fit. */
+function aheadText({ ahead }: StateAnswer['queue']): string {
+  return ahead === 0 ? '' : `${ahead} handed over, `
 }
 
 export function state(name: string, paint: Paint): string {

@@ -27,7 +27,10 @@ export interface Present {
     readonly state: string
     readonly mode: string | null
     readonly waiting: number
+    /** Those that have their slots. */
     readonly running: number
+    /** Handed over before their slots are free; 0 without prefetch. */
+    readonly ahead: number
     readonly held: number
     readonly slots: number
     readonly slotsTaken: number

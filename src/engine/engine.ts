@@ -276,8 +276,8 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
 
   /** What was running or waiting for data when the process ended is put to the executor and the data's side again: in the order slots were granted. */
   function takeUp(): void {
-    const { running } = world.actor('queue')?.snapshot.context as QueueContext
-    const granted = Object.keys(running).flatMap(jobId => world.actor(jobAddress(jobId)) ?? [])
+    const queue = world.actor('queue')?.snapshot.context as QueueContext | undefined
+    const granted = Object.keys(queue?.running ?? {}).flatMap(jobId => world.actor(jobAddress(jobId)) ?? [])
     for (const { snapshot, address } of new Set([...granted, ...world.actors('job')])) {
       const context = snapshot.context as JobContext
       const { jobId, attempt, reportsHeard, pipeline, dataId } = context

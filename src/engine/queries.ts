@@ -5,7 +5,7 @@ import type { CscContext } from '../../machines/csc.ts'
 import { progressOf, type GatherContext } from '../../machines/gather.ts'
 import type { JobContext } from '../../machines/job.ts'
 import type { ShelfContext } from '../../machines/shelf.ts'
-import type { QueueContext } from '../../machines/queue.ts'
+import { inUse, type QueueContext } from '../../machines/queue.ts'
 import type { GroupAnswer, JobAnswer, JobsAnswer, Present, ShelfAnswer } from '../contract/answers.ts'
 import type { Actor, World } from './world.ts'
 
@@ -15,7 +15,10 @@ export function stateOf(world: World): Present {
   const csc = need(world.actor('csc'))
   const queue = need(world.actor('queue'))
   const { errorCode, errorReport, logLevel, applied } = csc.snapshot.context as CscContext
-  const { configuration, waiting, running, slotsTaken, open } = queue.snapshot.context as QueueContext
+  const { configuration, waiting, running, open } = queue.snapshot.context as QueueContext
+  const isStarting = (jobId: string) =>
+    world.actor(jobAddress(jobId))?.snapshot.matches({ active: 'starting' }) === true
+  const used = inUse({ configuration, running }, isStarting)
   return {
     summaryState: String(csc.snapshot.value).toUpperCase(),
     errorCode,
@@ -30,10 +33,11 @@ export function stateOf(world: World): Present {
           : 'flowing',
       mode: configuration?.mode ?? null,
       waiting: waiting.size,
-      running: Object.keys(running).length,
+      running: used.jobs.length,
+      ahead: used.ahead,
       held: open - waiting.size - Object.keys(running).length,
       slots: configuration?.slots ?? 0,
-      slotsTaken,
+      slotsTaken: used.slots,
     },
     groups: [...world.actors('gather')].length,
     shelf: shelfOf(world).jobs.length,
@@ -95,7 +99,7 @@ export function shelfOf(world: World): ShelfAnswer {
 }
 
 function jobAnswer({ snapshot, timers }: Actor): JobAnswer {
-  const { jobId, dataId, pipeline, attempt, metrics, datasets, verdict, times } = snapshot.context as JobContext
+  const { jobId, asked, dataId, pipeline, attempt, metrics, datasets, verdict, times } = snapshot.context as JobContext
   const value: unknown = snapshot.value
   const state =
     typeof value === 'string'
@@ -110,9 +114,11 @@ function jobAnswer({ snapshot, timers }: Actor): JobAnswer {
     ? 'waiting for other jobs'
     : snapshot.matches({ held: 'awaitingData' })
       ? 'waiting for the data to be ingested'
-      : due === undefined
-        ? ''
-        : `next deadline ${new Date(due).toISOString()}`
+      : snapshot.matches({ active: 'starting' }) && asked.capacity !== undefined
+        ? 'handed over, begins as soon as it fits'
+        : due === undefined
+          ? ''
+          : `next deadline ${new Date(due).toISOString()}`
   return {
     jobId,
     state: state as JobState['state'],

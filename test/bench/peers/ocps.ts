@@ -71,7 +71,7 @@ async function start(place: Place): Promise<Running> {
         await enough
         const seconds = (now() - began) / 1_000
         await script.pause()
-        while ((await script.status()).queue.running > 0) await delay(POLL_MS)
+        while (await isBusy()) await delay(POLL_MS)
         return seconds
       },
     },
@@ -104,6 +104,12 @@ async function start(place: Place): Promise<Running> {
       await script.close()
       await end(serving)
     },
+  }
+
+  /** What was handed over is begun in spite of the pause. */
+  async function isBusy(): Promise<boolean> {
+    const { running, ahead } = (await script.status()).queue
+    return running + ahead > 0
   }
 
   async function connect(): Promise<Ocps> {

@@ -1,0 +1,41 @@
+import { expect, test } from 'vitest'
+import { jobOf, stateOf } from '../../src/engine/queries.ts'
+import { aConfiguration, aPipeline, createNight } from '../harness.ts'
+
+/* What an instance answers about the present: `qry.state` and `qry.job`, of a night in memory. */
+
+async function nightOf(prefetch: number) {
+  const night = await createNight({
+    configuration: aConfiguration({
+      slots: 3,
+      prefetch,
+      pipelines: { quicklook: aPipeline('quicklook'), wide: aPipeline('wide', { slots: 2 }) },
+    }),
+  })
+  await night.enable()
+  const submit = async (obsid: string, pipeline = 'quicklook') =>
+    (await night.command('processData', { dataId: { obsid }, pipeline }))?.jobIds[0] ?? ''
+  const jobIds = [await submit('E1'), await submit('E2', 'wide'), await submit('E3', 'wide'), await submit('E4')]
+  return { night, jobIds, queue: () => stateOf(night.engine().world).queue }
+}
+
+test('jobs that were handed over before their slots are free are told apart from those that have them', async () => {
+  const { night, jobIds, queue } = await nightOf(2)
+  const [first = '', second = '', third = ''] = jobIds
+  expect(queue()).toMatchObject({ slots: 3, slotsTaken: 3, running: 2, ahead: 1, waiting: 1, held: 0 })
+  await night.started(first)
+  await night.started(second)
+  expect(queue()).toMatchObject({ slotsTaken: 3, running: 2, ahead: 1, waiting: 1 })
+  expect(jobOf(night.engine().world, third)?.note).toBe('handed over, begins as soon as it fits')
+  // The third takes two slots and waits for the second, the fourth is behind it.
+  await night.exited(first)
+  expect(queue()).toMatchObject({ slotsTaken: 2, running: 1, ahead: 2, waiting: 0 })
+  await night.exited(second)
+  expect(queue()).toMatchObject({ slotsTaken: 3, running: 2, ahead: 0, waiting: 0 })
+})
+
+test('without prefetch a job has its slots as soon as they are granted', async () => {
+  const { night, jobIds, queue } = await nightOf(0)
+  expect(queue()).toMatchObject({ slots: 3, slotsTaken: 3, running: 2, ahead: 0, waiting: 2, held: 0 })
+  expect(jobOf(night.engine().world, jobIds[0] ?? '')?.note).toMatch(/^next deadline/)
+})
