@@ -4,7 +4,7 @@ const may = {
   '^src/contract/': ['^src/contract/', '^machines/domain/', 'zod'],
   '^src/bus/': ['^src/bus/', '^src/log\\.ts$', '@nats-io/'],
   '^src/journal/': ['^src/journal/', '^src/bus/port\\.ts$', '^machines/domain/'],
-  '^src/engine/': ['^src/engine/', '^machines/', '^src/contract/', '^src/bus/port\\.ts$', '^src/journal/(entry|port)\\.ts$', '^src/executor/capacity\\.ts$', '^src/log\\.ts$', 'xstate'],
+  '^src/engine/': ['^src/engine/', '^machines/', '^src/contract/', '^src/bus/port\\.ts$', '^src/journal/(entry|port)\\.ts$', '^src/log\\.ts$', 'xstate'],
   '^src/executor/': ['^src/executor/', '^machines/ports\\.ts$', '^machines/domain/', '^src/log\\.ts$'],
   '^src/feed/': ['^src/feed/', '^machines/', '^src/contract/', '^src/bus/port\\.ts$', '^src/engine/'],
   '^src/ingest/': ['^src/ingest/', '^machines/', '^src/contract/', '^src/bus/port\\.ts$', 'zod'],

@@ -1,6 +1,6 @@
 import type { DataOrder, StartOrder, StopOrder } from '../../machines/ports.ts'
 import type { ExecutorReport } from '../../machines/domain/reports.ts'
-import { createCapacityBook } from '../executor/capacity.ts'
+import { createCapacityBook } from '../../machines/domain/capacity.ts'
 import { attemptKey, dataAttemptKey, dataKey, isEnd, type Attempt, type Heard, type History } from './history.ts'
 
 /**

@@ -5,7 +5,7 @@
 import type { Usage } from '../../machines/domain/outcome.ts'
 import type { ExecutorReport } from '../../machines/domain/reports.ts'
 import type { Executor, ReportSink, StartOrder } from '../../machines/ports.ts'
-import { createCapacityBook } from './capacity.ts'
+import { createCapacityBook } from '../../machines/domain/capacity.ts'
 import type { LineReport } from './reportLines.ts'
 
 type StartFailed = Extract<ExecutorReport, { type: 'executor.startFailed' }>
