@@ -53,3 +53,11 @@ export function createCapacityBook<T>(): CapacityBook<T> {
     return begun
   }
 }
+
+/** How one that was stopped while it waited is reported. */
+export function neverBegan(pipeline: string) {
+  return {
+    code: 'START_FAILED',
+    reason: `Pipeline ${pipeline}: it was stopped before a slot was free and never ran.`,
+  } as const
+}

@@ -1,8 +1,8 @@
 /**
- * Sends messages into a stream in order, many in flight, and keeps each until it is known to be stored. Where nobody else
- * writes to the stream, of those that leave together only the last asks the server to confirm it: its place in the stream says whether those before it are there, too. After a
- * reconnection or a silence everything unconfirmed is sent again, in order, under the same ids; the server drops what it has. What a refusal means is left to
- * the retained publisher and the log.
+ * Sends messages into a stream in order, many in flight, and keeps each until it is known to be stored. Where nobody else writes to the stream, of those that
+ * leave together only the last asks the server to confirm it: its place in the stream says whether those before it are there, too. After a reconnection or a
+ * silence everything unconfirmed is sent again, in order, under the same ids; the server drops what it has. What a refusal means is left to the retained
+ * publisher and the log.
  */
 import { createInbox, type MsgHdrs } from '@nats-io/transport-node'
 import { matches } from './checks.ts'

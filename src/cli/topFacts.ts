@@ -5,9 +5,9 @@
 import type { CscContext } from '../../machines/csc.ts'
 import { memberIdentity } from '../../machines/domain/dataId.ts'
 import { inOrder } from '../../machines/domain/waitingList.ts'
-import { inUse, type QueueContext } from '../../machines/queue.ts'
+import type { QueueContext } from '../../machines/queue.ts'
 import { explainJob, exposuresOf } from '../inspector/explain.ts'
-import { type GroupRecord, type JobRecord, leafOf, type Night } from '../inspector/night.ts'
+import { type GroupRecord, type JobRecord, leafOf, type Night, slotsInUse } from '../inspector/night.ts'
 import { onShelf } from '../inspector/shelf.ts'
 import type { Status } from '../inspector/tail.ts'
 import { dataText } from './format.ts'
@@ -144,8 +144,8 @@ function awayOf({ link, problem, heartbeatAt }: Status, now: number): string | n
 }
 
 function queueOf(night: Night, context: QueueContext | undefined, open: readonly JobRecord[]): TopFacts['queue'] {
-  const { configuration = null, waiting, running = {} } = context ?? {}
-  const used = inUse({ configuration, running }, jobId => night.jobs.get(jobId)?.state === 'starting')
+  const { configuration = null, waiting } = context ?? {}
+  const used = slotsInUse(night)
   const queue = night.world.actor('queue')
   const order = configuration?.order ?? null
   const next = waiting && inOrder(waiting, order ?? 'fifo')[0]

@@ -26,7 +26,7 @@ import { digestOf } from './digest.ts'
 import { createWorld, isAfter, type Effect, type Observer, type World } from './world.ts'
 
 /**
- * The engine: what comes in by the inbox is stepped through the world, what follows leaves by the outbox in order. On start it folds the journal,
+ * The engine: what comes in by the inbox is stepped through the world, what follows leaves by the outbox: announcements in order, and orders in order. On start it folds the journal,
  * says again what may not have been heard, and takes up what was running. It decides nothing about telescopes.
  */
 export interface Engine {

@@ -1,6 +1,6 @@
 import type { DataOrder, StartOrder, StopOrder } from '../../machines/ports.ts'
 import type { ExecutorReport } from '../../machines/domain/reports.ts'
-import { createCapacityBook } from '../../machines/domain/capacity.ts'
+import { createCapacityBook, neverBegan } from '../../machines/domain/capacity.ts'
 import { attemptKey, dataAttemptKey, dataKey, isEnd, type Attempt, type Heard, type History } from './history.ts'
 
 /**
@@ -164,14 +164,8 @@ function cutShort({ attempt, startedAt }: Play, order: StopOrder, now: number): 
 function takenOff({ attempt, order: { pipeline } }: Play, order: StopOrder): Omit<Coming, 'called'>[] {
   if (attempt?.begunAt === null && attempt.end !== null) return [again(attempt.end, order)]
   const { jobId, attempt: number } = order
-  const reason = `Pipeline ${pipeline.name}: it was stopped before a slot was free and never ran.`
-  return [
-    {
-      afterMs: 0,
-      rank: null,
-      what: { type: 'executor.startFailed', jobId, attempt: number, code: 'START_FAILED', reason },
-    },
-  ]
+  const what = { type: 'executor.startFailed', jobId, attempt: number, ...neverBegan(pipeline.name) } as const
+  return [{ afterMs: 0, rank: null, what }]
 }
 
 function again({ afterMs, n, what }: Heard, { jobId, attempt }: StartOrder | StopOrder): Omit<Coming, 'called'> {

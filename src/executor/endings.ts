@@ -5,6 +5,7 @@
 import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs'
 import { constants } from 'node:os'
 import { getSystemErrorName } from 'node:util'
+import { neverBegan } from '../../machines/domain/capacity.ts'
 import type { ExecutorReport } from '../../machines/domain/reports.ts'
 import type { Ending } from './protocol.ts'
 
@@ -41,11 +42,7 @@ export function startFailure(
       code: 'WORK_DIR_FULL',
       reason: `No space is left for ${directory} (${name} at ${where}); make room there.`,
     }
-  if (where === 'waiting')
-    return {
-      code: 'START_FAILED',
-      reason: `Pipeline ${pipeline}: it was stopped before a slot was free and never ran.`,
-    }
+  if (where === 'waiting') return neverBegan(pipeline)
   return {
     code: 'START_FAILED',
     reason: `Pipeline ${pipeline}: ${where} failed for ${directory} (${name}).`,

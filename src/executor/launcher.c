@@ -14,6 +14,7 @@
  *   Q pid 0                                                          from now on it starts nothing: it was sent SIGURG
  *   F id attempt errno where                                         it never ran
  *   E id attempt status wallUs userUs systemUs peakKiB stdoutBytes stderrBytes stoppedBy survivors
+ * What can wait is held for HELD_US, so that more of it leaves in one write; launcher.pl says everything at once.
  * A job is started when its slots and those of the jobs that run fit the capacity (the one heard last; 0: there is always room), after
  * those that came before it; until then its request waits here and stands nowhere in the ledger. One larger than the capacity runs alone.
  *

@@ -5,7 +5,7 @@
 import type { Usage } from '../../machines/domain/outcome.ts'
 import type { ExecutorReport } from '../../machines/domain/reports.ts'
 import type { Executor, ReportSink, StartOrder } from '../../machines/ports.ts'
-import { createCapacityBook } from '../../machines/domain/capacity.ts'
+import { createCapacityBook, neverBegan } from '../../machines/domain/capacity.ts'
 import type { LineReport } from './reportLines.ts'
 
 type StartFailed = Extract<ExecutorReport, { type: 'executor.startFailed' }>
@@ -108,7 +108,9 @@ export function createScriptedExecutor({ report, schedule, script }: ScriptedOpt
       if (!play || play.stopping) return
       play.stopping = true
       if (play.state === 'waiting')
-        return schedule(0, () => end(play, id => ({ type: 'executor.startFailed', ...id, ...STOPPED_WAITING })))
+        return schedule(0, () =>
+          end(play, id => ({ type: 'executor.startFailed', ...id, ...neverBegan(play.order.pipeline.name) })),
+        )
       const by = play.script.ignoresTerm ? 'SIGKILL' : 'SIGTERM'
       schedule(play.script.ignoresTerm ? graceMs : 0, () => exit(play, null, by, by))
     },
@@ -124,11 +126,6 @@ export function createScriptedExecutor({ report, schedule, script }: ScriptedOpt
     },
   }
 }
-
-const STOPPED_WAITING = {
-  code: 'START_FAILED',
-  reason: 'It was stopped before a slot was free and never ran.',
-} as const
 
 const NO_USAGE: Usage = {
   wallMs: 0,

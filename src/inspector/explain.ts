@@ -4,8 +4,8 @@
  */
 import { jobAddress } from '../../machines/domain/messages.ts'
 import { inOrder, type WaitingList } from '../../machines/domain/waitingList.ts'
-import { inUse, type QueueContext } from '../../machines/queue.ts'
-import { type GroupRecord, type JobRecord, leafOf, type Night } from './night.ts'
+import type { QueueContext } from '../../machines/queue.ts'
+import { type GroupRecord, type JobRecord, leafOf, type Night, slotsInUse } from './night.ts'
 
 /** The sentence about a job id, a group id or an actor's address; null for what was never heard of. */
 export function explain(night: Night, id: string): string | null {
@@ -151,9 +151,8 @@ function takenBy(taken: number, slots: number, holders: readonly string[]): stri
 function placeIn(night: Night, jobId: string) {
   const queue = night.world.actor('queue')
   if (!queue) return null
-  const context = queue.snapshot.context as QueueContext
-  const { waiting, configuration } = context
-  const used = inUse(context, jobId => night.jobs.get(jobId)?.state === 'starting')
+  const { waiting, configuration } = queue.snapshot.context as QueueContext
+  const used = slotsInUse(night)
   return {
     place: placesIn(waiting, configuration?.order ?? 'fifo').get(jobId) ?? null,
     of: waiting.size,

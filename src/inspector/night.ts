@@ -8,6 +8,7 @@ import { type EngineMessage, type Emission, gatherAddress, jobAddress } from '..
 import type { GatherContext } from '../../machines/gather.ts'
 import { MACHINES_VERSION, type MachineKind } from '../../machines/index.ts'
 import type { JobContext } from '../../machines/job.ts'
+import { inUse, type InUse, type QueueContext } from '../../machines/queue.ts'
 import { announcementInWords, inWords } from '../engine/inWords.ts'
 import { type Actor, createWorld, type World } from '../engine/world.ts'
 import { beginsAt, type Entry, isMark } from '../journal/entry.ts'
@@ -320,6 +321,12 @@ function grow(instance: string, like?: Night, before?: Past): Night {
 /** Takes off what is beyond the newest `kept`. */
 function oldest<One>(all: One[], kept: number): One[] {
   return all.splice(0, all.length - kept)
+}
+
+/** What is really taken of the slots, and what was handed over before they are free. */
+export function slotsInUse({ world, jobs }: Night): InUse {
+  const context = world.actor('queue')?.snapshot.context as QueueContext | undefined
+  return inUse(context ?? { configuration: null, running: {} }, jobId => jobs.get(jobId)?.state === 'starting')
 }
 
 /** The innermost active state: `running` for `{active: 'running'}`; regions of parallel states joined by ` + `. */

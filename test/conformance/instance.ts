@@ -186,7 +186,8 @@ export async function startChild(options: ServiceOptions, env: NodeJS.ProcessEnv
   const loader = fileURLToPath(new URL('../bus/typescriptLoader.mjs', import.meta.url))
   const program = fileURLToPath(new URL('./child.ts', import.meta.url))
   const child = spawn(process.execPath, ['--import', loader, program, JSON.stringify(options)], {
-    stdio: ['ignore', 'pipe', 'pipe'],
+    // Its stdin ends with us: a test that fails does not come to the line that ends its children.
+    stdio: ['pipe', 'pipe', 'pipe'],
     env,
   })
   const gone = once(child, 'exit')

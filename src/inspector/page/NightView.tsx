@@ -1,11 +1,11 @@
 /// <reference lib="dom" />
 /** The night at a glance: what needs attention first, then who waits and why, who runs, how groups fill, and how jobs lay in time. */
-import { inUse, type QueueContext } from '../../../machines/queue.ts'
+import type { QueueContext } from '../../../machines/queue.ts'
 import { useMemo } from 'preact/hooks'
 import type { CscContext } from '../../../machines/csc.ts'
 import type { JobContext } from '../../../machines/job.ts'
 import { explainGroup, explainJob, explainJobBriefly, exposuresOf } from '../explain.ts'
-import { type GroupRecord, type JobRecord, leafOf, type Night } from '../night.ts'
+import { type GroupRecord, type JobRecord, leafOf, type Night, slotsInUse } from '../night.ts'
 import {
   Actor,
   Chip,
@@ -78,9 +78,8 @@ function Tiles({ night: tonight, open }: { night: Night; open: number }) {
   const queue = tonight.world.actor('queue')
   const csc = tonight.world.actor('csc')
   if (!queue || !csc) return null
-  const context = queue.snapshot.context as QueueContext
-  const { configuration, waiting, running } = context
-  const used = inUse(context, jobId => tonight.jobs.get(jobId)?.state === 'starting')
+  const { configuration, waiting, running } = queue.snapshot.context as QueueContext
+  const used = slotsInUse(tonight)
   const { applied } = csc.snapshot.context as CscContext
   const flow = leafOf(queue.snapshot)
   const { over, succeeded } = tonight.tally
