@@ -1,0 +1,69 @@
+import { Command } from 'commander'
+import { addChart } from './chart.ts'
+import { addCloseGroup } from './closeGroup.ts'
+import { addConfig } from './config.ts'
+import { addControl } from './control.ts'
+import { addDemo } from './demo.ts'
+import { EXIT_CODES_HELP } from './exitCodes.ts'
+import { addGroup } from './group.ts'
+import { addInspect } from './inspect.ts'
+import { addJob } from './job.ts'
+import { addJobs } from './jobs.ts'
+import { addLifecycle } from './lifecycle.ts'
+import { packageVersion } from './package.ts'
+import { addProcess } from './process.ts'
+import { addRecord } from './record.ts'
+import { addReplay } from './replay.ts'
+import { addRetry } from './retry.ts'
+import { addSchema } from './schema.ts'
+import { addServe } from './serve.ts'
+import { addServer } from './server.ts'
+import { examples } from './session.ts'
+import { addStatus } from './status.ts'
+import { addTop } from './top.ts'
+import { addWatch } from './watch.ts'
+
+/** All verbs with their options: one file per verb, in the order they are used at a telescope. Parsing throws instead of exiting. */
+export function buildProgram(): Command {
+  const program = new Command('ocps')
+    .description('OCPS, the OCS Controlled Pipeline System: process this data with that pipeline, now.')
+    .option('-i, --instance <name>', 'the instance (or OCPS_INSTANCE)', process.env['OCPS_INSTANCE'] || 'LATISS')
+    .option('--url <url>', 'the NATS server (or NATS_URL); default the one of an "ocps serve" started here or above')
+    .option('--json', 'print JSON: one document, or one per line, and nothing else')
+    .option('--identity <name>', 'who asks, without spaces; default user@host')
+    .version(packageVersion(), '-V, --version', 'print the version')
+    .configureHelp({ showGlobalOptions: true })
+    .addHelpText(
+      'after',
+      `${examples(`
+        ocps serve --state enabled
+        ocps process AT_O_20261122_000017 --pipeline quicklook --wait
+        ocps status`)}\n\n${EXIT_CODES_HELP}`,
+    )
+    .exitOverride()
+
+  for (const add of [
+    addServe,
+    addLifecycle,
+    addProcess,
+    addCloseGroup,
+    addControl,
+    addRetry,
+    addStatus,
+    addJobs,
+    addJob,
+    addGroup,
+    addWatch,
+    addTop,
+    addInspect,
+    addRecord,
+    addReplay,
+    addConfig,
+    addSchema,
+    addChart,
+    addServer,
+    addDemo,
+  ])
+    add(program)
+  return program
+}
