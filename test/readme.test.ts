@@ -67,7 +67,7 @@ test('the placeholders of the README are those a command may hold', () => {
 const told = [...readme.matchAll(/^ {4}(.*)$|`((?:npx|npm) [^`]+)`/gm)]
   .flatMap(([, line = '', inline = '']) => (line || inline).split(/ && |; /))
   .map(part => part.replace(/ +(?:# |> ).*/, '').replaceAll(/\$\([^)]*\)/g, 'FILLED'))
-  .map(part => part.match(/'[^']*'|"[^"]*"|\S+/g) ?? [])
+  .map((part): readonly string[] => part.match(/'[^']*'|"[^"]*"|\S+/g) ?? [])
   .filter(([first = '']) => ['npx', 'npm'].includes(first))
 
 test('every npm script the README tells to run exists', () => {
@@ -110,8 +110,9 @@ test('a command line with an unknown verb, an unknown option or a missing argume
 })
 
 /** What the command line finds wrong with these words, without doing anything; null: nothing. */
+const program = await buildProgram()
+
 function problemWith(words: readonly string[]): string | null {
-  const program = buildProgram()
   const [first = '', ...rest] = words
   if (first === 'help') return rest.length === 0 ? null : problemWithVerb(program, rest[0] ?? '', ['--help'])
   return problemWithVerb(program, first, rest)

@@ -9,7 +9,8 @@ import { buildProgram } from './program.ts'
  */
 endQuietlyWithThePipe()
 try {
-  await buildProgram().parseAsync()
+  const program = await buildProgram(process.argv.slice(2))
+  await program.parseAsync()
 } catch (error) {
   const { exitCode, code, sentence, said } = endingOf(error)
   if (!said) complain(sentence)

@@ -1,30 +1,37 @@
 import { Command } from 'commander'
-import { addChart } from './chart.ts'
-import { addCloseGroup } from './closeGroup.ts'
-import { addConfig } from './config.ts'
-import { addControl } from './control.ts'
-import { addDemo } from './demo.ts'
+import { examples } from './examples.ts'
 import { EXIT_CODES_HELP } from './exitCodes.ts'
-import { addGroup } from './group.ts'
-import { addInspect } from './inspect.ts'
-import { addJob } from './job.ts'
-import { addJobs } from './jobs.ts'
-import { addLifecycle } from './lifecycle.ts'
 import { packageVersion } from './package.ts'
-import { addProcess } from './process.ts'
-import { addRecord } from './record.ts'
-import { addReplay } from './replay.ts'
-import { addRetry } from './retry.ts'
-import { addSchema } from './schema.ts'
-import { addServe } from './serve.ts'
-import { addServer } from './server.ts'
-import { examples } from './session.ts'
-import { addStatus } from './status.ts'
-import { addTop } from './top.ts'
-import { addWatch } from './watch.ts'
 
-/** All verbs with their options: one file per verb, in the order they are used at a telescope. Parsing throws instead of exiting. */
-export function buildProgram(): Command {
+/**
+ * `ocps` with its verbs: one file per verb, in the order they are used at a telescope. Only the file of the verb that was asked for is
+ * loaded, because the client, the charts and the inspector behind the others take most of the time of a short command.
+ */
+const VERBS: readonly (readonly [names: string, add: () => Promise<(program: Command) => void>])[] = [
+  ['serve', async () => (await import('./serve.ts')).addServe],
+  ['start enable disable standby exit', async () => (await import('./lifecycle.ts')).addLifecycle],
+  ['process', async () => (await import('./process.ts')).addProcess],
+  ['close-group', async () => (await import('./closeGroup.ts')).addCloseGroup],
+  ['abort pause resume log-level', async () => (await import('./control.ts')).addControl],
+  ['retry shelf', async () => (await import('./retry.ts')).addRetry],
+  ['status', async () => (await import('./status.ts')).addStatus],
+  ['jobs', async () => (await import('./jobs.ts')).addJobs],
+  ['job', async () => (await import('./job.ts')).addJob],
+  ['group', async () => (await import('./group.ts')).addGroup],
+  ['watch', async () => (await import('./watch.ts')).addWatch],
+  ['top', async () => (await import('./top.ts')).addTop],
+  ['inspect explain', async () => (await import('./inspect.ts')).addInspect],
+  ['record', async () => (await import('./record.ts')).addRecord],
+  ['replay', async () => (await import('./replay.ts')).addReplay],
+  ['config', async () => (await import('./config.ts')).addConfig],
+  ['schema', async () => (await import('./schema.ts')).addSchema],
+  ['chart', async () => (await import('./chart.ts')).addChart],
+  ['server', async () => (await import('./server.ts')).addServer],
+  ['demo', async () => (await import('./demo.ts')).addDemo],
+]
+
+/** With all verbs, or with those needed for these words. Parsing throws instead of exiting. */
+export async function buildProgram(words?: readonly string[]): Promise<Command> {
   const program = new Command('ocps')
     .description('OCPS, the OCS Controlled Pipeline System: process this data with that pipeline, now.')
     .option('-i, --instance <name>', 'the instance (or OCPS_INSTANCE)', process.env['OCPS_INSTANCE'] || 'LATISS')
@@ -41,29 +48,17 @@ export function buildProgram(): Command {
         ocps status`)}\n\n${EXIT_CODES_HELP}`,
     )
     .exitOverride()
-
-  for (const add of [
-    addServe,
-    addLifecycle,
-    addProcess,
-    addCloseGroup,
-    addControl,
-    addRetry,
-    addStatus,
-    addJobs,
-    addJob,
-    addGroup,
-    addWatch,
-    addTop,
-    addInspect,
-    addRecord,
-    addReplay,
-    addConfig,
-    addSchema,
-    addChart,
-    addServer,
-    addDemo,
-  ])
-    add(program)
+  for (const add of await Promise.all(neededFor(program, words).map(([, load]) => load()))) add(program)
   return program
+}
+
+/** The one verb that is asked for; all for the list of verbs, and for a verb that is none, so that the nearest can be named. */
+function neededFor(program: Command, words: readonly string[] | undefined): typeof VERBS {
+  if (words === undefined) return VERBS
+  const { operands, unknown } = program.parseOptions([...words])
+  const [verb, ...others] = operands
+  if (verb === undefined) return unknown.every(word => word === '-V' || word === '--version') ? [] : VERBS
+  const meant = verb === 'help' ? others[0] : verb
+  const found = VERBS.filter(([names]) => names.split(' ').some(name => name === meant))
+  return found.length > 0 ? found : VERBS
 }
