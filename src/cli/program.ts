@@ -55,9 +55,8 @@ export async function buildProgram(words?: readonly string[]): Promise<Command> 
 /** The one verb that is asked for; all for the list of verbs, and for a verb that is none, so that the nearest can be named. */
 function neededFor(program: Command, words: readonly string[] | undefined): typeof VERBS {
   if (words === undefined) return VERBS
-  const { operands, unknown } = program.parseOptions([...words])
-  const [verb, ...others] = operands
-  if (verb === undefined) return unknown.every(word => word === '-V' || word === '--version') ? [] : VERBS
+  // Asked for the version, this ends here.
+  const [verb, ...others] = program.parseOptions([...words]).operands
   const meant = verb === 'help' ? others[0] : verb
   const found = VERBS.filter(([names]) => names.split(' ').some(name => name === meant))
   return found.length > 0 ? found : VERBS
