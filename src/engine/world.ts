@@ -19,7 +19,7 @@ import {
 import type { Outcome } from '../../machines/domain/outcome.ts'
 import type { JobOutput } from '../../machines/job.ts'
 import { machines, MACHINES_VERSION, type MachineInput, type MachineKind } from '../../machines/index.ts'
-import type { Entry } from '../journal/entry.ts'
+import { elapsedAt, type Entry } from '../journal/entry.ts'
 import { createAssembly, type Assembly } from './checkpoint.ts'
 import { prepare, type Compiled, type Step } from './step.ts'
 import { Deadlines, type Timer } from './timers.ts'
@@ -38,6 +38,8 @@ export interface World {
   actor(address: Address): Actor | undefined
   /** Live actors of a kind, in the order they were opened. */
   actors(kind: MachineKind): Iterable<Actor>
+  /** When a timer is due by the wall clock, as far as that is known now; milliseconds since 1970 UTC. */
+  onTheWall(due: number): number
   /** How many actors live. */
   readonly size: number
   /** What a quiescent entry holds of the actors, or null while anything is open. */
@@ -54,7 +56,7 @@ export interface Actor {
   readonly address: Address
   readonly kind: MachineKind
   readonly snapshot: AnyMachineSnapshot
-  /** Timer id → due, milliseconds since 1970 UTC. */
+  /** Timer id → due, in elapsed time (journal/entry.ts); for people see World.onTheWall. */
   readonly timers: ReadonlyMap<string, number>
 }
 
@@ -96,6 +98,7 @@ interface Grown {
   readonly serial: number
   readonly assembly: Assembly
   readonly beganAt: number
+  readonly entry: Pick<Entry, 'n' | 'at' | 'steppedMs'>
 }
 
 export function createWorld(options: { instance: string; observer?: Observer }): World {
@@ -121,7 +124,7 @@ function grow({ instance, observer }: { instance: string; observer?: Observer },
   let spoken = 0
   /** Who sent the command that is being applied. */
   let asked: Caller | null = null
-  let entry: Pick<Entry, 'n' | 'at'> = { n: 0, at: 0 }
+  let entry: Pick<Entry, 'n' | 'at' | 'steppedMs'> = grown?.entry ?? { n: 0, at: 0 }
   const assembly = createAssembly(grown?.assembly)
   /** Of the first entry; 0: nothing has been applied. */
   let beganAt = grown?.beganAt ?? 0
@@ -163,6 +166,7 @@ function grow({ instance, observer }: { instance: string; observer?: Observer },
     actor: address => actors.get(address),
     actors: kind => byKind[kind].values(),
     ended: address => endedActors.get(address),
+    onTheWall: due => due + (entry.steppedMs ?? 0),
     get size() {
       return actors.size
     },
@@ -177,7 +181,7 @@ function grow({ instance, observer }: { instance: string; observer?: Observer },
     whole,
     fork(another) {
       const copies = [...actors.values()].map(copyOf)
-      const grownSoFar = { actors: copies, ended: endedActors, deadlines, serial, assembly, beganAt }
+      const grownSoFar = { actors: copies, ended: endedActors, deadlines, serial, assembly, beganAt, entry }
       return grow({ instance, ...(another && { observer: another }) }, grownSoFar)
     },
   }
@@ -196,7 +200,7 @@ function grow({ instance, observer }: { instance: string; observer?: Observer },
         const actor = actors.get(what.address)
         const due = actor?.timers.get(what.timer)
         // Cancelled, or armed anew for later, while its firing was being written down.
-        if (actor === undefined || due === undefined || due > entry.at) return
+        if (actor === undefined || due === undefined || due > elapsedAt(entry)) return
         actor.timers.delete(what.timer)
         hear(actor, { type: what.timer, at: entry.at })
         return
@@ -319,7 +323,7 @@ function grow({ instance, observer }: { instance: string; observer?: Observer },
     for (const change of timers) {
       if ('cancel' in change) actor.timers.delete(change.cancel)
       else {
-        const due = entry.at + change.delayMs
+        const due = elapsedAt(entry) + change.delayMs
         actor.timers.set(change.arm, due)
         deadlines.push({ address: actor.address, timer: change.arm, due, serial: ++serial })
       }
