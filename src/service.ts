@@ -118,7 +118,7 @@ async function assemble(
   const { instance } = options
   const workDir = join(dataDir, 'work')
   const cacheDir = join(dataDir, 'cache')
-  const presence = createPresence({ instance, now: () => wallClock.now() })
+  const presence = createPresence({ instance, clock: wallClock })
   const log = pino(
     { level: 'debug', base: null, timestamp: pino.stdTimeFunctions.isoTime },
     pino.multistream([

@@ -3,6 +3,7 @@ import type { ConfigurationsAvailable } from '../../machines/domain/commands.ts'
 import type { CscContext } from '../../machines/csc.ts'
 import type { Bus } from '../bus/port.ts'
 import { subjects } from '../contract/subjects.ts'
+import type { Clock } from '../engine/clock.ts'
 import type { Engine } from '../engine/engine.ts'
 
 /**
@@ -20,7 +21,7 @@ const HEARTBEAT_MS = 1_000
 // What was logged before the bus was there; salobj keeps as many.
 const EARLY_MAX = 10
 
-export function createPresence({ instance, now }: { instance: string; now: () => number }): Presence {
+export function createPresence({ instance, clock }: { instance: string; clock: Clock }): Presence {
   const to = subjects(instance)
   let early: string[] = []
   let publish = (line: string): void => {
@@ -42,13 +43,13 @@ export function createPresence({ instance, now }: { instance: string; now: () =>
       }
       for (const line of early) publish(line)
       let available = JSON.stringify(source.available())
-      let next = now()
-      let timer: NodeJS.Timeout
+      let next = clock.elapsed()
+      let unwake = () => {}
       const beat = () => {
-        bus.publish(to.event('heartbeat'), JSON.stringify({ heartbeat: true, at: now(), pid: process.pid }))
+        bus.publish(to.event('heartbeat'), JSON.stringify({ heartbeat: true, at: clock.now(), pid: process.pid }))
         // From the last due moment, not from now, so that delays do not add up.
-        next = Math.max(next + HEARTBEAT_MS, now())
-        timer = setTimeout(beat, next - now())
+        next = Math.max(next + HEARTBEAT_MS, clock.elapsed())
+        unwake = clock.wake(next, beat)
         if (engine.world.actor('csc')?.snapshot.value === 'standby') look()
       }
       const look = () => {
@@ -60,7 +61,7 @@ export function createPresence({ instance, now }: { instance: string; now: () =>
       beat()
       return () => {
         publish = () => {}
-        clearTimeout(timer)
+        unwake()
       }
     },
   }
