@@ -69,7 +69,10 @@ export function createSend({ bus, instance, identity }: { bus: Bus; instance: st
         if (error.code !== 'NO_RESPONDERS') throw fromBus(error)
         nobodySince ??= performance.now()
         const settled = performance.now() - lastBack > UNSETTLED_MS
-        if ((settled && performance.now() - nobodySince >= NOBODY_MS) || performance.now() + NOBODY_PAUSE_MS >= deadline)
+        if (
+          (settled && performance.now() - nobodySince >= NOBODY_MS) ||
+          performance.now() + NOBODY_PAUSE_MS >= deadline
+        )
           throw nobody(instance, bus.server.url)
         await delay(NOBODY_PAUSE_MS)
       }
