@@ -13,7 +13,14 @@ import type { Engine } from '../engine/engine.ts'
 export interface Presence {
   /** pino writes here; lines at or above the CSC's log level become events logMessage. */
   readonly logStream: Writable
-  begin(parts: { bus: Bus; engine: Engine; source: { available(): ConfigurationsAvailable } }): () => void
+  begin(parts: PresenceParts): () => void
+}
+
+export interface PresenceParts {
+  readonly heartbeats: Pick<Bus, 'publish'>
+  readonly lines: Pick<Bus, 'publish'>
+  readonly engine: Pick<Engine, 'world' | 'input'>
+  readonly source: { available(): ConfigurationsAvailable }
 }
 
 // salobj base_csc.py HEARTBEAT_INTERVAL.
@@ -35,20 +42,24 @@ export function createPresence({ instance, clock }: { instance: string; clock: C
   })
   return {
     logStream,
-    begin({ bus, engine, source }) {
+    begin({ heartbeats, lines, engine, source }) {
       const context = () => engine.world.actor('csc')?.snapshot.context as CscContext
       publish = line => {
         const message = logMessage(line, instance)
-        if (message.level >= context().logLevel) bus.publish(to.event('logMessage'), JSON.stringify(message))
+        if (message.level >= context().logLevel) lines.publish(to.event('logMessage'), JSON.stringify(message))
       }
       for (const line of early) publish(line)
       let available = JSON.stringify(source.available())
       let next = clock.elapsed()
       let unwake = () => {}
       const beat = () => {
-        bus.publish(to.event('heartbeat'), JSON.stringify({ heartbeat: true, at: clock.now(), pid: process.pid }))
-        // From the last due moment, not from now, so that delays do not add up.
-        next = Math.max(next + HEARTBEAT_MS, clock.elapsed())
+        heartbeats.publish(
+          to.event('heartbeat'),
+          JSON.stringify({ heartbeat: true, at: clock.now(), pid: process.pid }),
+        )
+        // From the last due moment, not from now, so that delays do not add up; but what a frozen process missed is not made up for.
+        const now = clock.elapsed()
+        next = next + HEARTBEAT_MS > now ? next + HEARTBEAT_MS : now + HEARTBEAT_MS
         unwake = clock.wake(next, beat)
         if (engine.world.actor('csc')?.snapshot.value === 'standby') look()
       }
