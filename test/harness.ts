@@ -373,14 +373,14 @@ export async function createNight(options: NightOptions = {}): Promise<Night> {
     metric: (jobId, metric, value, unit = '') =>
       night.report({ type: 'executor.metric', jobId, attempt: attemptOf(jobId), metric, value, unit }),
     async advance(ms) {
-      const goal = clock.now() + ms
+      const goal = clock.elapsed() + ms
       for (;;) {
         await night.settled()
-        const due = engine.world.nextDue()?.due
-        if (due === undefined || due > goal) break
-        clock.advance(Math.max(0, due - clock.now()))
+        const wake = clock.nextWake()
+        if (wake === null || wake > goal) break
+        clock.advance(Math.max(0, wake - clock.elapsed()))
       }
-      clock.advance(goal - clock.now())
+      clock.advance(goal - clock.elapsed())
       await night.settled()
     },
     settled: () => engine.settled(),

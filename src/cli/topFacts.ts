@@ -197,7 +197,7 @@ function runningOf(night: Night, { jobId, state, context, since, progress }: Job
     data: dataText(context.dataId),
     pipeline: context.pipeline.name,
     forMs: Math.max(0, now - since),
-    leftMs: due.length === 0 ? null : Math.max(0, Math.min(...due) - now),
+    leftMs: due.length === 0 ? null : Math.max(0, night.world.onTheWall(Math.min(...due)) - now),
     note: progress,
   }
 }

@@ -22,8 +22,10 @@ import { createAnswers, fingerprintOf } from './answers.ts'
 import { createAssembly, inParts } from './checkpoint.ts'
 import type { Clock } from './clock.ts'
 import { createInbox } from './inbox.ts'
+import { createTimeline } from './timeline.ts'
 import { digestOf } from './digest.ts'
-import { createWorld, isAfter, type Effect, type Observer, type World } from './world.ts'
+import { isAfter } from './announcementIds.ts'
+import { createWorld, type Effect, type Observer, type World } from './world.ts'
 
 /**
  * The engine: what comes in by the inbox is stepped through the world, what follows leaves by the outbox: announcements in order, and orders in order. On start it folds the journal,
@@ -116,11 +118,13 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   let sinceMark = 0
 
   const recovered = await recover()
+  const timeline = createTimeline(clock, recovered.last)
   const inbox = createInbox({
     journal,
     clock,
+    timeline,
     log,
-    last: recovered.last,
+    lastN: recovered.last.n,
     loadConfiguration: options.loadConfiguration,
     deliver,
     refuse,
@@ -175,13 +179,13 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   }
 
   /** Folds the journal with its effects held back; what was said after `lastSaid` may never have been heard. */
-  async function recover(): Promise<{ last: Pick<Entry, 'n' | 'at'>; unsaid: Numbered[] }> {
-    let last: Pick<Entry, 'n' | 'at'> = { n: 0, at: 0 }
+  async function recover(): Promise<{ last: Pick<Entry, 'n' | 'at' | 'steppedMs'>; unsaid: Numbered[] }> {
+    let last: Pick<Entry, 'n' | 'at' | 'steppedMs'> = { n: 0, at: 0 }
     const unsaid: Numbered[] = []
     const checkpoint = createAssembly()
     let beganAt = 0
     for await (const entry of await fromTheNewestMark()) {
-      const { n, at, what } = entry
+      const { n, what } = entry
       beganAt ||= n
       if (entry.door === 'command') recall(what as Command)
       if (what.type === 'engine.quiescent') answers.settleInto(what.answers)
@@ -200,7 +204,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
         if (effect.announcement.type === 'ack') answers.note(effect.announcement)
         if (isKept(effect.announcement) && isAfter(effect.id, options.lastSaid)) unsaid.push(effect)
       }
-      last = { n, at }
+      last = entry
     }
     return { last, unsaid }
   }
@@ -391,8 +395,8 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     unwake = () => {}
     const next = world.nextDue()
     if (!next) return
-    unwake = clock.wake(next.due, () => {
-      for (let due = world.nextDue(); due && due.due <= clock.now(); due = world.nextDue()) {
+    unwake = timeline.wake(next.due, () => {
+      for (let due = world.nextDue(); due && due.due <= timeline.elapsed(); due = world.nextDue()) {
         world.takeDue()
         inbox.input({ type: 'clock.due', address: due.address, timer: due.timer }, 'clock')
       }

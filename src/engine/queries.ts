@@ -63,7 +63,7 @@ export function jobsOf(world: World): JobsAnswer {
     ...all.filter(({ address }) => !placed.has(address)),
   ]
   const jobs = ordered.slice(0, JOBS_MAX).map(actor => {
-    const { jobId, state, dataId, pipeline, attempt, times } = jobAnswer(actor)
+    const { jobId, state, dataId, pipeline, attempt, times } = jobAnswer(world, actor)
     return { jobId, state, dataId, pipeline, attempt, times }
   })
   return { jobs, open: all.length }
@@ -72,7 +72,7 @@ export function jobsOf(world: World): JobsAnswer {
 /** An open job, or null. */
 export function jobOf(world: World, jobId: string): JobAnswer | null {
   const actor = world.actor(jobAddress(jobId))
-  return actor ? jobAnswer(actor) : null
+  return actor ? jobAnswer(world, actor) : null
 }
 
 /** A group that is open or lingers, or null. */
@@ -98,7 +98,7 @@ export function shelfOf(world: World): ShelfAnswer {
   return { jobs: (need(world.actor('shelf')).snapshot.context as ShelfContext).items }
 }
 
-function jobAnswer({ snapshot, timers }: Actor): JobAnswer {
+function jobAnswer(world: World, { snapshot, timers }: Actor): JobAnswer {
   const { jobId, asked, dataId, pipeline, attempt, metrics, datasets, verdict, times } = snapshot.context as JobContext
   const value: unknown = snapshot.value
   const state =
@@ -118,7 +118,7 @@ function jobAnswer({ snapshot, timers }: Actor): JobAnswer {
         ? 'handed over, begins as soon as it fits'
         : due === undefined
           ? ''
-          : `next deadline ${new Date(due).toISOString()}`
+          : `next deadline ${new Date(world.onTheWall(due)).toISOString()}`
   return {
     jobId,
     state: state as JobState['state'],

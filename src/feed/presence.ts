@@ -3,6 +3,7 @@ import type { ConfigurationsAvailable } from '../../machines/domain/commands.ts'
 import type { CscContext } from '../../machines/csc.ts'
 import type { Bus } from '../bus/port.ts'
 import { subjects } from '../contract/subjects.ts'
+import type { Clock } from '../engine/clock.ts'
 import type { Engine } from '../engine/engine.ts'
 
 /**
@@ -12,7 +13,14 @@ import type { Engine } from '../engine/engine.ts'
 export interface Presence {
   /** pino writes here; lines at or above the CSC's log level become events logMessage. */
   readonly logStream: Writable
-  begin(parts: { bus: Bus; engine: Engine; source: { available(): ConfigurationsAvailable } }): () => void
+  begin(parts: PresenceParts): () => void
+}
+
+export interface PresenceParts {
+  readonly heartbeats: Pick<Bus, 'publish'>
+  readonly lines: Pick<Bus, 'publish'>
+  readonly engine: Pick<Engine, 'world' | 'input'>
+  readonly source: { available(): ConfigurationsAvailable }
 }
 
 // salobj base_csc.py HEARTBEAT_INTERVAL.
@@ -20,7 +28,7 @@ const HEARTBEAT_MS = 1_000
 // What was logged before the bus was there; salobj keeps as many.
 const EARLY_MAX = 10
 
-export function createPresence({ instance, now }: { instance: string; now: () => number }): Presence {
+export function createPresence({ instance, clock }: { instance: string; clock: Clock }): Presence {
   const to = subjects(instance)
   let early: string[] = []
   let publish = (line: string): void => {
@@ -34,21 +42,25 @@ export function createPresence({ instance, now }: { instance: string; now: () =>
   })
   return {
     logStream,
-    begin({ bus, engine, source }) {
+    begin({ heartbeats, lines, engine, source }) {
       const context = () => engine.world.actor('csc')?.snapshot.context as CscContext
       publish = line => {
         const message = logMessage(line, instance)
-        if (message.level >= context().logLevel) bus.publish(to.event('logMessage'), JSON.stringify(message))
+        if (message.level >= context().logLevel) lines.publish(to.event('logMessage'), JSON.stringify(message))
       }
       for (const line of early) publish(line)
       let available = JSON.stringify(source.available())
-      let next = now()
-      let timer: NodeJS.Timeout
+      let next = clock.elapsed()
+      let unwake = () => {}
       const beat = () => {
-        bus.publish(to.event('heartbeat'), JSON.stringify({ heartbeat: true, at: now(), pid: process.pid }))
-        // From the last due moment, not from now, so that delays do not add up.
-        next = Math.max(next + HEARTBEAT_MS, now())
-        timer = setTimeout(beat, next - now())
+        heartbeats.publish(
+          to.event('heartbeat'),
+          JSON.stringify({ heartbeat: true, at: clock.now(), pid: process.pid }),
+        )
+        // From the last due moment, not from now, so that delays do not add up; but what a frozen process missed is not made up for.
+        const now = clock.elapsed()
+        next = next + HEARTBEAT_MS > now ? next + HEARTBEAT_MS : now + HEARTBEAT_MS
+        unwake = clock.wake(next, beat)
         if (engine.world.actor('csc')?.snapshot.value === 'standby') look()
       }
       const look = () => {
@@ -60,7 +72,7 @@ export function createPresence({ instance, now }: { instance: string; now: () =>
       beat()
       return () => {
         publish = () => {}
-        clearTimeout(timer)
+        unwake()
       }
     },
   }

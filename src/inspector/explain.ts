@@ -183,7 +183,7 @@ function lastFailure(night: Night, jobId: string): string {
 
 function firstTimer(night: Night, address: string): number | null {
   const due = [...(night.world.actor(address)?.timers.values() ?? [])]
-  return due.length === 0 ? null : Math.min(...due)
+  return due.length === 0 ? null : night.world.onTheWall(Math.min(...due))
 }
 
 function dataOf({ context: { dataId } }: JobRecord): string {

@@ -52,6 +52,7 @@ function isEntry(value: unknown): value is Entry {
   if (typeof value !== 'object' || value === null) return false
   if (!('n' in value && 'at' in value && 'door' in value && 'from' in value && 'what' in value)) return false
   const { n, at, door, from, what } = value
+  if ('steppedMs' in value && !Number.isFinite(value.steppedMs)) return false
   return (
     Number.isSafeInteger(n) &&
     Number.isFinite(at) &&

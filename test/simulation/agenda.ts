@@ -61,6 +61,7 @@ export function createAgenda(startAt: number): Agenda {
 
   return {
     now: () => now,
+    elapsed: () => now,
     wake(at, call) {
       const happening = arrange(at, call)
       return () => {
