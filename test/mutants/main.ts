@@ -55,7 +55,10 @@ async function plantAll(): Promise<number> {
 function planted(program: string, { name, file, edits }: Mutant): string {
   return edits.reduce((changed, [from, to]) => {
     const places = changed.split(from).length - 1
-    if (places !== 1) throw new Error(`"${name}": ${file} has its place ${places} times instead of once; bring adapters.ts up to date: ${from}`)
+    if (places !== 1)
+      throw new Error(
+        `"${name}": ${file} has its place ${places} times instead of once; bring adapters.ts up to date: ${from}`,
+      )
     return changed.replace(from, () => to)
   }, program)
 }
@@ -75,5 +78,9 @@ async function run(tests: readonly string[]): Promise<{ failed: boolean; first: 
   ])
   clearTimeout(late)
   const title = /^ *[×✗] (.*)$/m.exec(output)?.[1] ?? ''
-  return { failed: code !== 0, first: title === '' ? '' : `\n             by: ${title.trim()}`, output: `${output}${complaints}` }
+  return {
+    failed: code !== 0,
+    first: title === '' ? '' : `\n             by: ${title.trim()}`,
+    output: `${output}${complaints}`,
+  }
 }
