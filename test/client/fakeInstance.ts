@@ -26,7 +26,10 @@ export interface FakeOptions {
   readonly query?: (name: string, body: Record<string, unknown>) => unknown
 }
 
-export function fakeInstance({ answer, query = () => ({ error: 'no job is known here' }) }: FakeOptions): Fake {
+export function fakeInstance({
+  answer,
+  query = () => ({ code: 'UNKNOWN_JOB', error: 'no job is known here' }),
+}: FakeOptions): Fake {
   const network = createMemoryNetwork()
   const bus = network.connect('instance')
   const to = subjects('FAKE')
