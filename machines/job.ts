@@ -589,7 +589,7 @@ function withFallback({ jobId, asked, pipeline: failed, fellBackFrom }: JobConte
 /** What it takes to run the job again, if that makes sense: a gather is run again by closing its group again. */
 function shelfItem(context: JobContext): ShelfItem | null {
   const { jobId, dataId, asked, times, fellBackFrom, pipeline } = context
-  const { overrides, configFile, version, priority, timeLimitMs, retryOf } = asked
+  const { overrides, configFile, version, priority, timeLimitMs, readiness, retryOf } = asked
   const outcome = settledOutcome(context).kind
   if (outcome === 'succeeded' || asked.members !== null) return null
   return {
@@ -603,6 +603,7 @@ function shelfItem(context: JobContext): ShelfItem | null {
     version,
     priority,
     timeLimitMs,
+    readiness,
     outcome,
   }
 }

@@ -399,7 +399,10 @@ function judgeLoad(context: QueueContext, jobs: number): Refusal | null {
   if (waiting + jobs > depth)
     return {
       code: 'QUEUE_FULL',
-      reason: `${waiting} jobs are waiting and the queue holds ${depth}; send it again later, or abort some`,
+      reason:
+        jobs > depth
+          ? `it asks for ${jobs} jobs and the queue never holds more than ${depth}; ask for fewer at a time, or raise queueDepth`
+          : `${waiting === 1 ? '1 job is' : `${waiting} jobs are`} waiting and the queue holds ${depth}${jobs > 1 ? `, so these ${jobs} do not fit` : ''}; send it again later, or abort some`,
     }
   return null
 }
@@ -458,7 +461,7 @@ function retryInput(
     fallbacks: fallbacksOf(pipelines, pipeline),
     retryOf: item.retryOf ?? item.jobId,
     after: [],
-    readiness: { policy: 'runNow' },
+    readiness: item.readiness ?? { policy: 'runNow' },
     timeLimitMs: Math.min(item.timeLimitMs, pipeline.timeLimitMs),
     members: null,
     ...capacityOf(configuration),

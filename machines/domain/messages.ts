@@ -219,6 +219,8 @@ export interface ShelfItem
   readonly at: number
   readonly dataId: DataId
   readonly timeLimitMs: number
+  /** Absent of one that was put there by an OCPS that did not keep it, which stands for runNow. */
+  readonly readiness?: ProcessDataCommand['readiness']
   readonly outcome: Outcome['kind']
 }
 

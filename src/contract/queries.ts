@@ -102,6 +102,14 @@ const shelfItem = exactly<ShelfItem>()(
     version: z.string(),
     priority: z.int(),
     timeLimitMs: z.number(),
+    readiness: z
+      .union([
+        z.strictObject({ policy: z.literal('runNow') }),
+        z.strictObject({ policy: z.literal('waitFor'), waitMs: z.number() }),
+        z.strictObject({ policy: z.literal('skip') }),
+      ])
+      .exactOptional()
+      .describe('A retry waits for its data in the same way; absent for runNow of old'),
     outcome: outcomeKind,
   }),
 )
