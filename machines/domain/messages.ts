@@ -152,6 +152,8 @@ export interface QuietAnswer {
   readonly id: string
   readonly fingerprint: string
   readonly acks: readonly AckBody[]
+  /** When it was acknowledged last, milliseconds since 1970 UTC; absent in marks of old, which stand for their own time. */
+  readonly at?: number
 }
 
 /** What was said after earlier entries, in short: entry number and digest of its announcements. A replay that says anything else is found out. */
