@@ -22,7 +22,8 @@ import type { OverrideRule, OverrideValue, Pipeline } from './domain/pipeline.ts
 import type { Refusal } from './domain/refusals.ts'
 import { add, EMPTY, next, remove, withoutNext, type WaitingList } from './domain/waitingList.ts'
 import { brokenGroupResult, type GatherContext } from './gather.ts'
-import { brokenResult, type JobContext, type JobInput } from './job.ts'
+import type { JobContext, JobInput } from './jobContext.ts'
+import { brokenResult } from './jobResult.ts'
 
 /*
  * Who waits and who runs: admission, slots, priority, order, depth, pause, and whether commands are answered at once (async) or at the
@@ -465,6 +466,7 @@ function retryInput(
     timeLimitMs: Math.min(item.timeLimitMs, pipeline.timeLimitMs),
     members: null,
     ...capacityOf(configuration),
+    askedBy: command.caller.identity,
   }
 }
 
@@ -613,5 +615,6 @@ function jobInputs(instance: string, configuration: Configuration, command: Proc
     members: null,
     ...capacityOf(configuration),
     ...(command.askedAs && { askedAs: command.askedAs }),
+    askedBy: command.caller.identity,
   }))
 }

@@ -4,7 +4,7 @@ import type { ProcessDataCommand } from '../../machines/domain/commands.ts'
 import type { OverrideValue } from '../../machines/domain/pipeline.ts'
 import { checkCommand, jobId, type Checked, type CommandBody } from './commands.ts'
 import { type NamedData, readDataQuery } from './dataQuery.ts'
-import { outcome } from './shapes.ts'
+import { askedFor, outcome } from './shapes.ts'
 
 /**
  * The commands of the Python OCPS, `execute` and `abort_job`, as scripts that exist send them (ts_xml OCPS_Commands; what its fields came to mean is in dm_OCPS),
@@ -66,6 +66,8 @@ export const executeResult = z
     errorSummary: z.strictObject({ message: z.string().describe('Empty for success') }),
     outcome: outcome.omit({ message: true, usage: true }).meta({ description: 'As in jobResult' }),
     verdict: z.string().nullable(),
+    version: z.string(),
+    ...askedFor,
   })
   .describe('The text result of job_result, read as JSON')
 export type ExecuteResult = z.output<typeof executeResult>

@@ -5,7 +5,7 @@ import type { GroupAnswer, JobAnswer, JobsAnswer, ShelfAnswer, StateAnswer } fro
 import { eventSchemas, groupState, jobState } from './events.ts'
 import { exactly } from './exactly.ts'
 import { QUERY_ERRORS, type QueryError, type QueryErrorCode } from './queryErrors.ts'
-import { count, cut, dataId, dataset, identity, jobIdSaid, metric, outcomeKind, time } from './shapes.ts'
+import { askedFor, count, cut, dataId, dataset, identity, jobIdSaid, metric, outcomeKind, time } from './shapes.ts'
 
 /** The questions about the present and their answers, as schemas; the answers' types are answers.ts's. A question that cannot be answered is told why. */
 
@@ -60,6 +60,9 @@ const openJob = z.strictObject({
   dataId,
   pipeline: z.string(),
   attempt: count,
+  version: z.string(),
+  commandId: z.string(),
+  ...askedFor,
   metrics: z.array(metric),
   datasets: z.array(dataset),
   verdict: z.string().nullable(),

@@ -4,6 +4,7 @@ import { inOrder } from '../../machines/domain/waitingList.ts'
 import type { CscContext } from '../../machines/csc.ts'
 import { progressOf, type GatherContext } from '../../machines/gather.ts'
 import type { JobContext } from '../../machines/job.ts'
+import { directoryOf } from '../../machines/jobResult.ts'
 import type { ShelfContext } from '../../machines/shelf.ts'
 import { inUse, type QueueContext } from '../../machines/queue.ts'
 import type { GroupAnswer, JobAnswer, JobsAnswer, Present, ShelfAnswer } from '../contract/answers.ts'
@@ -125,6 +126,12 @@ function jobAnswer({ snapshot, timers }: Actor): JobAnswer {
     dataId,
     pipeline: pipeline.name,
     attempt,
+    version: asked.version,
+    commandId: asked.commandId,
+    askedBy: asked.askedBy ?? null,
+    overrides: asked.overrides,
+    configFile: asked.configFile,
+    directory: directoryOf({ jobId, times }),
     attemptsMax: pipeline.retries.attemptsMax,
     metrics,
     datasets,

@@ -220,6 +220,11 @@ describe('a script for the Python OCPS', () => {
       errorSummary: { message: '' },
       outcome: { kind: 'succeeded', code: 'OK', exitCode: 0, signal: null },
       verdict: null,
+      version: '',
+      askedBy: 'script',
+      overrides: {},
+      configFile: null,
+      directory: jobId,
     })
   })
 
