@@ -13,7 +13,7 @@ async function door(facts: () => Record<string, unknown> = () => ({})) {
   const bus = network.connect('instance')
   const retained = await bus.retained({ name: 'EVENTS', subjects: ['ocps.LATISS.evt.>'], maxAgeMs: 60_000 })
   const log = pino({ level: 'silent' })
-  const { close } = openDoor({
+  const opened = openDoor({
     bus,
     retained,
     instance: 'LATISS',
@@ -23,7 +23,7 @@ async function door(facts: () => Record<string, unknown> = () => ({})) {
     log,
     facts,
   })
-  onTestFinished(close)
+  onTestFinished(() => opened.close())
   const asking = network.connect('script')
   const query = async (name: string, text: string) => {
     const { body: answer } = await asking.request(`ocps.LATISS.qry.${name}`, text, { timeoutMs: 5_000 })
