@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { refused } from '../../machines/domain/announcements.ts'
+import { type JobResult, refused } from '../../machines/domain/announcements.ts'
 import type { Caller } from '../../machines/domain/commands.ts'
 import type { Refusal } from '../../machines/domain/refusals.ts'
 import type { Bus, Incoming, Retained, Subscription } from '../bus/port.ts'
@@ -10,7 +10,7 @@ import type { QueryError } from '../contract/queryErrors.ts'
 import { subjects } from '../contract/subjects.ts'
 import type { Log } from '../log.ts'
 import type { Engine, Numbered } from './engine.ts'
-import { groupOf, jobOf, jobsOf, shelfOf, stateOf } from './queries.ts'
+import { groupOf, jobOf, jobsOf, settledAnswer, shelfOf, stateOf } from './queries.ts'
 
 /**
  * The door for commands and questions: messages on `ocps.<instance>.cmd.*` are decoded and handed to the inbox or refused, questions on `qry.*` are
@@ -125,10 +125,9 @@ export function openDoor({ bus, retained, instance, engine, say, now, log, facts
     if (subject.length > SUBJECT_MAX || subject.endsWith('.')) return null
     const kept = await retained.last(subject)
     if (kept === null) return null
-    const result: unknown = JSON.parse(kept)
-    return topic === 'jobResult'
-      ? { ...(result as object), state: 'settled', result }
-      : { ...(result as object), state: 'finished', result }
+    if (topic === 'jobResult') return settledAnswer(JSON.parse(kept) as JobResult)
+    const result = JSON.parse(kept) as object
+    return { ...result, state: 'finished', result }
   }
 }
 

@@ -1,4 +1,4 @@
-import type { JobState } from '../../machines/domain/announcements.ts'
+import type { JobResult, JobState } from '../../machines/domain/announcements.ts'
 import { gatherAddress, jobAddress } from '../../machines/domain/messages.ts'
 import { inOrder } from '../../machines/domain/waitingList.ts'
 import type { CscContext } from '../../machines/csc.ts'
@@ -74,6 +74,13 @@ export function jobsOf(world: World): JobsAnswer {
 export function jobOf(world: World, jobId: string): JobAnswer | null {
   const actor = world.actor(jobAddress(jobId))
   return actor ? jobAnswer(actor) : null
+}
+
+/** A settled job, from its event; one that an older OCPS said does not say who asked, nor with what. */
+export function settledAnswer(said: JobResult): JobResult & { state: 'settled'; result: JobResult } {
+  const unsaid = { askedBy: null, overrides: {}, configFile: null, directory: directoryOf(said) }
+  const result = { ...unsaid, ...said }
+  return { ...result, state: 'settled', result }
 }
 
 /** A group that is open or lingers, or null. */

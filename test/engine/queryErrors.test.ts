@@ -29,7 +29,7 @@ async function door(facts: () => Record<string, unknown> = () => ({})) {
     const { body: answer } = await asking.request(`ocps.LATISS.qry.${name}`, text, { timeoutMs: 5_000 })
     return JSON.parse(new TextDecoder().decode(answer)) as Record<string, unknown>
   }
-  return { query, ask: createAsk(asking, 'LATISS') }
+  return { query, bus, ask: createAsk(asking, 'LATISS') }
 }
 
 test.each([
@@ -71,4 +71,12 @@ test('a client switches on the code, whatever the sentence says', async () => {
   await expect(ask('job', { jobId: 'x' })).rejects.toMatchObject({ kind: 'UNKNOWN', code: 'UNKNOWN_JOB' })
   await expect(ask('group', { group: 'x' })).rejects.toMatchObject({ kind: 'UNKNOWN', code: 'UNKNOWN_GROUP' })
   await expect(ask('job', { job: 'x' })).rejects.toMatchObject({ kind: 'BAD_REQUEST', code: 'BAD_REQUEST' })
+})
+
+test('a settled job of an older OCPS is answered with all the fields there are now', async () => {
+  const { query, bus } = await door()
+  const old = { jobId: 'j1', version: '', times: { accepted: 1, queued: 1, started: 2, settled: 3 } }
+  bus.publish('ocps.LATISS.evt.jobResult.j1', JSON.stringify(old))
+  const now = { ...old, askedBy: null, overrides: {}, configFile: null, directory: 'j1' }
+  expect(await query('job', '{"jobId":"j1"}')).toEqual({ ...now, state: 'settled', result: now })
 })
