@@ -22,7 +22,8 @@ import type { OverrideRule, OverrideValue, Pipeline } from './domain/pipeline.ts
 import type { Refusal } from './domain/refusals.ts'
 import { add, EMPTY, next, remove, withoutNext, type WaitingList } from './domain/waitingList.ts'
 import { brokenGroupResult, type GatherContext } from './gather.ts'
-import { brokenResult, type JobContext, type JobInput } from './job.ts'
+import type { JobContext, JobInput } from './jobContext.ts'
+import { brokenResult } from './jobResult.ts'
 
 /*
  * Who waits and who runs: admission, slots, priority, order, depth, pause, and whether commands are answered at once (async) or at the
@@ -399,7 +400,10 @@ function judgeLoad(context: QueueContext, jobs: number): Refusal | null {
   if (waiting + jobs > depth)
     return {
       code: 'QUEUE_FULL',
-      reason: `${waiting} jobs are waiting and the queue holds ${depth}; send it again later, or abort some`,
+      reason:
+        jobs > depth
+          ? `it asks for ${jobs} jobs and the queue never holds more than ${depth}; ask for fewer at a time, or raise queueDepth`
+          : `${waiting === 1 ? '1 job is' : `${waiting} jobs are`} waiting and the queue holds ${depth}${jobs > 1 ? `, so these ${jobs} do not fit` : ''}; send it again later, or abort some`,
     }
   return null
 }
@@ -458,10 +462,11 @@ function retryInput(
     fallbacks: fallbacksOf(pipelines, pipeline),
     retryOf: item.retryOf ?? item.jobId,
     after: [],
-    readiness: { policy: 'runNow' },
+    readiness: item.readiness ?? { policy: 'runNow' },
     timeLimitMs: Math.min(item.timeLimitMs, pipeline.timeLimitMs),
     members: null,
     ...capacityOf(configuration),
+    askedBy: command.caller.identity,
   }
 }
 
@@ -610,5 +615,6 @@ function jobInputs(instance: string, configuration: Configuration, command: Proc
     members: null,
     ...capacityOf(configuration),
     ...(command.askedAs && { askedAs: command.askedAs }),
+    askedBy: command.caller.identity,
   }))
 }

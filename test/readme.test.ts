@@ -9,6 +9,7 @@ import { commandSchemas, processData } from '../src/contract/commands.ts'
 import { eventSchemas, telemetrySchemas } from '../src/contract/events.ts'
 import { decodeCommand } from '../src/contract/decode.ts'
 import { configurationSchema, pipelineSchema } from '../src/contract/configuration.ts'
+import { QUERY_ERRORS } from '../src/contract/queryErrors.ts'
 import { placeholders } from '../src/executor/commandLine.ts'
 
 const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
@@ -23,6 +24,10 @@ const rows = new Map(
 
 test('the README explains every refusal code, in the words of the code', () => {
   for (const [code, text] of Object.entries(REFUSALS)) expect(rows.get(code), code).toBe(text)
+})
+
+test('the README explains every code a query can fail with, in the words of the code', () => {
+  for (const [code, text] of Object.entries(QUERY_ERRORS)) expect(rows.get(code), code).toBe(text)
 })
 
 test('the README explains every outcome code, in the words of the code', () => {

@@ -1,4 +1,11 @@
-import type { AskedAs, Caller, ConfigurationApplied, ConfigurationsAvailable, GatherPolicy } from './commands.ts'
+import type {
+  AskedAs,
+  Caller,
+  ConfigurationApplied,
+  ConfigurationsAvailable,
+  GatherPolicy,
+  ProcessDataCommand,
+} from './commands.ts'
 import type { DataId } from './dataId.ts'
 import type { Outcome } from './outcome.ts'
 import type { Dataset, Metric } from './reports.ts'
@@ -100,6 +107,12 @@ export interface JobResult {
   /** The first job of this kind, when this one was retried from the shelf. */
   readonly retryOf: string | null
   readonly askedAs?: AskedAs
+  /** Whose command asked for it, as they call themselves; null where none did. */
+  readonly askedBy: string | null
+  readonly overrides: ProcessDataCommand['overrides']
+  readonly configFile: string | null
+  /** Where its outputs are, under the instance's work directory; null for a job nothing of which ever ran. */
+  readonly directory: string | null
   readonly outcome: Outcome
   readonly metrics: readonly Metric[]
   readonly datasets: readonly Dataset[]

@@ -22,7 +22,7 @@ export type Command =
     >
   | ({ readonly type: 'command.setLogLevel'; readonly level: number; readonly subsystem: string } & Asked)
   | ProcessDataCommand
-  | ({ readonly type: 'command.abortJob'; readonly jobId: string } & Asked)
+  | ({ readonly type: 'command.abortJob'; readonly jobId: string; readonly askedAs?: 'abort_job' } & Asked)
   | CloseGroupCommand
   | RetryCommand
 
@@ -93,6 +93,11 @@ export interface ProcessDataCommand extends Asked {
 
 /** Asked in the words of the Python OCPS, and so answered: when the processing has ended, with job_id and job_result said as well. Absent: in our own words. */
 export type AskedAs = 'execute'
+
+/** The name a command was sent under. */
+export function sentAs({ type, askedAs }: { readonly type: string; readonly askedAs?: string }): string {
+  return askedAs ?? type.slice('command.'.length)
+}
 
 export interface Prerequisite {
   readonly jobId: string

@@ -152,6 +152,8 @@ export interface QuietAnswer {
   readonly id: string
   readonly fingerprint: string
   readonly acks: readonly AckBody[]
+  /** When it was acknowledged last, milliseconds since 1970 UTC; absent in marks of old, which stand for their own time. */
+  readonly at?: number
 }
 
 /** What was said after earlier entries, in short: entry number and digest of its announcements. A replay that says anything else is found out. */
@@ -219,6 +221,8 @@ export interface ShelfItem
   readonly at: number
   readonly dataId: DataId
   readonly timeLimitMs: number
+  /** Absent of one that was put there by an OCPS that did not keep it, which stands for runNow. */
+  readonly readiness?: ProcessDataCommand['readiness']
   readonly outcome: Outcome['kind']
 }
 

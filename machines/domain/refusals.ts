@@ -11,7 +11,8 @@ export const REFUSALS = {
   UNKNOWN_PIPELINE: 'The applied configuration has no pipeline of this name.',
   WRONG_SCOPE: 'The pipeline works on other data: a group where an exposure was named, or the reverse.',
   OVERRIDE_NOT_ALLOWED: 'The pipeline does not allow this override, configuration file or time limit.',
-  QUEUE_FULL: 'As many jobs are waiting as the queue holds.',
+  QUEUE_FULL:
+    'The jobs do not fit: too many are waiting, or the command alone asks for more than the queue ever holds.',
   BUSY: 'In synchronous mode one command is processed at a time, and one is.',
   UNKNOWN_JOB: 'No job of this id is known.',
   NOTHING_TO_RETRY: 'No job that is meant here ended without success lately, or it was retried already.',

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { ACK, type AckBody } from '../../machines/domain/announcements.ts'
-import type { Command } from '../../machines/domain/commands.ts'
+import { type Command, sentAs } from '../../machines/domain/commands.ts'
 import { connectNats } from '../bus/nats.ts'
 import { createSend, type Send } from '../client/acknowledgements.ts'
 import { OcpsError } from '../client/errors.ts'
@@ -217,7 +217,7 @@ function summaryOf(answered: readonly Answered[], instance: string, elapsedMs: n
       .filter(({ asked, answer }) => asked.answer !== answer)
       .map(({ asked, answer, reason }) => ({
         n: asked.n,
-        command: asked.command.type.slice('command.'.length),
+        command: sentAs(asked.command),
         recorded: asked.answer,
         now: answer,
         reason,

@@ -49,7 +49,9 @@ export interface JobTimes {
   readonly settled?: number
 }
 
-export interface JobAnswer extends Pick<JobState, 'jobId' | 'state' | 'dataId' | 'pipeline' | 'attempt'> {
+export interface JobAnswer
+  extends Pick<JobState, 'jobId' | 'state' | 'dataId' | 'pipeline' | 'attempt'>,
+    Pick<JobResult, 'version' | 'commandId' | 'askedBy' | 'overrides' | 'configFile' | 'directory'> {
   readonly metrics: readonly Metric[]
   readonly datasets: readonly Dataset[]
   readonly verdict: string | null

@@ -3,6 +3,7 @@ import { ACK, type AckBody, type Event, type TelemetryAnnouncement } from '../..
 import { exactly } from './exactly.ts'
 import { jobIdBody, jobResultBody } from './execute.ts'
 import {
+  askedFor,
   count,
   cut,
   dataId,
@@ -119,6 +120,7 @@ const announced = {
       fellBackFrom: z.array(z.string()).describe('Pipelines that were tried before this one and failed'),
       retryOf: z.string().nullable().describe('The first job of this kind, when this one is a retry'),
       askedAs: z.literal('execute').exactOptional().describe('Only of a job that was asked for with execute'),
+      ...askedFor,
       outcome,
       metrics,
       datasets,

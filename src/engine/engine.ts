@@ -188,12 +188,12 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       const { n, what } = entry
       beganAt ||= n
       if (entry.door === 'command') recall(what as Command)
-      if (what.type === 'engine.quiescent') answers.settleInto(what.answers)
+      if (what.type === 'engine.quiescent') answers.settleInto(what.answers, at)
       // Only the one that reading begins with knows more than has been seen coming.
       if (what.type === 'engine.checkpoint' && n - what.part + 1 === beganAt) {
         const whole = checkpoint.take(what)
         if (whole) {
-          answers.settleInto(whole.answers)
+          answers.settleInto(whole.answers, at)
           unsaid.push(...whole.unsaid.filter(({ id }) => isAfter(id, options.lastSaid)))
         }
       }
@@ -201,7 +201,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       keepBooks(entry, effects)
       for (const effect of effects) {
         if (effect.do !== 'announce') continue
-        if (effect.announcement.type === 'ack') answers.note(effect.announcement)
+        if (effect.announcement.type === 'ack') answers.note(effect.announcement, effect.at)
         if (isKept(effect.announcement) && isAfter(effect.id, options.lastSaid)) unsaid.push(effect)
       }
       last = entry
@@ -357,7 +357,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   function leave(said: Numbered): void {
     say(said)
     const { announcement } = said
-    if (announcement.type === 'ack') copy(announcement, said, answers.note(announcement))
+    if (announcement.type === 'ack') copy(announcement, said, answers.note(announcement, said.at))
     if (
       announcement.type === 'event' &&
       announcement.topic === 'summaryState' &&

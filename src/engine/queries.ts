@@ -1,9 +1,10 @@
-import type { JobState } from '../../machines/domain/announcements.ts'
+import type { JobResult, JobState } from '../../machines/domain/announcements.ts'
 import { gatherAddress, jobAddress } from '../../machines/domain/messages.ts'
 import { inOrder } from '../../machines/domain/waitingList.ts'
 import type { CscContext } from '../../machines/csc.ts'
 import { progressOf, type GatherContext } from '../../machines/gather.ts'
 import type { JobContext } from '../../machines/job.ts'
+import { directoryOf } from '../../machines/jobResult.ts'
 import type { ShelfContext } from '../../machines/shelf.ts'
 import { inUse, type QueueContext } from '../../machines/queue.ts'
 import type { GroupAnswer, JobAnswer, JobsAnswer, Present, ShelfAnswer } from '../contract/answers.ts'
@@ -75,6 +76,13 @@ export function jobOf(world: World, jobId: string): JobAnswer | null {
   return actor ? jobAnswer(world, actor) : null
 }
 
+/** A settled job, from its event; one that an older OCPS said does not say who asked, nor with what. */
+export function settledAnswer(said: JobResult): JobResult & { state: 'settled'; result: JobResult } {
+  const unsaid = { askedBy: null, overrides: {}, configFile: null, directory: directoryOf(said) }
+  const result = { ...unsaid, ...said }
+  return { ...result, state: 'settled', result }
+}
+
 /** A group that is open or lingers, or null. */
 export function groupOf(world: World, group: string): GroupAnswer | null {
   const actor = world.actor(gatherAddress(group))
@@ -125,6 +133,12 @@ function jobAnswer(world: World, { snapshot, timers }: Actor): JobAnswer {
     dataId,
     pipeline: pipeline.name,
     attempt,
+    version: asked.version,
+    commandId: asked.commandId,
+    askedBy: asked.askedBy ?? null,
+    overrides: asked.overrides,
+    configFile: asked.configFile,
+    directory: directoryOf({ jobId, times }),
     attemptsMax: pipeline.retries.attemptsMax,
     metrics,
     datasets,

@@ -2,13 +2,13 @@
  * Where a job works: `<workDir>/<jobId>`, always its latest attempt. The launcher moves a directory that is there already aside, to
  * `<jobId>~1`, `<jobId>~2` and so on, so earlier attempts stay readable and nobody has to know which attempt counted.
  */
-import { encodeToken } from '../../machines/domain/dataId.ts'
+import { jobDirectoryName } from '../../machines/domain/dataId.ts'
 import type { StartOrder } from '../../machines/ports.ts'
 import { inputPath } from './commandLine.ts'
 
 /** Spelled so that no job id can name anything outside the work directory. */
 export function jobDirectory(workDir: string, jobId: string): string {
-  return `${workDir}/${encodeToken(jobId)}`
+  return `${workDir}/${jobDirectoryName(jobId)}`
 }
 
 /** Begins with a dot, which no encoded job id can. */

@@ -158,6 +158,7 @@ describe('what is there', () => {
     expect(stdout).toMatch(/psf\.fwhm +1\.25 +arcsec/)
     expect(stdout).toContain(join(cwd, '.ocps', 'work', id, 'preview.png'))
     expect(stdout).toMatch(/outcome +succeeded: look succeeded/)
+    expect(stdout).toMatch(/asked by +\S+, message \S+/)
     expect((await json('job', id)).documents[0]).toMatchObject({ jobId: id, state: 'settled' })
     const unknown = await ocps('job', '20261122-999999')
     expect([unknown.code, unknown.stderr]).toEqual([2, 'ocps: no job 20261122-999999 is known here\n'])

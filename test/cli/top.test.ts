@@ -148,6 +148,21 @@ describe('the screen of ocps top', () => {
     ).toEqual([null, null, null])
   })
 
+  test('says for whom slots are kept free that are not enough for it', async () => {
+    const pipelines = { quicklook: aPipeline('quicklook'), wide: aPipeline('wide', { slots: 2 }) }
+    const night = await createNight({ configuration: aConfiguration({ slots: 2, pipelines }) })
+    await night.enable()
+    await night.started(await process(night, 'E1'))
+    const wide = await process(night, 'E2', { pipeline: 'wide' })
+    await process(night, 'E3')
+    expect(facts(night).queue).toMatchObject({ slotsTaken: 1, reserved: { jobId: wide, needs: 2, free: 1 } })
+    const text = screen(night, 160).join('\n')
+    expect(text).toContain(` 1 of 2, 1 kept free for ${wide}, which needs 2`)
+    expect(text).toContain(
+      `Job ${wide} waits in the queue, place 1 of 2: it needs 2 slots; the one that is free is kept for it;`,
+    )
+  })
+
   test('says that the queue is paused, and that nothing starts while the instance is not enabled', async () => {
     const night = await createNight({ configuration: aConfiguration({ slots: 1 }) })
     await night.enable()

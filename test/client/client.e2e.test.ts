@@ -69,7 +69,7 @@ describe('a client of a real instance over a real server', () => {
     expect(refusal).toMatchObject({ code: 'UNKNOWN_PIPELINE', ack: { ack: -302, error: 1 } })
     await expect(ocps.command('start', {})).rejects.toMatchObject({ code: 'WRONG_STATE' })
     await expect(ocps.abort('20261122-999999')).rejects.toMatchObject({ code: 'UNKNOWN_JOB' })
-    await expect(ocps.job('20261122-999999')).rejects.toMatchObject({ code: 'UNKNOWN' })
+    await expect(ocps.job('20261122-999999')).rejects.toMatchObject({ kind: 'UNKNOWN', code: 'UNKNOWN_JOB' })
   })
 
   test('walks through the summary states and says which it visited', async () => {

@@ -211,17 +211,21 @@ describe('a command that is wrong is refused with its code and says what is wron
   it('questions about such ids are answered with a sentence, not with silence', async () => {
     for (const id of ids) {
       expect(await running.wire.query('job', { jobId: id })).toMatchObject({
+        code: 'UNKNOWN_JOB',
         error: expect.stringContaining('no job') as unknown,
       })
       expect(await running.wire.query('group', { group: id })).toMatchObject({
+        code: 'UNKNOWN_GROUP',
         error: expect.stringContaining('no group') as unknown,
       })
     }
     for (const text of ['', 'no json', '[]', '7', 'null', '{"jobId":7}'])
       expect(await running.wire.query('job', text)).toMatchObject({
-        error: expect.stringContaining('needs') as unknown,
+        code: 'BAD_REQUEST',
+        error: expect.stringMatching(/^job: /) as unknown,
       })
     expect(await running.wire.query('everything')).toMatchObject({
+      code: 'UNKNOWN_QUERY',
       error: expect.stringContaining('there is no query') as unknown,
     })
   })

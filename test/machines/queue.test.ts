@@ -356,6 +356,16 @@ describe('queue: what is admitted', () => {
     expect(acks(room.when(submit({ pipeline: 'detect', detectors: [1, 2] })))).toMatchObject([{ code: 'QUEUE_FULL' }])
   })
 
+  test('what the queue can never hold is refused as that, however few are waiting', () => {
+    const camera = { pipeline: 'detect', detectors: Array.from({ length: 189 }, (_, detector) => detector) }
+    const [never] = acks(flowing({ slots: 4, queueDepthMax: 100 }).when(submit(camera)))
+    expect(never).toMatchObject({ code: 'QUEUE_FULL' })
+    expect(never?.result).toContain('asks for 189 jobs and the queue never holds more than 100')
+    const occupied = flowing({ slots: 1, queueDepthMax: 189 }).when(...ready('a'), ...ready('b'))
+    const [later] = acks(occupied.when(submit(camera)))
+    expect(later?.result).toContain('1 job is waiting and the queue holds 189, so these 189 do not fit; send it again')
+  })
+
   test('a group can be closed although the queue is full', () => {
     const full = flowing({ slots: 1, queueDepthMax: 1 }).when(...ready('a'), ...ready('b'))
     expect(acks(full.when(closeGroup()))).toEqual([])

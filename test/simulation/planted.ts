@@ -258,7 +258,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'what a checkpoint holds of the answers is forgotten',
     file: 'src/engine/engine.js',
-    edits: [['answers.settleInto(whole.answers);', ';']],
+    edits: [['answers.settleInto(whole.answers, at);', ';']],
     finds: 'whole',
   },
   {

@@ -6,6 +6,7 @@ import type { CscContext } from '../../../machines/csc.ts'
 import type { JobContext } from '../../../machines/job.ts'
 import { explainGroup, explainJob, explainJobBriefly, exposuresOf } from '../explain.ts'
 import { type GroupRecord, type JobRecord, leafOf, type Night, slotsInUse } from '../night.ts'
+import { reservedIn } from '../slots.ts'
 import {
   Actor,
   Chip,
@@ -80,6 +81,7 @@ function Tiles({ night: tonight, open }: { night: Night; open: number }) {
   if (!queue || !csc) return null
   const { configuration, waiting, running } = queue.snapshot.context as QueueContext
   const used = slotsInUse(tonight)
+  const reserved = reservedIn(tonight)
   const { applied } = csc.snapshot.context as CscContext
   const flow = leafOf(queue.snapshot)
   const { over, succeeded } = tonight.tally
@@ -99,7 +101,12 @@ function Tiles({ night: tonight, open }: { night: Night; open: number }) {
       <Tile
         title="Slots"
         value={`${used.slots} / ${configuration?.slots ?? 0}`}
-        note={<Bar parts={used.slots} of={configuration?.slots ?? 0} />}
+        note={
+          <span title={reserved ? `kept free for ${reserved.jobId}, which needs ${reserved.needs}` : ''}>
+            <Bar parts={used.slots} of={configuration?.slots ?? 0} />
+            {reserved && `${reserved.free} kept free`}
+          </span>
+        }
       />
       <Tile
         title="Running"
