@@ -661,6 +661,41 @@ describe('gather: in a night', () => {
     expect(night.events('jobResult')).toHaveLength(3)
   })
 
+  test('a failed member that is retried with another pipeline completes its group', async () => {
+    const night = await createNight()
+    await night.enable()
+    const jobs = []
+    for (const obsid of ['E1', 'E2'])
+      jobs.push((await night.command('processData', asked(obsid, { expected: 2, pipeline: 'stack' })))?.jobIds[0] ?? '')
+    const [a = '', b = ''] = jobs
+    await night.succeeds(a)
+    await night.started(b)
+    await night.exited(b, { exitCode: 1 })
+    await night.succeeds(`${a}-g1`)
+    const again = (await night.command('retry', { group: 'G#1', pipeline: 'detect' }))?.jobIds[0] ?? ''
+    await night.succeeds(again)
+    await night.succeeds(`${a}-g2`)
+    expect(night.events('groupResult')).toMatchObject([
+      { revision: 1, outcome: 'partial', failed: ['E2'] },
+      { revision: 2, outcome: 'complete', failed: [], members: [{ jobId: a }, { jobId: again, pipeline: 'detect' }] },
+    ])
+  })
+
+  test('a group of exposures that were never processed is combined by one command', async () => {
+    const night = await createNight()
+    await night.enable()
+    const command = { dataId: { group: 'G#1' }, pipeline: 'stack' }
+    expect(await night.command('processData', command)).toMatchObject({ code: 'UNKNOWN_GROUP' })
+    expect(await night.command('processData', { ...command, members: ['E1', 'E2'] })).toMatchObject({
+      ack: ACK.COMPLETE,
+    })
+    const order = night.orders().at(-1)
+    expect(order).toMatchObject({ type: 'executor.start', members: [{ dataId: { obsid: 'E1' } }, { jobId: null }] })
+    await night.succeeds(order?.jobId ?? '')
+    expect(night.events('groupResult')).toMatchObject([{ group: 'G#1', outcome: 'complete' }])
+    expect(await night.command('processData', { ...command, members: ['E1'] })).toMatchObject({ code: 'GROUP_CLOSED' })
+  })
+
   test('the gather job can be aborted, and the group says so', async () => {
     const night = await createNight()
     await night.enable()
