@@ -185,7 +185,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     const checkpoint = createAssembly()
     let beganAt = 0
     for await (const entry of await fromTheNewestMark()) {
-      const { n, what } = entry
+      const { n, at, what } = entry
       beganAt ||= n
       if (entry.door === 'command') recall(what as Command)
       if (what.type === 'engine.quiescent') answers.settleInto(what.answers, at)

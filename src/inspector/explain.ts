@@ -3,6 +3,7 @@
  * fold does not say, the sentence does not either. Times are UTC.
  */
 import { jobAddress } from '../../machines/domain/messages.ts'
+import { isAwaited } from '../../machines/groupMembers.ts'
 import type { GroupRecord, JobRecord, Night } from './night.ts'
 import { few, handedOverIn, placeBriefly, placeOf } from './slots.ts'
 
@@ -88,9 +89,9 @@ export function explainGroup(night: Night, { group, address, state, context, sin
       return `${name} is open (${counted}) and closes when ${ways.join(', or ')}.`
     }
     case 'closing': {
-      const missing = members.filter(({ output }) => output === null)
+      const missing = members.filter(isAwaited)
       const named = missing.map(
-        ({ identity, jobId }) => `${identity} (${night.jobs.get(jobId)?.state ?? 'unknown here'})`,
+        ({ identity, jobId }) => `${identity} (${night.jobs.get(jobId ?? '')?.state ?? 'unknown here'})`,
       )
       const until = firstTimer(night, address)
       return `${name} is closed and waits for ${named.length} of ${members.length} members: ${few(named)}${until === null ? '' : `; its patience ends at ${clock(until, night)}`}.`
