@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { createSteppedClock } from '../../src/engine/clock.ts'
 import { createWorld } from '../../src/engine/world.ts'
-import { elapsedAt } from '../../src/journal/entry.ts'
+import { elapsedAt, isMark } from '../../src/journal/entry.ts'
 import { createMemoryJournal } from '../../src/journal/memory.ts'
 import { aConfiguration, aPipeline, createNight, NIGHTFALL, type Night } from '../harness.ts'
 
@@ -23,8 +23,8 @@ const configuration = aConfiguration({
   },
 })
 
-async function running(): Promise<{ night: Night; jobId: string }> {
-  const night = await createNight({ configuration })
+async function running(options: Parameters<typeof createNight>[0] = {}): Promise<{ night: Night; jobId: string }> {
+  const night = await createNight({ configuration, ...options })
   await night.enable()
   const ack = await night.command('processData', { dataId: { obsid: 'E1' }, pipeline: 'quicklook' })
   const jobId = ack?.jobIds[0] ?? ''
@@ -62,6 +62,35 @@ describe('a clock that steps changes no duration', () => {
     night.clock.step(ms)
     await night.advance(1_000)
     await night.metric(jobId, 'psf', 1)
+    await night.restart()
+    await night.advance(3_999)
+    expect(night.state(`job.${jobId}`)).toBe('active.running')
+    await night.advance(1)
+    expect(night.state(`job.${jobId}`)).toBe('stopping')
+  })
+
+  test.each(STEPS)('the clock steps %s while no process runs: the machine knows how long it was', async (_, ms) => {
+    const { night, jobId } = await running({ clock: createSteppedClock(NIGHTFALL, 'boot 1') })
+    night.engine().stop()
+    night.clock.step(ms)
+    night.clock.advance(1_000)
+    await night.restart()
+    await night.advance(3_999)
+    expect(night.state(`job.${jobId}`)).toBe('active.running')
+    await night.advance(1)
+    expect(night.state(`job.${jobId}`)).toBe('stopping')
+  })
+
+  test('a process that begins at a mark knows how long it was, too', async () => {
+    const clock = createSteppedClock(NIGHTFALL, 'boot 1')
+    const marked = { quietAfter: 4, checkpointAfter: 4, entriesPerActor: 0 }
+    const { night, jobId } = await running({ clock, marked })
+    for (let n = 0; n < 10; n++) await night.command('setLogLevel', { level: 20 })
+    const beginning = night.entries().findLast(({ what }) => isMark(what))?.n ?? 0
+    expect(beginning).toBeGreaterThan(2)
+    night.engine().stop()
+    clock.step(HOUR)
+    clock.advance(1_000)
     await night.restart()
     await night.advance(3_999)
     expect(night.state(`job.${jobId}`)).toBe('active.running')
