@@ -42,8 +42,24 @@ describe('a clock that steps changes no duration', () => {
     expect(night.state(`job.${jobId}`)).toBe('stopping')
   })
 
+  test.each(STEPS)('the clock steps %s before a job begins and back again while it runs', async (_, ms) => {
+    const { night, jobId } = await running()
+    await night.exited(jobId)
+    night.clock.step(ms)
+    const ack = await night.command('processData', { dataId: { obsid: 'E2' }, pipeline: 'quicklook' })
+    const second = ack?.jobIds[0] ?? ''
+    await night.started(second)
+    night.clock.step(-ms)
+    await night.metric(second, 'psf', 1)
+    await night.advance(4_999)
+    expect(night.state(`job.${second}`)).toBe('active.running')
+    await night.advance(1)
+    expect(night.state(`job.${second}`)).toBe('stopping')
+  })
+
   test.each(STEPS)('the clock steps %s while the journal is full: it is tried again after a second', async (_, ms) => {
     const { night, jobId } = await running()
+    night.clock.step(ms)
     night.journal.failNext('FULL')
     const metric = { type: 'executor.metric', jobId, attempt: 1, metric: 'psf', value: 1, unit: '' } as const
     const reported = night.report(metric)
