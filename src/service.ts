@@ -15,6 +15,7 @@ import { wallClock } from './engine/clock.ts'
 import { openDoor } from './engine/door.ts'
 import { createEngine, type Engine } from './engine/engine.ts'
 import { checkTemplate } from './executor/commandLine.ts'
+import { bootId } from './executor/processes.ts'
 import { createSimulatedExecutor } from './executor/simulated.ts'
 import { createSubprocessExecutor } from './executor/subprocess.ts'
 import { createChronicle } from './feed/chronicle.ts'
@@ -226,7 +227,7 @@ async function assemble(
     const engine: Engine = await createEngine({
       instance,
       journal: first.journal,
-      clock: wallClock,
+      clock: { ...wallClock, boot: bootId() === '-' ? null : bootId() },
       log,
       async executor(report) {
         if (options.simulate) return createSimulatedExecutor(report)

@@ -18,7 +18,7 @@ import type { ReplyContext, ReplyEvent, ReplyInput } from '../machines/reply.ts'
 import type { ShelfContext, ShelfEvent, ShelfInput } from '../machines/shelf.ts'
 import { decodeCommand } from '../src/contract/decode.ts'
 import { createSteppedClock, type SteppedClock } from '../src/engine/clock.ts'
-import { createEngine, type Engine, type Numbered } from '../src/engine/engine.ts'
+import { createEngine, type Engine, type Marked, type Numbered } from '../src/engine/engine.ts'
 import { begin, step, type Step } from '../src/engine/step.ts'
 import type { Observer } from '../src/engine/world.ts'
 import type { Entry } from '../src/journal/entry.ts'
@@ -273,6 +273,8 @@ export interface NightOptions {
   /** A journal that holds something already. */
   readonly journal?: MemoryJournal
   readonly clock?: SteppedClock
+  /** When marks are written; as an instance does it unless given. */
+  readonly marked?: Marked
   readonly lastSaid?: string | null
   readonly observer?: Observer
   /** What the feed does not know to be stored; nothing unless given. */
@@ -420,6 +422,7 @@ export async function createNight(options: NightOptions = {}): Promise<Night> {
       instance: 'LATISS',
       journal,
       clock,
+      ...(options.marked && { marked: options.marked }),
       log: silentLog,
       started: STARTED,
       lastSaid,

@@ -10,6 +10,8 @@ export interface Clock {
    * stopped for the time it slept.
    */
   elapsed(): number
+  /** Names the run of the machine since whose start `elapsed` counts, so that another process can go on counting; null: nobody else can. */
+  readonly boot: string | null
   /** Calls once at or after `at` of the elapsed time; returns how to call it off. */
   wake(at: number, call: () => void): () => void
 }
@@ -19,16 +21,22 @@ const TIMEOUT_MAX_MS = 2 ** 31 - 1
 
 export const wallClock: Clock = {
   now: () => Date.now(),
-  elapsed: () => performance.now(),
+  elapsed: monotonicMs,
+  boot: null,
   wake(at, call) {
     let timer: NodeJS.Timeout
     const arm = () => {
-      const left = at - performance.now()
+      const left = at - monotonicMs()
       timer = setTimeout(left > TIMEOUT_MAX_MS ? arm : call, Math.min(Math.max(left, 0), TIMEOUT_MAX_MS))
     }
     arm()
     return () => clearTimeout(timer)
   },
+}
+
+/** Unlike performance.now(), the same in every process of the machine. */
+function monotonicMs(): number {
+  return Number(process.hrtime.bigint()) / 1e6
 }
 
 /**
@@ -44,7 +52,10 @@ export interface SteppedClock extends Clock {
   nextWake(): number | null
 }
 
-export function createSteppedClock(startAt = Date.UTC(2026, 10, 22, 22, 0, 0)): SteppedClock {
+export function createSteppedClock(
+  startAt = Date.UTC(2026, 10, 22, 22, 0, 0),
+  boot: string | null = null,
+): SteppedClock {
   let elapsed = startAt
   let stepped = 0
   let serial = 0
@@ -52,6 +63,7 @@ export function createSteppedClock(startAt = Date.UTC(2026, 10, 22, 22, 0, 0)): 
   return {
     now: () => elapsed + stepped,
     elapsed: () => elapsed,
+    boot,
     wake(at, call) {
       const id = ++serial
       calls.set(id, { at, call })

@@ -22,7 +22,7 @@ import { createAnswers, fingerprintOf } from './answers.ts'
 import { createAssembly, inParts } from './checkpoint.ts'
 import type { Clock } from './clock.ts'
 import { createInbox } from './inbox.ts'
-import { createTimeline } from './timeline.ts'
+import { type Before, createTimeline } from './timeline.ts'
 import { digestOf } from './digest.ts'
 import { isAfter } from './announcementIds.ts'
 import { createWorld, type Effect, type Observer, type World } from './world.ts'
@@ -179,8 +179,8 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   }
 
   /** Folds the journal with its effects held back; what was said after `lastSaid` may never have been heard. */
-  async function recover(): Promise<{ last: Pick<Entry, 'n' | 'at' | 'steppedMs'>; unsaid: Numbered[] }> {
-    let last: Pick<Entry, 'n' | 'at' | 'steppedMs'> = { n: 0, at: 0 }
+  async function recover(): Promise<{ last: Pick<Entry, 'n'> & Before; unsaid: Numbered[] }> {
+    let last: Pick<Entry, 'n'> & Before = { n: 0, at: 0, anchor: null }
     const unsaid: Numbered[] = []
     const checkpoint = createAssembly()
     let beganAt = 0
@@ -204,7 +204,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
         if (effect.announcement.type === 'ack') answers.note(effect.announcement, effect.at)
         if (isKept(effect.announcement) && isAfter(effect.id, options.lastSaid)) unsaid.push(effect)
       }
-      last = entry
+      last = { n, at: entry.at, steppedMs: entry.steppedMs, anchor: entry.clock ?? last.anchor }
     }
     return { last, unsaid }
   }

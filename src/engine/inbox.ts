@@ -3,7 +3,7 @@ import { dayObs } from '../../machines/domain/dataId.ts'
 import type { Input } from '../../machines/domain/messages.ts'
 import type { Refusal } from '../../machines/domain/refusals.ts'
 import type { Decoded } from '../contract/commands.ts'
-import type { Entry } from '../journal/entry.ts'
+import { type Entry, isMark } from '../journal/entry.ts'
 import { JournalError, type Journal } from '../journal/port.ts'
 import type { Log } from '../log.ts'
 import type { Clock } from './clock.ts'
@@ -134,6 +134,7 @@ export function createInbox({
       return {
         n: number,
         ...times,
+        ...(isBeginning(one.what) && timeline.anchor && { clock: timeline.anchor }),
         door: one.door,
         from: one.door === 'report' ? 'executor' : one.door,
         what: one.what,
@@ -205,4 +206,9 @@ export function createInbox({
     waiting = []
     onLost(error)
   }
+}
+
+/** A later process begins to read at a mark, or at the beginning of this life. */
+function isBeginning(what: Input): boolean {
+  return what.type === 'engine.started' || isMark(what)
 }

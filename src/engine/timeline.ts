@@ -1,4 +1,4 @@
-import type { Entry } from '../journal/entry.ts'
+import { type Anchor, elapsedAt, type Entry } from '../journal/entry.ts'
 import type { Clock } from './clock.ts'
 
 /**
@@ -11,7 +11,7 @@ import type { Clock } from './clock.ts'
  * - after a step back `at` would have to run backwards, and entries never do; standing still until the wall clock has caught up would give all entries of an hour the same time.
  *   So it runs at half the rate until then, and an hour is made up in an hour.
  *
- * While no process runs only the wall clock tells how long: what it has advanced counts as elapsed.
+ * A later process on the same run of the machine goes on by the machine's monotonic clock (`anchor`). On another one only the wall clock tells how long no process ran.
  */
 export interface Timeline {
   /** The two times of an entry that is written now; never before those given earlier. */
@@ -20,6 +20,8 @@ export interface Timeline {
   elapsed(): number
   /** Calls once at or after a moment of the elapsed time; returns how to call it off. */
   wake(due: number, call: () => void): () => void
+  /** Lets a later process go on counting; null: there is nothing it could go by. */
+  readonly anchor: Anchor | null
 }
 
 // Both clocks run at the same rate, slewed alike by NTP, so that they differ by rounding and by steps. ntpd steps from 128 ms on.
@@ -28,13 +30,19 @@ const STEP_MS_MIN = 100
 const READ_MS_MAX = 10
 const RATE_CATCHING_UP = 0.5
 
-/** @param last the newest entry of the journal, or zeros */
-export function createTimeline(clock: Clock, last: Pick<Entry, 'at' | 'steppedMs'>): Timeline {
-  let stepped = last.steppedMs ?? 0
-  let at = Math.max(last.at, Math.floor(clock.now()))
+/** The times of the newest entry of the journal, or zeros; and the newest anchor. */
+export interface Before {
+  readonly at: number
+  readonly steppedMs?: number | undefined
+  readonly anchor: Anchor | null
+}
+
+export function createTimeline(clock: Clock, before: Before): Timeline {
+  let stepped = before.steppedMs ?? 0
+  let { at } = before
   let readAt = clock.elapsed()
   /** From the clock's elapsed time to the journal's. */
-  const offset = at - stepped - readAt
+  const offset = goingOn() ?? Math.max(at, Math.floor(clock.now())) - stepped - readAt
 
   return {
     stamp() {
@@ -46,6 +54,14 @@ export function createTimeline(clock: Clock, last: Pick<Entry, 'at' | 'steppedMs
     },
     elapsed: () => clock.elapsed() + offset,
     wake: (due, call) => clock.wake(due - offset, call),
+    anchor: clock.boot === null ? null : { boot: clock.boot, offsetMs: offset },
+  }
+
+  function goingOn(): number | null {
+    if (before.anchor === null || before.anchor.boot !== clock.boot) return null
+    const { offsetMs } = before.anchor
+    // A virtual machine that was put back to an earlier state has the same name and an earlier time.
+    return readAt + offsetMs < elapsedAt(before) ? null : offsetMs
   }
 
   function followWall(): void {

@@ -11,6 +11,8 @@ export interface Entry {
   readonly at: number
   /** How far the wall clock has stepped in all since the journal began, milliseconds; absent: not at all. See engine/timeline.ts. */
   readonly steppedMs?: number
+  /** On those that begin a life or that reading may begin with: how the next process goes on counting. */
+  readonly clock?: Anchor
   /** command: asked by someone. report: heard from the executor or the data's side. clock: a timer came due. engine: the service about itself. */
   readonly door: 'command' | 'report' | 'clock' | 'engine'
   /** Who: a client's identity, `executor`, `clock`, `engine`. */
@@ -19,8 +21,20 @@ export interface Entry {
   readonly what: Input
 }
 
+/** Where the elapsed time of the journal lies on the monotonic clock of a machine. */
+export interface Anchor {
+  /** The run of that machine, from its start to its end. */
+  readonly boot: string
+  readonly offsetMs: number
+}
+
+interface Times {
+  readonly at: number
+  readonly steppedMs?: number | undefined
+}
+
 /** Its time on the scale that durations are measured in: no step of the wall clock is in it. */
-export function elapsedAt({ at, steppedMs = 0 }: Pick<Entry, 'at' | 'steppedMs'>): number {
+export function elapsedAt({ at, steppedMs = 0 }: Times): number {
   return at - steppedMs
 }
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { createSteppedClock } from '../../src/engine/clock.ts'
 import { createWorld } from '../../src/engine/world.ts'
-import { elapsedAt } from '../../src/journal/entry.ts'
+import { elapsedAt, isMark } from '../../src/journal/entry.ts'
 import { createMemoryJournal } from '../../src/journal/memory.ts'
 import { aConfiguration, aPipeline, createNight, NIGHTFALL, type Night } from '../harness.ts'
 
@@ -23,8 +23,8 @@ const configuration = aConfiguration({
   },
 })
 
-async function running(): Promise<{ night: Night; jobId: string }> {
-  const night = await createNight({ configuration })
+async function running(options: Parameters<typeof createNight>[0] = {}): Promise<{ night: Night; jobId: string }> {
+  const night = await createNight({ configuration, ...options })
   await night.enable()
   const ack = await night.command('processData', { dataId: { obsid: 'E1' }, pipeline: 'quicklook' })
   const jobId = ack?.jobIds[0] ?? ''
@@ -42,8 +42,24 @@ describe('a clock that steps changes no duration', () => {
     expect(night.state(`job.${jobId}`)).toBe('stopping')
   })
 
+  test.each(STEPS)('the clock steps %s before a job begins and back again while it runs', async (_, ms) => {
+    const { night, jobId } = await running()
+    await night.exited(jobId)
+    night.clock.step(ms)
+    const ack = await night.command('processData', { dataId: { obsid: 'E2' }, pipeline: 'quicklook' })
+    const second = ack?.jobIds[0] ?? ''
+    await night.started(second)
+    night.clock.step(-ms)
+    await night.metric(second, 'psf', 1)
+    await night.advance(4_999)
+    expect(night.state(`job.${second}`)).toBe('active.running')
+    await night.advance(1)
+    expect(night.state(`job.${second}`)).toBe('stopping')
+  })
+
   test.each(STEPS)('the clock steps %s while the journal is full: it is tried again after a second', async (_, ms) => {
     const { night, jobId } = await running()
+    night.clock.step(ms)
     night.journal.failNext('FULL')
     const metric = { type: 'executor.metric', jobId, attempt: 1, metric: 'psf', value: 1, unit: '' } as const
     const reported = night.report(metric)
@@ -62,6 +78,35 @@ describe('a clock that steps changes no duration', () => {
     night.clock.step(ms)
     await night.advance(1_000)
     await night.metric(jobId, 'psf', 1)
+    await night.restart()
+    await night.advance(3_999)
+    expect(night.state(`job.${jobId}`)).toBe('active.running')
+    await night.advance(1)
+    expect(night.state(`job.${jobId}`)).toBe('stopping')
+  })
+
+  test.each(STEPS)('the clock steps %s while no process runs: the machine knows how long it was', async (_, ms) => {
+    const { night, jobId } = await running({ clock: createSteppedClock(NIGHTFALL, 'boot 1') })
+    night.engine().stop()
+    night.clock.step(ms)
+    night.clock.advance(1_000)
+    await night.restart()
+    await night.advance(3_999)
+    expect(night.state(`job.${jobId}`)).toBe('active.running')
+    await night.advance(1)
+    expect(night.state(`job.${jobId}`)).toBe('stopping')
+  })
+
+  test('a process that begins at a mark knows how long it was, too', async () => {
+    const clock = createSteppedClock(NIGHTFALL, 'boot 1')
+    const marked = { quietAfter: 4, checkpointAfter: 4, entriesPerActor: 0 }
+    const { night, jobId } = await running({ clock, marked })
+    for (let n = 0; n < 10; n++) await night.command('setLogLevel', { level: 20 })
+    const beginning = night.entries().findLast(({ what }) => isMark(what))?.n ?? 0
+    expect(beginning).toBeGreaterThan(2)
+    night.engine().stop()
+    clock.step(HOUR)
+    clock.advance(1_000)
     await night.restart()
     await night.advance(3_999)
     expect(night.state(`job.${jobId}`)).toBe('active.running')

@@ -8,7 +8,7 @@ import { NIGHTFALL } from '../harness.ts'
 /* The two times of an entry: what people read, and what durations are measured in. The wall clock is stepped at will. */
 
 const HOUR = 3_600_000
-const EMPTY = { at: 0 }
+const EMPTY = { at: 0, anchor: null }
 
 function begun(last: Parameters<typeof createTimeline>[1] = EMPTY) {
   const clock = createSteppedClock(NIGHTFALL)
@@ -68,7 +68,7 @@ describe('timeline: the two times of an entry', () => {
           return wall - 500
         },
       },
-      { at: NIGHTFALL },
+      { at: NIGHTFALL, anchor: null },
     )
     expect(timeline.stamp()).not.toHaveProperty('steppedMs')
   })
@@ -78,7 +78,7 @@ describe('timeline: the two times of an entry', () => {
     clock.step(HOUR)
     const last = timeline.stamp()
     clock.advance(60_000)
-    const next = createTimeline(clock, last)
+    const next = createTimeline(clock, { ...last, anchor: null })
     expect(next.stamp()).toEqual({ at: NIGHTFALL + HOUR + 60_000, steppedMs: HOUR })
     expect(next.elapsed()).toBe(NIGHTFALL + 60_000)
   })
@@ -87,9 +87,34 @@ describe('timeline: the two times of an entry', () => {
     const { clock, timeline } = begun()
     const last = timeline.stamp()
     clock.step(-HOUR)
-    const next = createTimeline(clock, last)
+    const next = createTimeline(clock, { ...last, anchor: null })
     clock.advance(10_000)
     expect(elapsedAt(next.stamp())).toBe(NIGHTFALL + 10_000)
+  })
+
+  test.each([-HOUR, HOUR])(
+    'on the same run of the machine the next process counts on, though the clock stepped by %d ms',
+    ms => {
+      const clock = createSteppedClock(NIGHTFALL, 'boot 1')
+      const timeline = createTimeline(clock, EMPTY)
+      const last = timeline.stamp()
+      clock.step(ms)
+      clock.advance(10_000)
+      const next = createTimeline(clock, { ...last, anchor: timeline.anchor })
+      expect(elapsedAt(next.stamp())).toBe(NIGHTFALL + 10_000)
+      expect(next.anchor).toEqual(timeline.anchor)
+    },
+  )
+
+  test('on another machine, or one that was put back to an earlier state, it goes by the wall clock', () => {
+    const { timeline } = begun()
+    const last = timeline.stamp()
+    const clock = createSteppedClock(NIGHTFALL + 10_000, 'boot 2')
+    for (const anchor of [
+      { boot: 'boot 1', offsetMs: HOUR },
+      { boot: 'boot 2', offsetMs: -HOUR },
+    ])
+      expect(createTimeline(clock, { ...last, anchor }).elapsed()).toBe(NIGHTFALL + 10_000)
   })
 
   test('whatever the wall clock does: entries never run backwards, durations are those that passed, and wakes come on time', () => {

@@ -99,9 +99,10 @@ describe('chronicle', () => {
     ])
   })
 
-  test('a restart in the same state says which', async () => {
-    const { night } = await enabledWithJob()
+  test('a restart in the same state says which, and a state that is said again is no change', async () => {
+    const { night, before } = await enabledWithJob()
     await night.restart()
+    expect(told(night)).toHaveLength(before)
     expect(told({ ...night, said: night.said.slice(-6) }).map(({ sentence }) => sentence)).toEqual([
       'OCPS LATISS is ENABLED',
     ])

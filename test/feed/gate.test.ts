@@ -64,8 +64,12 @@ describe('gate', () => {
   test('a lease that lapsed and was taken again: the journal is asked before anything comes out', async () => {
     let answer: (isOurs: boolean) => void = () => {}
     const { act, acted, lease, later, asked } = gated(() => new Promise(resolve => (answer = resolve)))
+    lease.sure = false
     lease.lapses = 1
     act(1)
+    await later()
+    expect(asked(), 'while it is not held there is nothing to ask for').toBe(0)
+    lease.sure = true
     await later()
     expect(asked()).toBe(1)
     expect(acted).toEqual([])
