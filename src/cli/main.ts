@@ -10,6 +10,7 @@ import { addGroup } from './group.ts'
 import { addInspect } from './inspect.ts'
 import { addJob } from './job.ts'
 import { addJobs } from './jobs.ts'
+import { addJournal } from './journal.ts'
 import { addLifecycle } from './lifecycle.ts'
 import { complain, createOutput, endQuietlyWithThePipe } from './output.ts'
 import { packageVersion } from './package.ts'
@@ -62,6 +63,7 @@ for (const add of [
   addInspect,
   addRecord,
   addReplay,
+  addJournal,
   addConfig,
   addSchema,
   addChart,
