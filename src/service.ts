@@ -15,16 +15,14 @@ import { wallClock } from './engine/clock.ts'
 import { openDoor } from './engine/door.ts'
 import { createEngine, type Engine } from './engine/engine.ts'
 import { checkTemplate } from './executor/commandLine.ts'
-import { highestJobIn } from './executor/directory.ts'
 import { createSimulatedExecutor } from './executor/simulated.ts'
 import { createSubprocessExecutor } from './executor/subprocess.ts'
-import { AHEAD_MAX, createFeed, readLastSaid } from './feed/feed.ts'
+import { createFeed } from './feed/feed.ts'
 import { createGate, type Gate } from './feed/gate.ts'
 import { createPresence } from './feed/presence.ts'
 import { createIngestWatch } from './ingest/ingest.ts'
-import { ENTRIES_PER_MESSAGE_MAX, openJournal } from './journal/log.ts'
 import { type Journal, JournalError } from './journal/port.ts'
-import { cannotGoOn } from './journal/survey.ts'
+import { takeUpJournal } from './takingUp.ts'
 import { UserError } from './userError.ts'
 
 /**
@@ -197,28 +195,13 @@ async function assemble(
       subjects: [subjects(instance).events],
       maxAgeMs: EVENTS_KEPT_MS,
     })
-    const {
-      journal,
-      log: stored,
-      lastN,
-      lostMessages,
-      isOurs,
-      name,
-    } = await openJournal({
+    const { journal, lastN, isOurs, lastSaid, numbersAfter } = await takeUpJournal({
       bus,
       instance,
-      onForeign: (count, { sequence, id }) =>
-        log.warn(
-          { count, sequence, id: id.slice(0, ID_SHOWN_MAX) },
-          `${streams(instance).journal} holds ${count} ${count === 1 ? 'message' : 'messages'} that no journal wrote; passed over`,
-        ),
+      retained,
+      workDir,
+      log,
     })
-    if (lostMessages > 0 && !stored.keepsBehindLost()) throw cannotGoOn({ name, lastN, lostMessages })
-    const { lastSaid, numbersAfter: inEvents } = await readLastSaid(retained, instance, lastN)
-    const inWorkDir = await highestJobIn(workDir)
-    const known = Math.max(lastN, inEvents, inWorkDir < lastN + AHEAD_MAX ? inWorkDir : 0)
-    const isBehind = known > lastN || lostMessages > 0
-    if (isBehind) sayBehind(log, { name, lastN, known, lostMessages })
     const gate = createGate({ lease, isOurs, onLost: yieldName })
     const first = firstWhenSure(journal, gate)
     silence = () => {
@@ -282,7 +265,7 @@ async function assemble(
         promise,
       },
       lastSaid,
-      numbersAfter: isBehind ? known + NUMBERS_UNSEEN + lostMessages * ENTRIES_PER_MESSAGE_MAX : 0,
+      numbersAfter,
       onOffline: () => void end('offline'),
       onLost: error => {
         if (error instanceof JournalError && error.code === 'FENCED') yieldName()
@@ -318,31 +301,6 @@ async function assemble(
     await takeApart(undo)
     tellEnded(because)
   }
-}
-
-// A stranger's message may have any id.
-const ID_SHOWN_MAX = 128
-// What was accepted last may not be among the events; a second of full load.
-const NUMBERS_UNSEEN = 10_000
-
-/** The journal ends before what was confirmed: accepted work may be missing. Going on from what is left is better than a night without OCPS. */
-function sayBehind(
-  log: pino.Logger,
-  found: { name: string; lastN: number; known: number; lostMessages: number },
-): void {
-  const { name, lastN, known, lostMessages } = found
-  const [code, why] =
-    lostMessages > 0
-      ? ['JOURNAL_END_LOST', `its last ${lostMessages} messages cannot be read`]
-      : [
-          'JOURNAL_BEHIND',
-          `entry ${known} is known from events or jobs' directories: it is another or an older copy, or its end was lost`,
-        ]
-  log.error(
-    { ...found, code },
-    `${name} ends with entry ${lastN}, and ${why}. OCPS goes on from there and gives no job id out again; ` +
-      'send again what was accepted since and is missing. "ocps journal check" shows what is there.',
-  )
 }
 
 // The error code the Python OCPS documents for an execution service that is out of reach.
