@@ -19,13 +19,13 @@ import { bootId } from './executor/processes.ts'
 import { createSimulatedExecutor } from './executor/simulated.ts'
 import { createSubprocessExecutor } from './executor/subprocess.ts'
 import { createChronicle } from './feed/chronicle.ts'
-import { createFeed, numberOf } from './feed/feed.ts'
+import { createFeed } from './feed/feed.ts'
 import { createGate, type Gate } from './feed/gate.ts'
 import { newest } from './feed/newest.ts'
 import { createPresence } from './feed/presence.ts'
 import { createIngestWatch } from './ingest/ingest.ts'
-import { openJournal } from './journal/log.ts'
 import { type Journal, JournalError } from './journal/port.ts'
+import { takeUpJournal } from './takingUp.ts'
 import { UserError } from './userError.ts'
 
 /**
@@ -59,21 +59,27 @@ export interface Service {
   readonly natsUrl: string
   readonly promise: string
   readonly workDir: string
-  /** How it ended: exitControl, a signal or stop(), or the loss of the journal to another instance. */
-  readonly ended: Promise<'offline' | 'stopped' | 'lost'>
+  readonly ended: Promise<Ended>
   /** Why it is asked to stop goes into the log. */
   stop(why?: string): Promise<void>
 }
 
+/** exitControl; a signal or stop(); another process runs the instance; it cannot go on for a reason of its own, such as a journal that is damaged. */
+export interface Ended {
+  readonly how: 'offline' | 'stopped' | 'lost' | 'broken'
+  /** Empty where it was asked to end. */
+  readonly why: string
+}
+
 // The server notices within a quarter of a second that a lease ran out: who stands by has taken over three seconds after its holder died or froze.
-const LEASE_MS = 2_000
+export const LEASE_MS = 2_000
 // How often who waits for the lease asks for it: a handful of small requests.
 const LEASE_POLL_MS = 100
 // Not at once: a server that restarts would be asked hundreds of times, to no avail.
 const STANDBY_AGAIN_MS = 1_000
 const INITIAL_STATES: readonly SummaryState[] = ['OFFLINE', 'STANDBY', 'DISABLED', 'ENABLED']
 // Jobs and groups of a week can be asked for; older ones are in the archive.
-const EVENTS_KEPT_MS = 7 * 24 * 3_600_000
+export const EVENTS_KEPT_MS = 7 * 24 * 3_600_000
 
 export const packageRoot = findPackageRoot()
 
@@ -153,21 +159,21 @@ async function assemble(
 
   let executorClose = async () => {}
   let finish = async () => {}
-  let tellEnded: (how: 'offline' | 'stopped' | 'lost') => void = () => {}
-  const ended = new Promise<'offline' | 'stopped' | 'lost'>(resolve => (tellEnded = resolve))
+  let tellEnded: (ended: Ended) => void = () => {}
+  const ended = new Promise<Ended>(resolve => (tellEnded = resolve))
   let ending: Promise<void> | null = null
-  const end = (how: 'offline' | 'stopped' | 'lost') => (ending ??= shutDown(how))
+  const end = (how: Ended['how'], why = '') => (ending ??= shutDown({ how, why }))
   let silence = () => {}
   let isReady = false
-  const lost: { because: string | null } = { because: null }
-  const lose = (why: string) => {
+  const lost: { because: BusError | null } = { because: null }
+  const lose = (how: 'lost' | 'broken', why: string) => {
     if (ending === null && isReady) log.error({}, `OCPS ${instance} ends here: ${why}`)
-    lost.because ??= why
+    lost.because ??= new BusError(how === 'lost' ? 'FENCED' : 'BROKEN', `OCPS ${instance} ends here: ${why}`)
     silence()
     // Taken apart while it is put together it would break at some other place; it comes to its end, silent, and is taken apart then.
-    if (isReady) void end('lost')
+    if (isReady) void end(how, why)
   }
-  const yieldName = () => lose('another process runs this instance now')
+  const yieldName = () => lose('lost', 'another process runs this instance now')
 
   const taken = await takeLease(bus, options, log, yieldName)
   const { lease } = taken
@@ -177,10 +183,9 @@ async function assemble(
   try {
     await putTogether()
   } catch (error) {
-    const problem =
-      lost.because === null ? error : new BusError('FENCED', `OCPS ${instance} ends here: ${lost.because}`)
+    const problem = lost.because ?? error
     if (options.standby !== true || !(problem instanceof BusError && PASSING.has(problem.code))) throw problem
-    log.warn({}, `OCPS ${instance} stands by again: ${lost.because ?? problem.message}`)
+    log.warn({}, `OCPS ${instance} stands by again: ${problem.message}`)
     throw new NotNow(problem.message, isTakeover)
   }
   return { instance, natsUrl, promise, workDir, ended, stop }
@@ -197,7 +202,13 @@ async function assemble(
       subjects: [subjects(instance).events],
       maxAgeMs: EVENTS_KEPT_MS,
     })
-    const { journal, lastN, isOurs } = await openJournal({ bus, instance })
+    const { journal, lastN, isOurs, lastSaid, numbersAfter } = await takeUpJournal({
+      bus,
+      instance,
+      retained,
+      workDir,
+      log,
+    })
     const gate = createGate({ lease, isOurs, onLost: yieldName })
     const first = firstWhenSure(journal, gate)
     silence = () => {
@@ -205,7 +216,7 @@ async function assemble(
       first.refuse()
     }
     // Lost while the journal was opened: nobody was there yet to be silenced.
-    if (lost.because !== null) throw new BusError('FENCED', lost.because)
+    if (lost.because !== null) throw lost.because
     if (server) await server.sync()
     const feed = createFeed({ bus, telemetry, retained, instance })
     const source = createConfigurationSource({ dir: options.configDir, site: options.site, instance, checkTemplate })
@@ -265,15 +276,17 @@ async function assemble(
         pid: process.pid,
         promise,
       },
-      lastSaid: numberOf(await retained.lastId()),
+      lastSaid,
+      numbersAfter,
       onOffline: () => void end('offline'),
       onLost: error => {
         if (error instanceof JournalError && error.code === 'FENCED') yieldName()
-        else lose(`its journal is lost to this process: ${error.message}`)
+        else if (error instanceof JournalError) lose('broken', `its journal cannot be written: ${error.message}`)
+        else lose('broken', `it met something that it holds impossible: ${error.message}`)
       },
     })
     undo.push(async () => engine.stop())
-    if (lost.because !== null) throw new BusError('FENCED', lost.because)
+    if (lost.because !== null) throw lost.because
     isReady = true
     finish = () => engine.finish().then(() => retained.flushed())
     const door = openDoor({
@@ -299,10 +312,11 @@ async function assemble(
     if (!isTakeover || lastN === 0) await reach(engine, options)
   }
 
-  async function shutDown(how: 'offline' | 'stopped' | 'lost'): Promise<void> {
-    if (how !== 'lost') await Promise.race([finish(), delay(FLUSH_MS, undefined, { ref: false })])
+  async function shutDown(because: Ended): Promise<void> {
+    if (because.how === 'offline' || because.how === 'stopped')
+      await Promise.race([finish(), delay(FLUSH_MS, undefined, { ref: false })])
     await takeApart(undo)
-    tellEnded(how)
+    tellEnded(because)
   }
 }
 

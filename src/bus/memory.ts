@@ -219,7 +219,9 @@ export function createMemoryNetwork(options: MemoryOptions = {}): MemoryNetwork 
       if (!shared.up) return
       const message: Incoming = { subject, body: new TextEncoder().encode(body), headers: asReceived(headers), reply }
       shared.later(() => {
-        for (const stream of shared.streams.values()) stream.keep(subject, body, null)
+        const id = message.headers['nats-msg-id'] ?? ''
+        for (const stream of shared.streams.values()) stream.keep(subject, body, id || null)
+        for (const log of shared.logs.values()) log.keep(subject, body, id)
         const heard = shared.deliver(message)
         onHeard?.(heard)
       })

@@ -67,16 +67,21 @@ export async function serve(options: ServeOptions): Promise<void> {
   const ownServer = options.url === undefined && (process.env['NATS_URL'] ?? '') === ''
   const ocps = wanted === 'OFFLINE' ? null : await present().catch(giveUp)
   if (ocps && !logs) void showEvents(ocps, out)
-  const how = await running.ended
+  const { how, why } = await running.ended
   endInspector()
   await ocps?.close()
   removeUrlFile(path)
   process.off('SIGINT', stop)
   process.off('SIGTERM', stop)
   process.off('SIGHUP', reopen)
-  const ended = { offline: 'went OFFLINE', stopped: 'stopped', lost: 'lost its name to another process' }[how]
+  const ended = {
+    offline: 'went OFFLINE',
+    stopped: 'stopped',
+    lost: 'lost its name to another process',
+    broken: `cannot go on: ${why}`,
+  }[how]
   if (!logs) process.stderr.write(`OCPS ${instance} ${ended}\n`)
-  process.exitCode = how === 'lost' ? EXIT.FAILED : EXIT.DONE
+  process.exitCode = how === 'lost' || how === 'broken' ? EXIT.FAILED : EXIT.DONE
   endAnyway()
 
   /** Says that it runs, as anybody would see it from outside. */
@@ -139,7 +144,7 @@ export async function serve(options: ServeOptions): Promise<void> {
     await running.stop()
     removeUrlFile(path)
     // When it ended for another reason that is what counts, not that it was not seen any more.
-    if (signals > 0 || (await running.ended) !== 'stopped') return null
+    if (signals > 0 || (await running.ended).how !== 'stopped') return null
     endAnyway()
     throw error
   }

@@ -95,8 +95,8 @@ export function deafenLaunchers(directory: string): void {
 }
 
 /**
- * Removes what nobody will ask for any more; called once, at start, after deafenLaunchers. With a new journal that is everything: its job ids begin again, and
- * an ending that stands here under one of them is another job's. (A journal put back from a copy looks like an old one: then move the work directory away.)
+ * Removes what nobody will ask for any more; called once, at start, after deafenLaunchers. With a new journal that is everything:
+ * none of the jobs it knows can have an ending here. (One put back from an earlier copy looks like an old one; its next job ids go on behind all that are here.)
  */
 export function tidyLedger(directory: string, nowMs: number, isJournalNew: boolean): void {
   const writtenAt = (path: string) => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? nowMs
