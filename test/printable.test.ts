@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { printable } from '../src/printable.ts'
+import { printable, shown, shownJson } from '../src/printable.ts'
 
 test('words, marks, symbols, newlines and tabs of any language stay as they are', () => {
   const text = 'Größe 1.2″ ± 0.1\n\tαβγ 星 é 🔭 «σ»'
@@ -20,4 +20,16 @@ test.each([
   ['a progress bar', '10 %\r20 %\r\ndone', '10 %\n20 %\ndone'],
 ])('%s are gone', (_, text, plain) => {
   expect(printable(text)).toBe(plain)
+})
+
+test('on a terminal our own colours stay and nothing else moves the cursor', () => {
+  expect(shown('\u001B[32mgood\u001B[39m \u001B[8mhidden\u001B[2J \u001B]0;title\u0007.\u0007')).toBe(
+    '\u001B[32mgood\u001B[39m hidden .\uFFFD',
+  )
+})
+
+test('JSON for a program says the same value without a character that a terminal would obey', () => {
+  const value = { note: 'a\u009B2J\u202Eb\u007F\u001B[2J' }
+  expect(shownJson(value)).toMatch(/^[ -~]+$/)
+  expect(JSON.parse(shownJson(value))).toEqual(value)
 })

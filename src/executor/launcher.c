@@ -8,8 +8,10 @@
  *                                                                    run (members: text of members.json, "" for none)
  *   K id attempt graceMs                                             stop: TERM, after the grace KILL; F for one that waits here
  *   O slots                                                          so many of the capacity are taken by processes of other launchers
- * Said on stdout, one line each; all but H also stand in the ledger (there H is written L, and P comes before the fork):
+ *   W                                                                are you there?
+ * Said on stdout, one line each; all but H and W also stand in the ledger (there H is written L, and P comes before the fork):
  *   H pid startTime bootId ledgerFile
+ *   W                                                                answers W at once, before anything asked later is begun
  *   S id attempt pid startTime
  *   Q pid 0                                                          from now on it starts nothing: it was sent SIGURG
  *   F id attempt errno where                                         it never ran
@@ -610,6 +612,7 @@ static void request(char *body, size_t length) {
   char **field = fieldsOf(body, length, &count);
   if (*field[0] == 'R') runOrWait(field, count, body, length);
   if (*field[0] == 'K') stop(field, count);
+  if (*field[0] == 'W') { say("W\n", 2); sayAtUs = 0; flushOut(); }
   if (*field[0] == 'O' && count > 1) elsewhere = atol(field[1]);
   free(field);
 }

@@ -377,6 +377,7 @@ sub hear {
     substr($in, 0, $from + $length) = '';
     runOrWait(@field) if $field[0] eq 'R';
     stop(@field) if $field[0] eq 'K';
+    if ($field[0] eq 'W') { $out .= "W\n"; flushOut() }
     $elsewhere = $field[1] if $field[0] eq 'O';
   }
 }
