@@ -88,12 +88,13 @@ export function reportsFile(directory: string, heardBefore: number, hear: (repor
       position += slice.length
       bytesRead += slice.length
       let from = 0
-      for (let newline = slice.indexOf(10); newline !== -1 && !isOver; newline = slice.indexOf(10, from)) {
+      for (let newline = slice.indexOf(10); newline !== -1; newline = slice.indexOf(10, from)) {
         endLine(slice.subarray(from, newline))
+        if (isOver) return false
         from = newline + 1
       }
-      if (!isOver) hold(slice.subarray(from))
-      return slice.length > 0 && position < status.size && !isOver
+      hold(slice.subarray(from))
+      return slice.length > 0 && position < status.size
     },
     finish: () => {
       if (heldBytes > 0) endLine(Buffer.alloc(0))

@@ -41,7 +41,7 @@ test('a file is given as it was when it was opened, also through a link inside t
 test('a FIFO, a device, a directory and a link to another job are no files, and nobody waits for them', () => {
   mkdirSync(join(workDir, 'j2'))
   writeFileSync(join(workDir, 'j2/secret.txt'), 'secret')
-  execFileSync('mkfifo', [join(directory, 'fifo.txt')])
+  execFileSync('sh', ['-c', 'mkfifo fifo.txt'], { cwd: directory })
   symlinkSync('/dev/zero', join(directory, 'zero.txt'))
   symlinkSync('../j2/secret.txt', join(directory, 'other.txt'))
   for (const path of ['fifo.txt', 'zero.txt', 'other.txt', 'sub', '.', 'nothing', '../j2/secret.txt'])
