@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -34,11 +34,35 @@ async function start(storeDir = join(folder, 'store')): Promise<EmbeddedServer> 
 describe('an embedded server', () => {
   it('says its version and what a confirmed write survives, and listens on the loopback only', async () => {
     const server = await start()
-    expect(server.url).toMatch(/^nats:\/\/127\.0\.0\.1:\d+$/)
+    expect(server.shownUrl).toMatch(/^nats:\/\/127\.0\.0\.1:\d+$/)
     expect(server.promise).toBe(atLeast(server.version, '2.10.0') ? 'power-safe' : 'process-crash-safe')
     const bus = await connectNats({ url: server.url, name: 'test' })
-    expect(bus.server).toEqual({ url: server.url, version: server.version, maxPayload: 1024 * 1024 })
+    expect(bus.server).toEqual({
+      url: server.shownUrl,
+      version: server.version,
+      maxPayload: 1024 * 1024,
+      isLoopbackOnly: true,
+    })
     await bus.close()
+  })
+
+  it('lets nobody in who does not know its token, which is in no file others may read', async () => {
+    const server = await start()
+    const other = `nats://another@${new URL(server.url).host}`
+    for (const url of [server.shownUrl, other]) {
+      const error = await rejection(connectNats({ url, name: 'stranger' }))
+      expect(String(error)).toContain('refused the credentials')
+    }
+    const store = join(folder, 'store')
+    expect((await stat(store)).mode & 0o777).toBe(0o700)
+    expect((await stat(join(store, 'nats-server.conf'))).mode & 0o777).toBe(0o600)
+  })
+
+  it('is asked for the faster promise, and says so', async () => {
+    const server = await startEmbeddedServer({ storeDir: join(folder, 'store'), survives: 'process' })
+    servers.push(server)
+    expect(server.promise).toBe('process-crash-safe')
+    expect(await readFile(join(folder, 'store', 'nats-server.conf'), 'utf8')).not.toContain('sync_interval')
   })
 
   it('started again on the same store has what was stored, with a quote and a space in the folder name', async () => {
@@ -69,7 +93,9 @@ describe('an embedded server', () => {
     const server = await start()
     const lock = await readFile(join(folder, 'store', 'ocps.lock'), 'utf8')
     await server.stop()
-    await writeFile(join(folder, 'store', 'ocps.lock'), lock)
+    // Its pid may have been given to another process, even to this one.
+    const { startTime } = JSON.parse(lock) as { startTime: number }
+    await writeFile(join(folder, 'store', 'ocps.lock'), JSON.stringify({ ...JSON.parse(lock), startTime: startTime - 1 }))
     await start()
     await servers.pop()?.stop()
     await writeFile(join(folder, 'store', 'ocps.lock'), '{"own')
