@@ -15,6 +15,8 @@ import { isAlive } from './store-lock.ts'
 /** A store of a night opens in a second or two; a slow disk after a power cut may take longer. */
 const startMs = 60_000
 const pollMs = 10
+/** By default a client that is slow to log in is turned away after two seconds, as with a wrong token; on a machine with too much to do that is soon. */
+const loginS = 60
 
 /** Closing a store takes well under this; after it the server is killed, which loses nothing confirmed. */
 const stopMs = 10_000
@@ -112,7 +114,7 @@ function configuration(
   return `# Written by OCPS at every start.
 host: "127.0.0.1"
 port: ${port}
-authorization { token: ${JSON.stringify(token)} }
+authorization { token: ${JSON.stringify(token)}, timeout: ${loginS} }
 jetstream { store_dir: ${JSON.stringify(join(storeDir, 'streams'))}${sync} }
 ports_file_dir: ${JSON.stringify(portsDir)}
 log_file: ${JSON.stringify(join(storeDir, 'nats-server.log'))}

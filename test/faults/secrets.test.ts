@@ -29,7 +29,7 @@ describe('no secret is shown', { timeout: SLOW_MS }, () => {
     onTestFinished(() => ear.close())
     const heard: string[] = []
     ear.subscribe('>', {
-      callback: (_, { subject, string }) => void heard.push(`${subject} ${string()}`),
+      callback: (_, message) => void heard.push(`${message.subject} ${message.string()}`),
     })
     await ear.flush()
     const words = ['serve', '--state', 'enabled', '--json', '--inspector', '0', '--data', 'data']
@@ -67,9 +67,18 @@ describe('no secret is shown', { timeout: SLOW_MS }, () => {
     expect(heard.length).toBeGreaterThan(20)
     expect(retained.length).toBeGreaterThan(5)
     expect(said.join('')).toContain('engine.started')
-    const everything = { heard, retained, said, commandLines, rest: [banner, log, odd.stdout, odd.stderr, without.stderr] }
+    const everything = {
+      heard,
+      retained,
+      said,
+      commandLines,
+      rest: [banner, log, odd.stdout, odd.stderr, without.stderr],
+    }
     for (const [what, texts] of Object.entries(everything))
-      expect(texts.filter(text => text.includes(PASSWORD)), what).toEqual([])
+      expect(
+        texts.filter(text => text.includes(PASSWORD)),
+        what,
+      ).toEqual([])
     expect(filesWith(cwd, PASSWORD)).toEqual(['server.conf'])
   })
 
@@ -92,7 +101,9 @@ describe('no secret is shown', { timeout: SLOW_MS }, () => {
     expect([elsewhere.code, elsewhere.stderr.includes('refused the credentials')]).toEqual([4, true])
 
     const shown = [banner, log, ...said.flatMap(({ stdout, stderr }) => [stdout, stderr])]
-    expect([...shown, ...descendants(served.pid ?? 0).map(commandLine)].filter(text => text.includes(secret))).toEqual([])
+    expect([...shown, ...descendants(served.pid ?? 0).map(commandLine)].filter(text => text.includes(secret))).toEqual(
+      [],
+    )
     const holders = [note, join('.ocps', 'nats', 'nats-server.conf')]
     expect(filesWith(cwd, secret)).toEqual(holders)
     for (const path of holders) expect(statSync(join(cwd, path)).mode & 0o777, path).toBe(0o600)
