@@ -55,7 +55,11 @@ export async function takeLockFile<Facts extends object>(
     const aside = `${path}.${id}`
     mine = JSON.stringify({ ...me, since, ...what })
     await writeFile(aside, mine, { mode: 0o600 })
-    return await into(aside).finally(() => rm(aside, { force: true }))
+    try {
+      return await into(aside)
+    } finally {
+      await rm(aside, { force: true })
+    }
   }
   for (let attempt = 0; ; attempt += 1) {
     if (await put(facts, aside => linked(aside, path, mine))) break
@@ -70,7 +74,10 @@ export async function takeLockFile<Facts extends object>(
   let latest = facts
   let isReleased = false
   let working: Promise<unknown> = Promise.resolve()
-  const inTurn = (work: () => Promise<unknown>): Promise<void> => (working = working.then(work, work)).then(() => {})
+  const inTurn = async (work: () => Promise<unknown>): Promise<void> => {
+    working = working.then(work, work)
+    await working
+  }
   const timer = setInterval(() => void inTurn(showLife).catch(() => {}), ALIVE_MS)
   timer.unref()
 

@@ -35,7 +35,7 @@ export async function lockWorkDirectory(options: {
       { instance, server: bus.server.url, journal },
       { isOurs: owner => owner.journal === journal },
     )
-    return lock.release
+    return () => lock.release()
   } catch (error) {
     if (error instanceof Locked) throw new UserError(refusal(workDir, (error as Locked<User>).by))
     throw new UserError(

@@ -44,7 +44,7 @@ export function withToken(text: string, token: string): string {
 
 /** Also of what is no URL: whatever stands before the last @ may be a secret. */
 export function masked(text: string): string {
-  return text.replaceAll(/(^|:\/\/)[^\s]*@/g, '$1…@')
+  return text.replaceAll(/(:\/\/|^(?!\S*:\/\/))\S*@/g, '$1…@')
 }
 
 /** Whether only processes of the same machine reach what listens at this name or address. */

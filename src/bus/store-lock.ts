@@ -41,7 +41,7 @@ export async function lockStore(storeDir: string, configFile: string): Promise<S
       `The store ${storeDir} is in use by process ${owner}${host === undefined ? '' : ` on ${host}`} (its nats-server is process ${server ?? 'unknown'}); stop that OCPS first or choose another store directory.`,
     )
   })
-  return { serverIs: pid => lock.say({ server: pid }), release: lock.release }
+  return { serverIs: pid => lock.say({ server: pid }), release: () => lock.release() }
 }
 
 async function endOrphan(server: number, configFile: string): Promise<void> {
