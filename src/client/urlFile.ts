@@ -43,7 +43,8 @@ export function findUrlNote(
   for (const directory of upwards(from)) {
     const path = urlFile(instance, directory)
     const note = readNote(path)
-    if (note) return { ...note, url: urlOf(note), path }
+    // Two instances with one server: only the one that brought it along has the token.
+    if (note) return { ...note, url: withNotedToken(urlOf(note), from), path }
   }
   return null
 }
