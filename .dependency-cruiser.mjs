@@ -2,7 +2,7 @@
 const may = {
   '^machines/': ['^machines/', 'xstate'],
   '^src/contract/': ['^src/contract/', '^machines/domain/', 'zod'],
-  '^src/bus/': ['^src/bus/', '^src/log\\.ts$', '@nats-io/'],
+  '^src/bus/': ['^src/bus/', '^src/(log|lockFile)\\.ts$', '@nats-io/'],
   '^src/journal/': ['^src/journal/', '^src/bus/port\\.ts$', '^machines/domain/'],
   '^src/engine/': ['^src/engine/', '^machines/', '^src/contract/', '^src/bus/port\\.ts$', '^src/journal/(entry|port)\\.ts$', '^src/log\\.ts$', 'xstate'],
   '^src/executor/': ['^src/executor/', '^machines/ports\\.ts$', '^machines/domain/', '^src/(log|printable|untrusted)\\.ts$'],

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import pino from 'pino'
 import { SUMMARY_STATE, transitionChain, type SummaryState } from '../machines/domain/summaryState.ts'
 import { MACHINES_VERSION } from '../machines/index.ts'
-import { startEmbeddedServer } from './bus/embedded.ts'
+import { startEmbeddedServer, type Survives } from './bus/embedded.ts'
 import { connectNats } from './bus/nats.ts'
 import { type Bus, BusError, type BusErrorCode, type LeaseResult } from './bus/port.ts'
 import { createConfigurationSource } from './config/load.ts'
@@ -25,8 +25,11 @@ import { newest } from './feed/newest.ts'
 import { createPresence } from './feed/presence.ts'
 import { createIngestWatch } from './ingest/ingest.ts'
 import { type Journal, JournalError } from './journal/port.ts'
+import { checkServer, promiseOf } from './serverPromise.ts'
 import { takeUpJournal } from './takingUp.ts'
+import { shownUrl } from './bus/serverUrl.ts'
 import { UserError } from './userError.ts'
+import { lockWorkDirectory } from './workDirectory.ts'
 
 /**
  * One running instance of OCPS: wires the adapters to the engine, in the order of the path of a command, and takes them apart again. Everything that can be
@@ -50,14 +53,25 @@ export interface ServiceOptions {
   readonly logTo: pino.DestinationStream | null
   /** Waits until nobody else is active under this name, for as long as it takes. Needs natsUrl, and the dataDir of the active one to take up its jobs. */
   readonly standby?: boolean
+  /** What an accepted command is to survive; of a server that is named: what that one is configured for. Unless given, power where our own server can. */
+  readonly survives?: Survives
+  /** Use a server older than 2.10 although other machines reach it. */
+  readonly allowOldServer?: boolean
   /** Called with who is active, while waiting, whenever that changes. */
   readonly onWaiting?: (active: string) => void
 }
 
 export interface Service {
   readonly instance: string
+  /** To connect to, credentials included: never shown, logged, written down or given to another process but in its environment. */
   readonly natsUrl: string
+  /** The same for people. */
+  readonly shownUrl: string
+  /** Of a server of our own: what whoever connects must say. */
+  readonly token: string | null
   readonly promise: string
+  readonly survives: Survives
+  readonly serverVersion: string
   readonly workDir: string
   readonly ended: Promise<Ended>
   /** Why it is asked to stop goes into the log. */
@@ -138,9 +152,18 @@ async function assemble(
   )
 
   const server =
-    options.natsUrl === null ? await startEmbeddedServer({ storeDir: join(dataDir, 'nats'), cacheDir, log }) : null
+    options.natsUrl === null
+      ? await startEmbeddedServer({
+          storeDir: join(dataDir, 'nats'),
+          cacheDir,
+          log,
+          ...(options.survives !== undefined && { survives: options.survives }),
+        })
+      : null
   if (server) undo.push(() => server.stop())
   const natsUrl = server?.url ?? options.natsUrl ?? ''
+  const shown = shownUrl(natsUrl)
+  const stated = options.survives ?? null
   const bus = await connectNats({
     url: natsUrl,
     name: `ocps.${instance}`,
@@ -155,7 +178,8 @@ async function assemble(
     waitForServer: options.standby === true,
   })
   undo.push(() => telemetry.close())
-  const promise = server?.promise ?? 'as the server is configured'
+  checkServer(bus.server, { stated, allowOld: options.allowOldServer === true, log })
+  const promised = () => promiseOf(server, bus.server, stated)
 
   let executorClose = async () => {}
   let finish = async () => {}
@@ -188,7 +212,16 @@ async function assemble(
     log.warn({}, `OCPS ${instance} stands by again: ${problem.message}`)
     throw new NotNow(problem.message, isTakeover)
   }
-  return { instance, natsUrl, promise, workDir, ended, stop }
+  return {
+    instance,
+    natsUrl,
+    shownUrl: shown,
+    token: server?.token ?? null,
+    ...promised(),
+    workDir,
+    ended,
+    stop,
+  }
 
   function stop(why = 'it was asked to'): Promise<void> {
     if (ending === null) log.info({}, `OCPS ${instance} stops: ${why}`)
@@ -217,6 +250,7 @@ async function assemble(
     }
     // Lost while the journal was opened: nobody was there yet to be silenced.
     if (lost.because !== null) throw lost.because
+    if (!options.simulate) undo.push(await lockWorkDirectory({ bus, instance, workDir }))
     if (server) await server.sync()
     const feed = createFeed({ bus, telemetry, retained, instance })
     const source = createConfigurationSource({ dir: options.configDir, site: options.site, instance, checkTemplate })
@@ -274,7 +308,7 @@ async function assemble(
         available: source.available(),
         host: hostname(),
         pid: process.pid,
-        promise,
+        promise: promised().promise,
       },
       lastSaid,
       numbersAfter,
@@ -297,7 +331,7 @@ async function assemble(
       say,
       now: () => wallClock.now(),
       log,
-      facts: () => ({ natsUrl, promise, workDir, versions, pid: process.pid, host: hostname() }),
+      facts: () => ({ natsUrl: shown, ...promised(), workDir, versions, pid: process.pid, host: hostname() }),
     })
     undo.push(() => door.close())
     const stopPresence = presence.begin({
@@ -307,7 +341,7 @@ async function assemble(
       source,
     })
     undo.push(async () => stopPresence())
-    log.info({ natsUrl, promise, workDir }, `OCPS ${instance} is ready`)
+    log.info({ natsUrl: shown, ...promised(), workDir }, `OCPS ${instance} is ready`)
     // Who takes over goes on where the other one was: perhaps someone had put it there.
     if (!isTakeover || lastN === 0) await reach(engine, options)
   }

@@ -130,7 +130,7 @@ export function createMemoryNetwork(options: MemoryOptions = {}): MemoryNetwork 
     const handlers = new Set<() => void>()
 
     return {
-      server: { url: `memory://${name}`, version: 'memory', maxPayload: shared.maxPayload },
+      server: { url: `memory://${name}`, version: 'memory', maxPayload: shared.maxPayload, isLoopbackOnly: true },
 
       subscribe: (subject, handler) => {
         checkPattern(subject)

@@ -43,6 +43,8 @@ export interface ServerFacts {
   readonly version: string
   /** Bytes; a message whose body and headers are larger is refused by `publish` and `request` with BusError TOO_LARGE. */
   readonly maxPayload: number
+  /** Nobody reaches it from another machine, as far as it says itself. */
+  readonly isLoopbackOnly: boolean
 }
 
 /** Header names are compared without regard to case; values are ASCII without CR and LF. */

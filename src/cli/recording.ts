@@ -5,7 +5,7 @@ import { createGzip } from 'node:zlib'
 import { startEmbeddedServer } from '../bus/embedded.ts'
 import { connectNats } from '../bus/nats.ts'
 import type { Bus } from '../bus/port.ts'
-import { findUrlNote } from '../client/urlFile.ts'
+import { findUrlNote, withNotedToken } from '../client/urlFile.ts'
 import { INSTANCE_PATTERN, streams } from '../contract/subjects.ts'
 import { entriesIn, type Range, rangeOfDay } from '../engine/range.ts'
 import { type Entry, isMark } from '../journal/entry.ts'
@@ -50,7 +50,8 @@ export function checkInstance(instance: string): void {
 
 /** The server of an instance: the one named, NATS_URL, or the one of an `ocps serve` started here or above. Throws UserError. */
 export function serverUrl({ instance, url }: Pick<RecordOptions, 'instance' | 'url'>): string {
-  const known = url ?? (process.env['NATS_URL'] || findUrlNote(instance)?.url)
+  const named = url ?? (process.env['NATS_URL'] || undefined)
+  const known = named === undefined ? findUrlNote(instance)?.url : withNotedToken(named)
   if (known !== undefined) return known
   throw new UserError(
     `no server is known for ${instance}: name it with --url or NATS_URL, or with --data the directory of an instance that had its own`,
