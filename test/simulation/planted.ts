@@ -1,3 +1,5 @@
+import { MUTANTS_AT_THE_EDGES } from './plantedEdges.ts'
+
 /**
  * Bugs planted by hand, each a replacement in the compiled program: machines, how they are stepped, world, inbox, answers. The simulation must find every one; `finds` says in which kind of night it is looked for.
  */
@@ -267,4 +269,5 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [['takeUp();\n', '\n']],
     finds: 'whole',
   },
+  ...MUTANTS_AT_THE_EDGES,
 ]
