@@ -21,7 +21,8 @@ import {
 import type { OverrideRule, OverrideValue, Pipeline } from './domain/pipeline.ts'
 import type { Refusal } from './domain/refusals.ts'
 import { add, EMPTY, next, remove, withoutNext, type WaitingList } from './domain/waitingList.ts'
-import { brokenGroupResult, type GatherContext } from './gather.ts'
+import type { GatherContext } from './groupMembers.ts'
+import { brokenGroupResult } from './groupResult.ts'
 import { brokenResult, type JobContext, type JobInput } from './job.ts'
 
 /*
@@ -296,12 +297,14 @@ function judge(context: QueueContext, { command, known }: Submission): Refusal |
   const { configuration } = context
   invariant(configuration, 'asked the queue before a configuration was applied')
   return command.type === 'command.closeGroup'
-    ? (judgeGroup(command.group, known) ??
+    ? (judgeGroup(command.group, known, 'combine it by processData, which can name its exposures in members') ??
         (command.pipeline === null ? null : judgePipeline(configuration, command.pipeline, 'group')) ??
         judgeLoad(context, 0))
     : (judgePipeline(configuration, command.pipeline, command.dataId.obsid === null ? 'group' : 'exposure') ??
         judgeOptions(configuration, command) ??
-        (command.dataId.obsid === null ? judgeGroup(command.dataId.group ?? '', known) : null) ??
+        (command.dataId.obsid === null && !command.members?.length
+          ? judgeGroup(command.dataId.group ?? '', known, 'name its exposures in members')
+          : null) ??
         judgePrerequisites(command, known) ??
         judgeLoad(context, command.dataId.obsid === null ? 0 : Math.max(1, command.detectors.length)))
 }
@@ -374,10 +377,13 @@ function violation(rule: OverrideRule, value: OverrideValue): string | null {
   return null
 }
 
-function judgeGroup(group: string, known: Known): Refusal | null {
+function judgeGroup(group: string, known: Known, way: string): Refusal | null {
   return known[gatherAddress(group)] === 'open'
     ? null
-    : { code: 'UNKNOWN_GROUP', reason: `no exposure of group ${group} was ever accepted here, or it is long finished` }
+    : {
+        code: 'UNKNOWN_GROUP',
+        reason: `no exposure of group ${group} was ever accepted here, or it is long finished; ${way}`,
+      }
 }
 
 function judgePrerequisites({ after }: ProcessDataCommand, known: Known): Refusal | null {
@@ -480,7 +486,7 @@ function admission(context: QueueContext, { command }: Submission): { emissions:
   invariant(configuration, 'admitted a command before a configuration was applied')
   const answerTo = isSync(context) ? replyAddress(command.caller) : null
   if (command.type === 'command.closeGroup' || command.dataId.obsid === null)
-    return { emissions: closing(configuration, command, answerTo), jobs: 0 }
+    return { emissions: closing(context.instance, configuration, command, answerTo), jobs: 0 }
 
   const jobs = jobInputs(context.instance, configuration, command)
   return {
@@ -522,11 +528,18 @@ function opening(
       watch(gatherAddress(group)),
     )
   for (const job of jobs) {
-    const { jobId, dataId, pipeline } = job
+    const { jobId, dataId, pipeline, retryOf } = job
     emissions.push({ type: 'open', address: jobAddress(jobId), input: job }, watch(jobAddress(jobId)))
     if (dataId.group !== null) {
-      const message = { type: 'member.accepted', jobId, dataId, pipeline: pipeline.name, rules, configuration } as const
-      emissions.push(tell(gatherAddress(dataId.group), message))
+      const member = {
+        jobId,
+        dataId,
+        pipeline: pipeline.name,
+        rules,
+        configuration,
+        ...(retryOf !== null && { retryOf }),
+      }
+      emissions.push(tell(gatherAddress(dataId.group), { type: 'member.accepted', ...member }))
     }
   }
   if (answerTo)
@@ -554,24 +567,41 @@ function reply(
   return [{ type: 'open', address, input }, watch(address)]
 }
 
-function closing(configuration: Configuration, command: Submission['command'], answerTo: Address | null): Emission[] {
+function closing(
+  instance: string,
+  configuration: Configuration,
+  command: Submission['command'],
+  answerTo: Address | null,
+): Emission[] {
   const byData = command.type === 'command.processData'
   const group = byData ? (command.dataId.group ?? '') : command.group
+  const address = gatherAddress(group)
+  const rules = byData ? command.groupRules : command
+  const named = (byData && command.members) || []
+  const detector = byData ? (command.detectors[0] ?? null) : null
   return [
-    // The group says at last how it ended; awaited only for the case that its machine breaks and it cannot.
-    ...(answerTo
+    // Exposures that were never processed by themselves may be of a group nobody knows yet.
+    ...(byData && named.length > 0
       ? [
-          ...reply(configuration, command.caller, answerTo, []),
-          tell(answerTo, { type: 'reply.await', address: gatherAddress(group) }),
+          {
+            type: 'open' as const,
+            address,
+            input: { kind: 'gather' as const, instance, group, stem: command.jobId, rules: null, configuration },
+          },
+          watch(address),
         ]
       : []),
-    tell(gatherAddress(group), {
+    // The group says at last how it ended; awaited only for the case that its machine breaks and it cannot.
+    ...(answerTo
+      ? [...reply(configuration, command.caller, answerTo, []), tell(answerTo, { type: 'reply.await', address })]
+      : []),
+    tell(address, {
       type: 'group.close',
       caller: command.caller,
       answerTo,
       pipeline: command.pipeline,
-      policy: byData ? (command.groupRules?.policy ?? null) : command.policy,
-      patienceMs: byData ? (command.groupRules?.patienceMs ?? null) : command.patienceMs,
+      policy: rules?.policy ?? null,
+      patienceMs: rules?.patienceMs ?? null,
       options: byData
         ? {
             overrides: command.overrides,
@@ -581,6 +611,9 @@ function closing(configuration: Configuration, command: Submission['command'], a
           }
         : null,
       configuration,
+      ...(byData && command.groupRules?.expected && { expected: command.groupRules.expected }),
+      ...(byData && named.length > 0 && { members: named.map(obsid => ({ ...command.dataId, obsid, detector })) }),
+      ...(detector !== null && { detector }),
     }),
   ]
 }

@@ -129,7 +129,7 @@ export interface GroupResult {
   readonly group: string
   /** 1 for the first closing; a later one supersedes it. */
   readonly revision: number
-  /** complete: every member combined. partial: some could not be. skipped, failed: nothing was combined, by policy. aborted: stopped. */
+  /** complete: everybody who was promised is combined. partial: some are not. skipped, failed: nothing was combined, by policy. aborted: stopped. */
   readonly outcome: 'complete' | 'partial' | 'skipped' | 'failed' | 'aborted'
   readonly policy: GatherPolicy
   readonly closedBy: 'command' | 'expected' | 'deadline'
@@ -139,6 +139,10 @@ export interface GroupResult {
   readonly failed: readonly string[]
   /** Identities that had not settled when patience ended. */
   readonly missing: readonly string[]
+  /** Only where expected exposures never came, so that nobody can name them: how many are missing, those in `missing` included. */
+  readonly missingCount?: number
+  /** Only where one detector of the group was combined. */
+  readonly detector?: number
   /** The gather job and how it ended; null where the group has no pipeline or none was run. */
   readonly jobId: string | null
   readonly pipeline: string | null
@@ -150,8 +154,9 @@ export interface GroupResult {
 
 export interface MemberResult {
   readonly identity: string
-  readonly pipeline: string
-  readonly jobId: string
+  /** null, as is the pipeline, for an exposure that was named in members and never processed by itself. */
+  readonly jobId: string | null
+  readonly pipeline: string | null
   readonly outcome: Outcome['kind'] | null
 }
 

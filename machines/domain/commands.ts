@@ -74,7 +74,7 @@ export interface ProcessDataCommand extends Asked {
   readonly jobId: string
   /** obsid given: process it. Only group given: close that group and combine it (scope group). */
   readonly dataId: Omit<DataId, 'detector'>
-  /** One job for each; empty for one job over the whole exposure. */
+  /** One job for each; empty for one job over the whole exposure. With a group alone: the one detector that is combined, or none. */
   readonly detectors: readonly number[]
   readonly pipeline: string
   readonly overrides: Readonly<Record<string, OverrideValue>>
@@ -88,6 +88,8 @@ export interface ProcessDataCommand extends Asked {
   readonly timeLimitMs: number | null
   /** How the group of this exposure closes; null leaves it as it is. */
   readonly groupRules: GroupRules | null
+  /** With a group alone: exposures that belong to it, also such as were never processed by themselves. Absent: those that were accepted. */
+  readonly members?: readonly string[]
   readonly askedAs?: AskedAs
 }
 

@@ -192,6 +192,8 @@ export type GatherMessage =
       readonly rules: GroupRules | null
       /** Under which the member was admitted. */
       readonly configuration: Configuration
+      /** The first job of its kind, where it is a retry: it takes that one's place. */
+      readonly retryOf?: string
     }
   | {
       readonly type: 'group.close'
@@ -203,6 +205,12 @@ export type GatherMessage =
       readonly patienceMs: number | null
       readonly options: GatherOptions | null
       readonly configuration: Configuration
+      /** How many exposures the group has; absent: as it was said before. */
+      readonly expected?: number
+      /** Exposures that belong to it, processed by themselves or not; absent: those that were accepted. */
+      readonly members?: readonly DataId[]
+      /** Only this detector is combined; absent: all are. */
+      readonly detector?: number
     }
   | { readonly type: 'group.abandon'; readonly reason: string }
 

@@ -16,8 +16,9 @@ export const REFUSALS = {
   UNKNOWN_JOB: 'No job of this id is known.',
   NOTHING_TO_RETRY: 'No job that is meant here ended without success lately, or it was retried already.',
   ALREADY_SETTLED: 'The job has ended already.',
-  UNKNOWN_GROUP: 'No member of this group was ever accepted.',
-  GROUP_CLOSED: 'The group is closed already and nothing has been added since.',
+  UNKNOWN_GROUP:
+    'No member of this group, or of the detector asked for, was ever accepted; name its exposures in members.',
+  GROUP_CLOSED: 'The group is closed already; nothing has been added since, and nothing else is asked for.',
 } as const
 
 export type RefusalCode = keyof typeof REFUSALS

@@ -80,8 +80,9 @@ export interface GroupAnswer extends Pick<GroupState, 'group' | 'revision'> {
   readonly failed: readonly string[]
   readonly members: readonly {
     readonly identity: string
-    readonly jobId: string
-    readonly pipeline: string
+    /** null, as is the pipeline, for one that was never processed by itself. */
+    readonly jobId: string | null
+    readonly pipeline: string | null
     readonly outcome: string | null
   }[]
   readonly result: GroupResult | null

@@ -74,7 +74,12 @@ const openGroup = z.strictObject({
   succeeded: count.exactOptional(),
   failed: z.array(identity),
   members: z.array(
-    z.strictObject({ identity, jobId: jobIdSaid, pipeline: z.string(), outcome: z.string().nullable() }),
+    z.strictObject({
+      identity,
+      jobId: jobIdSaid.nullable(),
+      pipeline: z.string().nullable(),
+      outcome: z.string().nullable(),
+    }),
   ),
   result: groupResult.nullable().describe('null while it is open'),
 })

@@ -18,13 +18,14 @@ export function ledgerDirectory(workDir: string): string {
 
 /**
  * The text of `members.json`, '' for a job that gathers nothing: `{group, members: [{obsid, detector, pipeline, jobId, outcome, input,
- * workDir, datasets: {name: path}, metrics: {name: {value, unit}}}]}`. Paths are absolute; input is null where it cannot be known.
+ * workDir, datasets: {name: path}, metrics: {name: {value, unit}}}]}`. Paths are absolute; input is null where it cannot be known; pipeline,
+ * jobId, outcome and workDir are for a member that was never processed by itself.
  */
 export function membersText(order: StartOrder, workDir: string): string {
   if (order.members === null) return ''
   const members = order.members.map(({ dataId, pipeline, jobId, outcome, datasets, metrics }) => {
     const input = inputPath(dataId, order.dataPath)
-    const directory = jobDirectory(workDir, jobId)
+    const directory = jobId === null ? null : jobDirectory(workDir, jobId)
     return {
       obsid: dataId.obsid,
       detector: dataId.detector,

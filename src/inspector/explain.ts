@@ -4,6 +4,7 @@
  */
 import { jobAddress } from '../../machines/domain/messages.ts'
 import { inOrder, type WaitingList } from '../../machines/domain/waitingList.ts'
+import { isAwaited } from '../../machines/groupMembers.ts'
 import type { QueueContext } from '../../machines/queue.ts'
 import { type GroupRecord, type JobRecord, leafOf, type Night, slotsInUse } from './night.ts'
 
@@ -90,9 +91,9 @@ export function explainGroup(night: Night, { group, address, state, context, sin
       return `${name} is open (${counted}) and closes when ${ways.join(', or ')}.`
     }
     case 'closing': {
-      const missing = members.filter(({ output }) => output === null)
+      const missing = members.filter(isAwaited)
       const named = missing.map(
-        ({ identity, jobId }) => `${identity} (${night.jobs.get(jobId)?.state ?? 'unknown here'})`,
+        ({ identity, jobId }) => `${identity} (${night.jobs.get(jobId ?? '')?.state ?? 'unknown here'})`,
       )
       const until = firstTimer(night, address)
       return `${name} is closed and waits for ${named.length} of ${members.length} members: ${few(named)}${until === null ? '' : `; its patience ends at ${clock(until, night)}`}.`

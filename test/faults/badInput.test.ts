@@ -78,7 +78,13 @@ describe('a command that is wrong is refused with its code and says what is wron
     ],
     ['an obsid and a group to combine', { ...good, dataId: { obsid, group: 'G' } }, 'MALFORMED', /not both/],
     ['neither an obsid nor a group', { ...good, dataId: {} }, 'MALFORMED', /name an obsid/],
-    ['a detector of a group', { dataId: { group: 'G', detector: 3 }, pipeline: 'stack' }, 'MALFORMED', /as a whole/],
+    [
+      'detectors of a group',
+      { dataId: { group: 'G', detector: [3, 4] }, pipeline: 'stack' },
+      'MALFORMED',
+      /one command for each/,
+    ],
+    ['members of an exposure', { ...good, members: [obsid] }, 'MALFORMED', /name it in dataId/],
     ['a priority of 99', { ...good, priority: 99 }, 'MALFORMED', /priority/],
     ['a time limit of 0', { ...good, timeLimit: 0 }, 'MALFORMED', /timeLimit/],
     [
@@ -156,7 +162,7 @@ describe('a command that is wrong is refused with its code and says what is wron
       'WRONG_SCOPE',
       /single exposures/,
     ],
-    ['a group nobody knows', { dataId: { group: 'G' }, pipeline: 'stack' }, 'UNKNOWN_GROUP', /group G/],
+    ['a group nobody knows', { dataId: { group: 'G' }, pipeline: 'stack' }, 'UNKNOWN_GROUP', /group G.*in members/],
     ['a group id with a space', { ...good, group: 'a group' }, 'MALFORMED', /group/],
     ['a group id of 65 characters', { ...good, group: 'G'.repeat(65) }, 'MALFORMED', /group/],
     ['after a job nobody knows', { ...good, after: ['20010101-000001'] }, 'UNKNOWN_JOB', /20010101-000001/],

@@ -39,6 +39,7 @@ const said: Said = {
       timeLimit: 90,
     },
     { dataId: { group }, pipeline: 'stack' },
+    { dataId: { group, detector: 94, instrument: 'LSSTCam' }, pipeline: 'stack', members: ['E1', 'E2'] },
     { dataId: { group }, pipeline: 'stack', group: { id: group, policy: 'skip', patience: 3 }, timeLimit: 20 },
   ],
 }

@@ -4,11 +4,11 @@ import type { GatherPolicy, GroupRules } from '../../machines/domain/commands.ts
 import type { Configuration } from '../../machines/domain/configuration.ts'
 import { memberIdentity, type DataId } from '../../machines/domain/dataId.ts'
 import type { Emission, GatherMessage } from '../../machines/domain/messages.ts'
-import type { GatherContext } from '../../machines/gather.ts'
+import type { GatherContext } from '../../machines/groupMembers.ts'
 import type { JobInput } from '../../machines/job.ts'
 import type { Actor } from '../../src/engine/world.ts'
 import { capacityIn, chainOf, type Asked } from './asked.ts'
-import { exposuresOf, isLateNow, isShortOf, isWhole, wordsFor } from './groupPromises.ts'
+import { exposuresOf, isLateEnd, isLateNow, isShortOf, withNewest } from './groupPromises.ts'
 import type { JobBook } from './jobBook.ts'
 import type { PromiseName } from './violation.ts'
 import type { Watch } from './watch.ts'
@@ -26,6 +26,8 @@ export interface Member {
   readonly identity: string
   readonly dataId: DataId
   readonly pipeline: string
+  /** The first job of its kind, which is itself if it is no retry. */
+  readonly first: string
 }
 
 export interface Group {
@@ -38,10 +40,12 @@ export interface Group {
   patienceMs: number
   pipeline: string | null
   configuration: Configuration
-  /** identity and pipeline → the newest job of it. */
-  readonly members: Map<string, Member>
-  /** Those accepted since the last closure began. */
+  /** One for each identity and pipeline, in the order they were accepted. */
+  members: readonly Member[]
+  /** Whom the closure at hand does not have. */
   readonly late: Set<string>
+  /** Who had not settled when it began. */
+  readonly open: Set<string>
   /** How long it has to wait for its members, and since when. */
   closing: { readonly since: number; readonly ms: number } | null
   restingSince: number
@@ -49,6 +53,11 @@ export interface Group {
   outcome: GroupResult['outcome']
   gathers: string | null
   wasAborted: boolean
+}
+
+interface Ended {
+  readonly type: 'actor.ended'
+  readonly address: string
 }
 
 interface Options {
@@ -75,9 +84,10 @@ export function createGroupBook({ asked, jobs, watch, configuration, broken }: O
       if (before === null) groups.set(address, opened(address, context.stem, inForce))
       const group = groups.get(address)
       if (group === undefined || before === null) return
-      const event = heard as GatherMessage | { type: 'actor.ended' | `xstate.${string}` }
+      const event = heard as GatherMessage | Ended | { type: `xstate.${string}` }
       if (event.type === 'member.accepted') accept(group, event, before, inForce)
       if (event.type === 'group.close' && !isRefused(emissions)) close(group, event, inForce)
+      if (event.type === 'actor.ended') settle(group, event)
       checkExpected(group, before, snapshot, event.type)
       const closed = (before.context as GatherContext).revision
       // In one step a closure may end and, for late members, the next one begin and end.
@@ -105,8 +115,9 @@ export function createGroupBook({ asked, jobs, watch, configuration, broken }: O
       patienceMs: rules?.patienceMs ?? usual.patienceMs,
       pipeline: rules?.pipeline ?? usual.pipeline,
       configuration: inForce,
-      members: new Map(),
+      members: [],
       late: new Set(),
+      open: new Set(),
       closing: null,
       restingSince: 0,
       outcome: 'aborted',
@@ -127,7 +138,8 @@ export function createGroupBook({ asked, jobs, watch, configuration, broken }: O
     inForce: Configuration,
   ): void {
     const identity = memberIdentity(dataId)
-    group.members.set(`${identity} ${pipeline}`, { jobId, identity, dataId, pipeline })
+    const first = jobs.planOf(jobId)?.retryOf ?? jobId
+    group.members = withNewest(group.members, { jobId, identity, dataId, pipeline, first })
     if (isLateNow(String(before.value))) group.late.add(jobId)
     const rules = rulesOf(jobId)
     group.configuration = inForce
@@ -135,6 +147,12 @@ export function createGroupBook({ asked, jobs, watch, configuration, broken }: O
     group.expected = rules?.expected ?? group.expected
     group.policy = rules?.policy ?? group.policy
     group.patienceMs = rules?.patienceMs ?? group.patienceMs
+  }
+
+  function settle(group: Group, { address }: Ended): void {
+    const jobId = address.slice('job.'.length)
+    const isMember = group.members.some(one => one.jobId === jobId)
+    if (group.open.delete(jobId) && isMember && isLateEnd(endOf(jobId))) group.late.add(jobId)
   }
 
   function close(
@@ -146,10 +164,12 @@ export function createGroupBook({ asked, jobs, watch, configuration, broken }: O
     const isClose = command?.type === 'command.closeGroup'
     if (!isClose && command?.type !== 'command.processData')
       return broken('as asked', `${group.address} is closed although ${caller.id} did not ask for it`)
-    const { policy, patienceMs } = isClose ? command : { policy: null, patienceMs: null, ...command.groupRules }
+    const rules = isClose ? { ...command, expected: null } : command.groupRules
+    const { policy = null, patienceMs = null, expected = null } = rules ?? {}
     group.configuration = inForce
     group.pipeline = command.pipeline ?? stillThere(group.pipeline, inForce)
     group.policy = policy ?? group.policy
+    group.expected = expected ?? group.expected
     group.patienceMs = patienceMs ?? group.patienceMs
   }
 
@@ -175,8 +195,10 @@ export function createGroupBook({ asked, jobs, watch, configuration, broken }: O
     if (context.revision === earlier) return
     if (context.revision !== earlier + 1)
       broken('one gather per closure', `${address} went from revision ${earlier} to ${context.revision}`)
-    const open = [...group.members.values()].filter(({ jobId }) => endOf(jobId) === undefined)
+    const open = group.members.filter(({ jobId }) => endOf(jobId) === undefined)
     group.late.clear()
+    group.open.clear()
+    for (const { jobId } of open) group.open.add(jobId)
     group.gathers = null
     group.outcome = 'aborted'
     if (type === 'group.abandon') return
@@ -194,7 +216,7 @@ export function createGroupBook({ asked, jobs, watch, configuration, broken }: O
     const isRefusedByPolicy = succeededOf(group).length === 0 || (policy !== 'partial' && isShortOf(group, endOf))
     if (isRefusedByPolicy) group.outcome = policy === 'skip' ? 'skipped' : 'failed'
     else {
-      group.outcome = isWhole(group, endOf) ? 'complete' : 'partial'
+      group.outcome = isShortOf(group, endOf) ? 'partial' : 'complete'
       group.gathers = group.pipeline
     }
   }
@@ -242,13 +264,13 @@ export function createGroupBook({ asked, jobs, watch, configuration, broken }: O
     if (results.has(key)) broken('one gather per closure', `${address} has a second result of revision ${revision}`)
     results.add(key)
     const ended = gathers === null ? 'succeeded' : endOf(`${stem}-g${revision}`)
-    const wanted = ended === 'succeeded' ? wordsFor(group) : [ended === 'aborted' ? 'aborted' : 'failed']
-    if (!(wanted as string[]).includes(outcome) && outcome !== 'aborted')
-      broken('groups by their rules', `${address} ends as ${outcome}, which should be ${wanted.join(' or ')}`)
+    const wanted = ended === 'succeeded' ? group.outcome : ended === 'aborted' ? 'aborted' : 'failed'
+    if (wanted !== outcome && outcome !== 'aborted')
+      broken('groups by their rules', `${address} ends as ${outcome}, which should be ${wanted}`)
     if ((gather !== null) !== (gathers !== null) && outcome !== 'aborted')
       broken('groups by their rules', `${address} says ${gather ? 'that it was' : 'nothing of being'} combined`)
-    if (members.length !== group.members.size)
-      broken('members are identities', `${address} names ${members.length} members of ${group.members.size}`)
+    if (members.length !== group.members.length)
+      broken('members are identities', `${address} names ${members.length} members of ${group.members.length}`)
     group.wasAborted = outcome === 'aborted'
   }
 
@@ -288,7 +310,7 @@ export function createGroupBook({ asked, jobs, watch, configuration, broken }: O
   }
 
   function succeededOf({ members }: Group): Member[] {
-    return [...members.values()].filter(({ jobId }) => endOf(jobId) === 'succeeded')
+    return members.filter(({ jobId }) => endOf(jobId) === 'succeeded')
   }
 }
 

@@ -26,6 +26,7 @@ export interface JobBook {
   /** A gather's own job will be opened. */
   expect(plan: Plan): void
   readonly outcomeOf: (jobId: string) => OutcomeKind | undefined
+  planOf(jobId: string): Plan | undefined
   /** What its last process reported, of a job that has settled. */
   reported(jobId: string): Said
   /** Its machine is broken on purpose. */
@@ -72,6 +73,7 @@ export function createJobBook({ asked, processes, watch, configuration, broken }
   const settled = new Map<string, OutcomeKind>()
   const attempts = new Map<string, number>()
   const courses = new Map<string, Course>()
+  const plans = new Map<string, Plan>()
   const accepted = new Set<string>()
   const expected = new Map<string, Plan>()
   const sabotaged = new Set<string>()
@@ -83,6 +85,7 @@ export function createJobBook({ asked, processes, watch, configuration, broken }
     sabotage: jobId => void sabotaged.add(jobId),
     isSabotaged: jobId => sabotaged.has(jobId),
     expect: plan => void expected.set(plan.jobId, plan),
+    planOf: jobId => plans.get(jobId),
     reported: jobId => said(processes.find(jobId, attempts.get(jobId) ?? 0)),
     stepped(actor, heard, before, emissions) {
       const { snapshot } = actor
@@ -128,6 +131,7 @@ export function createJobBook({ asked, processes, watch, configuration, broken }
     const inForce = configuration()
     const plan = expected.get(jobId) ?? (inForce === null ? undefined : asked.plan(jobId, inForce))
     if (plan === undefined) return broken('as asked', `${jobId} was opened and nobody asked for it`)
+    plans.set(jobId, plan)
     courses.set(jobId, {
       plan,
       acceptedAt: at,
