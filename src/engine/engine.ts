@@ -24,7 +24,8 @@ import type { Clock } from './clock.ts'
 import { createInbox } from './inbox.ts'
 import { createTimeline } from './timeline.ts'
 import { digestOf } from './digest.ts'
-import { createWorld, isAfter, type Effect, type Observer, type World } from './world.ts'
+import { isAfter } from './announcementIds.ts'
+import { createWorld, type Effect, type Observer, type World } from './world.ts'
 
 /**
  * The engine: what comes in by the inbox is stepped through the world, what follows leaves by the outbox: announcements in order, and orders in order. On start it folds the journal,

@@ -3,11 +3,12 @@ import { once } from 'node:events'
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { topFacts } from '../../src/cli/topFacts.ts'
 import { topScreen } from '../../src/cli/topScreen.ts'
 import { createNight as createShown } from '../../src/inspector/night.ts'
 import type { Status } from '../../src/inspector/tail.ts'
+import { cleanUpAfterAll } from '../cleanUp.ts'
 import { aConfiguration, aPipeline, createNight, type Night } from '../harness.ts'
 import { buildIfMissing, type Child, end, linesOf, nextLine, ocps, program, start } from './run.ts'
 
@@ -218,15 +219,14 @@ describe('the screen of ocps top', () => {
 describe('ocps top', () => {
   let place: string
   let server: Child
+  const cleanUp = cleanUpAfterAll()
   beforeAll(async () => {
     await buildIfMissing()
     place = mkdtempSync(join(tmpdir(), 'ocps-top-'))
+    cleanUp(() => rmSync(place, { recursive: true, force: true }))
     server = start(['serve', '--state', 'enabled', '--json'], { cwd: place })
+    cleanUp(() => end(server, 'SIGTERM'))
     await nextLine(linesOf(server))
-  })
-  afterAll(async () => {
-    await end(server, 'SIGTERM')
-    rmSync(place, { recursive: true, force: true })
   })
 
   test('prints once where there is no terminal, and so many times if asked to', async () => {
