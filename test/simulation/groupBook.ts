@@ -234,6 +234,7 @@ export function createGroupBook({ asked, jobs, watch, configuration, broken }: O
     if (gathers !== pipeline.name)
       broken('groups by their rules', `${address} gathers with ${pipeline.name} instead of ${gathers ?? 'not at all'}`)
     for (const { jobId: one, metrics, datasets } of members ?? []) {
+      if (one === null) continue
       const reported = jobs.reported(one)
       if (JSON.stringify([metrics, datasets]) !== JSON.stringify([reported.metrics, reported.datasets]))
         broken('contents are true', `the gather of ${address} is given something else than what ${one} reported`)

@@ -22,7 +22,9 @@ export function exposuresOf({ members }: Pick<Group, 'members'>): Set<string | n
 
 /** Not everything that was promised is in: somebody who was accepted did not succeed, or an expected exposure never came. */
 export function isShortOf(group: Pick<Group, 'members' | 'expected'>, endOf: EndOf): boolean {
-  return exposuresOf(group).size < (group.expected ?? 0) || group.members.some(({ jobId }) => endOf(jobId) !== 'succeeded')
+  return (
+    exposuresOf(group).size < (group.expected ?? 0) || group.members.some(({ jobId }) => endOf(jobId) !== 'succeeded')
+  )
 }
 
 /** Whether a member accepted in this state comes after the closure at hand has begun to combine. */

@@ -188,7 +188,10 @@ export function createJobBook({ asked, processes, watch, configuration, broken }
     for (const { jobId: other, requires } of after) {
       const kind = settled.get(other) ?? (sabotaged.has(other) ? 'failed' : undefined)
       if (kind === undefined || (requires === 'success' && kind !== 'succeeded'))
-        broken('as asked', `${jobId} begins after ${other}, which ${kind ?? 'has not settled'}; ${requires} is required`)
+        broken(
+          'as asked',
+          `${jobId} begins after ${other}, which ${kind ?? 'has not settled'}; ${requires} is required`,
+        )
     }
     course.stopped = null
     course.reason = null
@@ -214,7 +217,12 @@ export function createJobBook({ asked, processes, watch, configuration, broken }
         course.attempt += 1
         return
       case 'patience':
-        watch.took(`${jobId} is skipped`, waitsSince, readiness.policy === 'waitFor' ? readiness.waitMs : LOOK_MS, broken)
+        watch.took(
+          `${jobId} is skipped`,
+          waitsSince,
+          readiness.policy === 'waitFor' ? readiness.waitMs : LOOK_MS,
+          broken,
+        )
         skip(course, timer)
     }
   }
@@ -242,7 +250,9 @@ export function createJobBook({ asked, processes, watch, configuration, broken }
   function skip(course: Course, why: string): void {
     const { jobId, after, readiness } = course.plan
     course.reason = 'skipped'
-    const isShort = after.some(({ jobId: other, requires }) => requires === 'success' && settled.get(other) !== 'succeeded')
+    const isShort = after.some(
+      ({ jobId: other, requires }) => requires === 'success' && settled.get(other) !== 'succeeded',
+    )
     if (!isShort && readiness.policy === 'runNow')
       broken('as asked', `${jobId} is skipped on ${why} although all it waits for is as required`)
   }
@@ -268,7 +278,10 @@ export function createJobBook({ asked, processes, watch, configuration, broken }
     const pipeline = pipelineOf(course)
     const differs = (name: string, found: unknown, wanted: unknown) => {
       if (JSON.stringify(found) !== JSON.stringify(wanted))
-        broken('as asked', `${jobId} is ordered with ${name} ${JSON.stringify(found)} instead of ${JSON.stringify(wanted)}`)
+        broken(
+          'as asked',
+          `${jobId} is ordered with ${name} ${JSON.stringify(found)} instead of ${JSON.stringify(wanted)}`,
+        )
     }
     differs('pipeline', order.pipeline.name, pipeline.name)
     differs('data', order.dataId, dataId)
@@ -276,7 +289,10 @@ export function createJobBook({ asked, processes, watch, configuration, broken }
     differs('configuration file', order.configFile, configFile)
     differs('capacity', order.capacity, plan.capacity)
     if (order.attempt === course.attempt && course.tries > pipeline.retries.attemptsMax)
-      broken('as asked', `${jobId} runs ${pipeline.name} ${course.tries} times; ${pipeline.retries.attemptsMax} are allowed`)
+      broken(
+        'as asked',
+        `${jobId} runs ${pipeline.name} ${course.tries} times; ${pipeline.retries.attemptsMax} are allowed`,
+      )
   }
 
   function checkResult(course: Course, body: JobResult): void {
@@ -322,7 +338,9 @@ function limitOf(course: Course): number {
   return course.place === 0 ? course.plan.timeLimitMs : pipelineOf(course).timeLimitMs
 }
 
-function byItself({ exitCode }: Extract<ExecutorReport, { type: 'executor.exited' }>): [OutcomeKind, RetryClass | null] {
+function byItself({
+  exitCode,
+}: Extract<ExecutorReport, { type: 'executor.exited' }>): [OutcomeKind, RetryClass | null] {
   return exitCode === 0 ? ['succeeded', null] : ['failed', exitCode ?? 'signal']
 }
 

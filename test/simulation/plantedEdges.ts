@@ -78,7 +78,7 @@ export const MUTANTS_AT_THE_EDGES: readonly Mutant[] = [
   },
   {
     name: 'a mark empties the shelf',
-    file: 'src/engine/world.js',
+    file: 'src/engine/population.js',
     edits: [
       ['        context: snapshot.context,', "        context: kind === 'shelf' ? { items: [] } : snapshot.context,"],
     ],
@@ -92,26 +92,26 @@ export const MUTANTS_AT_THE_EDGES: readonly Mutant[] = [
   },
   {
     name: 'a mark loses the timers of groups',
-    file: 'src/engine/world.js',
+    file: 'src/engine/population.js',
     edits: [['timers: [...timers],', "timers: kind === 'gather' ? [] : [...timers],"]],
     finds: 'direct',
   },
   {
     name: 'prerequisites that failed have succeeded after a mark',
-    file: 'src/engine/world.js',
+    file: 'src/engine/population.js',
     edits: [['output: { jobId, outcome: { kind } } }', "output: { jobId, outcome: { kind: 'succeeded' } } }"]],
     finds: 'direct',
   },
   {
     name: 'a member accepted while the group is gathering is never combined',
     file: 'machines/gather.js',
-    edits: [["[...take, 'countLate', state('gathering')]", "[...take, state('gathering')]"]],
+    edits: [["[...takeLate, state('gathering')]", "[...take, state('gathering')]"]],
     finds: 'direct',
   },
   {
     name: 'the policy skip is ignored',
-    file: 'machines/gather.js',
-    edits: [["context.policy !== 'partial' && short.length > 0", "context.policy === 'fail' && short.length > 0"]],
+    file: 'machines/groupResult.js',
+    edits: [["context.policy === 'partial' || reasons", "context.policy !== 'fail' || reasons"]],
     finds: 'direct',
   },
   {
@@ -128,12 +128,9 @@ export const MUTANTS_AT_THE_EDGES: readonly Mutant[] = [
   },
   {
     name: 'what is partial is called complete',
-    file: 'machines/gather.js',
+    file: 'machines/groupResult.js',
     edits: [
-      [
-        "context.missing.length === 0 && identities(context, isFailed).length === 0 ? 'complete' : 'partial'",
-        "'complete'",
-      ],
+      ["context.missing.length === 0 && failed.length === 0 && absent === 0 ? 'complete' : 'partial'", "'complete'"],
     ],
     finds: 'direct',
   },

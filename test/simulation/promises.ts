@@ -110,7 +110,10 @@ export function createPromises(processes: Processes, watch: Watch): Promises {
     journaled(entry) {
       const { n, door, what } = entry
       if (n !== durable + 1 || entry.at < lastAt || elapsedAt(entry) < lastElapsed)
-        broken('entries in order', `entry ${n} of ${entry.at} (${elapsedAt(entry)}) follows ${durable} of ${lastAt} (${lastElapsed})`)
+        broken(
+          'entries in order',
+          `entry ${n} of ${entry.at} (${elapsedAt(entry)}) follows ${durable} of ${lastAt} (${lastElapsed})`,
+        )
       durable = n
       lastAt = entry.at
       lastElapsed = elapsedAt(entry)

@@ -9,10 +9,7 @@ export interface ShelfBook {
   stepped(event: EventObject, emissions: readonly Emission[]): void
 }
 
-export function createShelfBook(
-  asked: Asked,
-  broken: (promise: PromiseName, evidence: string) => void,
-): ShelfBook {
+export function createShelfBook(asked: Asked, broken: (promise: PromiseName, evidence: string) => void): ShelfBook {
   return {
     stepped(event, emissions) {
       if (event.type !== 'shelf.retry') return
@@ -20,7 +17,10 @@ export function createShelfBook(
       const wanted = asked.retry(command)
       const isRefused = emissions.some(emission => emission.type === 'ack')
       if (isRefused !== (wanted === 0))
-        broken('as asked', `retry ${command.caller.id} is ${isRefused ? 'refused' : 'taken'} with ${wanted} on the shelf`)
+        broken(
+          'as asked',
+          `retry ${command.caller.id} is ${isRefused ? 'refused' : 'taken'} with ${wanted} on the shelf`,
+        )
     },
   }
 }
