@@ -166,11 +166,11 @@ export function createJobBook({ asked, processes, watch, configuration, broken }
         course.began ??= watch.now()
         return
       case 'executor.exited':
-        return end(course, after, ...byItself(event))
+        return end(course, after, 'exited', ...byItself(event))
       case 'executor.startFailed':
-        return end(course, after, 'failed', 'startFailed')
+        return end(course, after, 'startFailed', 'failed', 'startFailed')
       case 'executor.lost':
-        return end(course, after, 'lost', 'lost')
+        return end(course, after, 'lost', 'lost', 'lost')
       case 'data.present':
       case 'data.absent':
       case 'actor.ended':
@@ -227,8 +227,20 @@ export function createJobBook({ asked, processes, watch, configuration, broken }
     }
   }
 
-  function end(course: Course, after: AnyMachineSnapshot, kind: OutcomeKind, how: RetryClass | null): void {
-    const { plan, stopped, mayRetry, began, place } = course
+  function end(
+    course: Course,
+    after: AnyMachineSnapshot,
+    by: 'exited' | 'startFailed' | 'lost',
+    kind: OutcomeKind,
+    how: RetryClass | null,
+  ): void {
+    const { plan, stopped, mayRetry, began, place, attempt } = course
+    const word = processes.find(plan.jobId, attempt)?.words.at(-1)
+    if (word?.type !== `executor.${by}`)
+      broken(
+        'true outcome',
+        `${plan.jobId} attempt ${attempt} is told ${by}; of its process is known ${word?.type ?? 'nothing'}`,
+      )
     if (stopped === null && began !== null) watch.tookAtMost(`${plan.jobId} runs`, began, limitOf(course), broken)
     const { retries } = pipelineOf(course)
     const again = stopped === null ? how : stopped === 'timedOut' && mayRetry ? 'timedOut' : null
