@@ -178,6 +178,13 @@ export function createJobBook({ asked, processes, watch, configuration, broken }
         // Its patience begins when all it waited for have ended.
         else if (!isIn(before, 'held.awaitingData')) course.waitsSince = watch.now()
         return
+      // Each is held against its line when it is passed on.
+      case 'executor.metric':
+      case 'executor.dataset':
+      case 'executor.progress':
+      case 'executor.verdict':
+      case 'executor.badReport':
+        return
       default:
         if (heard.type.startsWith('xstate.after.')) fire(course, heard.type.split('.')[2] ?? '', before, after)
     }
