@@ -1,6 +1,7 @@
 import { assign, emit, enqueueActions, setup } from 'xstate'
+import { judge, judgeRetry, type Retry, type Submission } from './admission.ts'
 import { complete, refused } from './domain/announcements.ts'
-import type { AskedAs, Caller, CloseGroupCommand, ProcessDataCommand, RetryCommand } from './domain/commands.ts'
+import type { AskedAs, Caller, ProcessDataCommand, RetryCommand } from './domain/commands.ts'
 import { capacityOf, type Configuration } from './domain/configuration.ts'
 import { invariant } from './domain/invariant.ts'
 import {
@@ -14,12 +15,10 @@ import {
   type End,
   type EngineMessage,
   type Heard,
-  type Known,
   type QueueMessage,
   type ShelfItem,
 } from './domain/messages.ts'
-import type { OverrideRule, OverrideValue, Pipeline } from './domain/pipeline.ts'
-import type { Refusal } from './domain/refusals.ts'
+import type { Pipeline } from './domain/pipeline.ts'
 import { add, EMPTY, next, remove, withoutNext, type WaitingList } from './domain/waitingList.ts'
 import { brokenGroupResult, type GatherContext } from './gather.ts'
 import { brokenResult, type JobContext, type JobInput } from './job.ts'
@@ -267,11 +266,6 @@ function isUnanswered({ result, revision }: GatherContext): boolean {
   return result === null || result.revision < revision
 }
 
-export interface Submission {
-  readonly command: ProcessDataCommand | CloseGroupCommand
-  readonly known: Known
-}
-
 function orderOf({ configuration }: QueueContext): Configuration['order'] {
   return configuration?.order ?? 'fifo'
 }
@@ -289,135 +283,6 @@ function room({ configuration, slotsTaken }: QueueContext): number {
 function withoutRunning(context: QueueContext, jobId: string): Pick<QueueContext, 'running' | 'slotsTaken'> {
   const { [jobId]: slots = 0, ...running } = context.running
   return { running, slotsTaken: context.slotsTaken - slots }
-}
-
-/** Why a command is not admitted, or null. The first reason in this order is the one that is said. */
-function judge(context: QueueContext, { command, known }: Submission): Refusal | null {
-  const { configuration } = context
-  invariant(configuration, 'asked the queue before a configuration was applied')
-  return command.type === 'command.closeGroup'
-    ? (judgeGroup(command.group, known) ??
-        (command.pipeline === null ? null : judgePipeline(configuration, command.pipeline, 'group')) ??
-        judgeLoad(context, 0))
-    : (judgePipeline(configuration, command.pipeline, command.dataId.obsid === null ? 'group' : 'exposure') ??
-        judgeOptions(configuration, command) ??
-        (command.dataId.obsid === null ? judgeGroup(command.dataId.group ?? '', known) : null) ??
-        judgePrerequisites(command, known) ??
-        judgeLoad(context, command.dataId.obsid === null ? 0 : Math.max(1, command.detectors.length)))
-}
-
-function judgePipeline({ pipelines }: Configuration, name: string, over: 'exposure' | 'group'): Refusal | null {
-  const pipeline = Object.hasOwn(pipelines, name) ? pipelines[name] : undefined
-  if (!pipeline)
-    return {
-      code: 'UNKNOWN_PIPELINE',
-      reason: `there is no pipeline ${name}; the configuration has ${Object.keys(pipelines).join(', ') || 'none'}`,
-    }
-  if ((pipeline.scope === 'group') === (over === 'group')) return null
-  return {
-    code: 'WRONG_SCOPE',
-    reason:
-      over === 'group'
-        ? `${name} works on single exposures; name an obsid, or a pipeline of scope group`
-        : `${name} combines a group; name the group in dataId instead of an obsid`,
-  }
-}
-
-function judgeOptions({ pipelines, groups }: Configuration, command: ProcessDataCommand): Refusal | null {
-  const pipeline = pipelines[command.pipeline]
-  invariant(pipeline, 'options of an unknown pipeline')
-  const wrong = judgeOverrides({ pipelines }, command.pipeline, command.overrides)
-  if (wrong) return wrong
-  if (command.configFile !== null && !pipeline.configFiles.includes(command.configFile))
-    return {
-      code: 'OVERRIDE_NOT_ALLOWED',
-      reason: `${pipeline.name} does not allow the configuration file ${command.configFile}; it allows ${pipeline.configFiles.join(', ') || 'none'}`,
-    }
-  if (command.timeLimitMs !== null && command.timeLimitMs > pipeline.timeLimitMs)
-    return {
-      code: 'OVERRIDE_NOT_ALLOWED',
-      reason: `${pipeline.name} may run for at most ${pipeline.timeLimitMs / 1000} s; a command may only shorten that`,
-    }
-  const closesWith = command.groupRules?.pipeline ?? null
-  return closesWith === null || closesWith === groups.pipeline
-    ? null
-    : judgePipeline({ pipelines } as Configuration, closesWith, 'group')
-}
-
-function judgeOverrides(
-  { pipelines }: Pick<Configuration, 'pipelines'>,
-  name: string,
-  overrides: ProcessDataCommand['overrides'],
-): Refusal | null {
-  const pipeline = pipelines[name]
-  invariant(pipeline, 'overrides of an unknown pipeline')
-  for (const [key, value] of Object.entries(overrides)) {
-    const rule = Object.hasOwn(pipeline.overrides, key) ? pipeline.overrides[key] : undefined
-    const wrong = rule
-      ? violation(rule, value)
-      : `it allows ${Object.keys(pipeline.overrides).join(', ') || 'no overrides'}`
-    if (wrong)
-      return {
-        code: 'OVERRIDE_NOT_ALLOWED',
-        reason: `${pipeline.name} does not accept override ${key}=${value}: ${wrong}`,
-      }
-  }
-  return null
-}
-
-function violation(rule: OverrideRule, value: OverrideValue): string | null {
-  if (typeof value !== rule.type) return `a ${rule.type} is expected`
-  if (typeof value === 'number' && rule.minimum !== null && value < rule.minimum)
-    return `at least ${rule.minimum} is expected`
-  if (typeof value === 'number' && rule.maximum !== null && value > rule.maximum)
-    return `at most ${rule.maximum} is expected`
-  return null
-}
-
-function judgeGroup(group: string, known: Known): Refusal | null {
-  return known[gatherAddress(group)] === 'open'
-    ? null
-    : { code: 'UNKNOWN_GROUP', reason: `no exposure of group ${group} was ever accepted here, or it is long finished` }
-}
-
-function judgePrerequisites({ after }: ProcessDataCommand, known: Known): Refusal | null {
-  const missing = after.find(({ jobId }) => known[jobAddress(jobId)] === 'unknown')
-  return missing
-    ? { code: 'UNKNOWN_JOB', reason: `it is to run after job ${missing.jobId}, which is not known here` }
-    : null
-}
-
-function judgeLoad(context: QueueContext, jobs: number): Refusal | null {
-  const { configuration, open, running, inHand } = context
-  const depth = configuration?.queueDepthMax ?? 0
-  if (inHand !== null)
-    return {
-      code: 'BUSY',
-      reason: 'a command is being processed and the mode is synchronous; send it again when that one is complete',
-    }
-  const waiting = open - Object.keys(running).length
-  if (waiting + jobs > depth)
-    return {
-      code: 'QUEUE_FULL',
-      reason: `${waiting} jobs are waiting and the queue holds ${depth}; send it again later, or abort some`,
-    }
-  return null
-}
-
-export interface Retry {
-  readonly command: RetryCommand
-  readonly items: readonly ShelfItem[]
-}
-
-function judgeRetry(context: QueueContext, { command, items }: Retry): Refusal | null {
-  const { configuration } = context
-  invariant(configuration, 'asked the queue before a configuration was applied')
-  for (const name of new Set(items.map(item => command.pipeline ?? item.pipeline))) {
-    const wrong =
-      judgePipeline(configuration, name, 'exposure') ?? judgeOverrides(configuration, name, command.overrides ?? {})
-    if (wrong) return wrong
-  }
-  return judgeLoad(context, items.length)
 }
 
 /** The jobs of the shelf again, linked to the first of their kind. */
