@@ -2,8 +2,10 @@ import type { CloseGroupCommand, ProcessDataCommand, RetryCommand } from './doma
 import type { Configuration } from './domain/configuration.ts'
 import { invariant } from './domain/invariant.ts'
 import { gatherAddress, jobAddress, type Address, type Known, type ShelfItem } from './domain/messages.ts'
-import type { OverrideRule, OverrideValue } from './domain/pipeline.ts'
+import type { OverrideRule, OverrideValue, Pipeline } from './domain/pipeline.ts'
 import type { Refusal } from './domain/refusals.ts'
+import { knowsVersion } from './domain/versions.ts'
+import { judgeFilling } from './domain/filling.ts'
 
 /**
  * Whether a command is admitted to the queue, and if not, why: pure functions of what the queue holds. Each gives the first reason there is, as a code and a
@@ -36,7 +38,7 @@ export function judge(context: Load, { command, known }: Submission): Refusal | 
   invariant(configuration, 'asked the queue before a configuration was applied')
   return command.type === 'command.closeGroup'
     ? (judgeGroup(command.group, known) ??
-        (command.pipeline === null ? null : judgePipeline(configuration, command.pipeline, 'group')) ??
+        (command.pipeline === null ? null : judgeClosing(configuration, command.pipeline, command.group)) ??
         judgeLoad(context, 0))
     : (judgePipeline(configuration, command.pipeline, command.dataId.obsid === null ? 'group' : 'exposure') ??
         judgeOptions(configuration, command) ??
@@ -62,10 +64,12 @@ function judgePipeline({ pipelines }: Configuration, name: string, over: 'exposu
   }
 }
 
-function judgeOptions({ pipelines, groups }: Configuration, command: ProcessDataCommand): Refusal | null {
+function judgeOptions(configuration: Configuration, command: ProcessDataCommand): Refusal | null {
+  const { pipelines, groups } = configuration
   const pipeline = pipelines[command.pipeline]
   invariant(pipeline, 'options of an unknown pipeline')
-  const wrong = judgeOverrides({ pipelines }, command.pipeline, command.overrides)
+  const wrong =
+    judgeOverrides({ pipelines }, command.pipeline, command.overrides) ?? judgeVersion(pipeline, command.version)
   if (wrong) return wrong
   if (command.configFile !== null && !pipeline.configFiles.includes(command.configFile))
     return {
@@ -77,10 +81,35 @@ function judgeOptions({ pipelines, groups }: Configuration, command: ProcessData
       code: 'OVERRIDE_NOT_ALLOWED',
       reason: `${pipeline.name} may run for at most ${pipeline.timeLimitMs / 1000} s; a command may only shorten that`,
     }
+  const [detector = null] = command.detectors
+  const unfilled = judgeFilling(pipelines, pipeline, { ...command, dataId: { ...command.dataId, detector } })
+  if (unfilled) return unfilled
   const closesWith = command.groupRules?.pipeline ?? null
   return closesWith === null || closesWith === groups.pipeline
     ? null
-    : judgePipeline({ pipelines } as Configuration, closesWith, 'group')
+    : judgeClosing(configuration, closesWith, command.dataId.group ?? '')
+}
+
+/** A pipeline that combines a group without options of its own. */
+function judgeClosing(configuration: Configuration, name: string, group: string): Refusal | null {
+  const { pipelines, instrument } = configuration
+  const wrong = judgePipeline(configuration, name, 'group')
+  const pipeline = pipelines[name]
+  if (wrong || !pipeline) return wrong
+  const dataId = { instrument, obsid: null, group, detector: null }
+  return judgeFilling(pipelines, pipeline, { dataId, overrides: {}, configFile: null })
+}
+
+function judgeVersion(pipeline: Pipeline, version: string): Refusal | null {
+  if (knowsVersion(pipeline, version)) return null
+  const { name, versions = [] } = pipeline
+  return {
+    code: 'UNKNOWN_VERSION',
+    reason:
+      versions.length === 0
+        ? `${name} has no versions to choose from; leave version out, or list those it heeds under versions in its file`
+        : `${name} does not know version ${version}; it knows ${versions.join(', ')}`,
+  }
 }
 
 function judgeOverrides(
@@ -151,5 +180,33 @@ export function judgeRetry(context: Load, { command, items }: Retry): Refusal | 
       judgePipeline(configuration, name, 'exposure') ?? judgeOverrides(configuration, name, command.overrides ?? {})
     if (wrong) return wrong
   }
+  for (const item of items) {
+    const pipeline = configuration.pipelines[command.pipeline ?? item.pipeline]
+    invariant(pipeline, 'a retry with an unknown pipeline')
+    const { version, ...options } = optionsAgain(command, item, pipeline)
+    const wrong =
+      judgeVersion(pipeline, version) ??
+      judgeFilling(configuration.pipelines, pipeline, { dataId: item.dataId, ...options })
+    if (wrong) return wrong
+  }
   return judgeLoad(context, items.length)
+}
+
+/** What a retry is done with: as the command says, else as before, as far as the pipeline allows it; that may be another one, or another configuration's. */
+export function optionsAgain(
+  command: RetryCommand,
+  item: ShelfItem,
+  pipeline: Pipeline,
+): Pick<ProcessDataCommand, 'overrides' | 'configFile' | 'version'> {
+  const isAnother = command.pipeline !== null && command.pipeline !== item.pipeline
+  return {
+    overrides: command.overrides ?? allowedBy(pipeline, item.overrides),
+    configFile: item.configFile !== null && pipeline.configFiles.includes(item.configFile) ? item.configFile : null,
+    // The same pipeline is not quietly run in another version.
+    version: command.version ?? (isAnother && !knowsVersion(pipeline, item.version) ? '' : item.version),
+  }
+}
+
+function allowedBy({ overrides: rules }: Pipeline, overrides: ProcessDataCommand['overrides']) {
+  return Object.fromEntries(Object.entries(overrides).filter(([key]) => Object.hasOwn(rules, key)))
 }

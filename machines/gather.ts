@@ -17,6 +17,7 @@ import {
   type Heard,
 } from './domain/messages.ts'
 import type { Outcome } from './domain/outcome.ts'
+import { knowsVersion } from './domain/versions.ts'
 import type { JobInput, JobOutput } from './job.ts'
 import type { GroupMember } from './ports.ts'
 
@@ -402,7 +403,7 @@ function gatherJobInput(context: GatherContext): JobInput {
     pipeline,
     overrides: options.overrides,
     configFile: options.configFile,
-    version: options.version,
+    version: knowsVersion(pipeline, options.version) ? options.version : '',
     priority: GATHER_PRIORITY,
     fallbacks: pipeline.fallback.flatMap(one => configuration.pipelines[one] ?? []),
     retryOf: null,

@@ -18,6 +18,7 @@ import {
 import type { Outcome, OutcomeCode } from './domain/outcome.ts'
 import type { Pipeline, RetryClass } from './domain/pipeline.ts'
 import type { Dataset, ExecutorReport, Metric } from './domain/reports.ts'
+import { knowsVersion } from './domain/versions.ts'
 import type { GroupMember, StartOrder } from './ports.ts'
 
 /*
@@ -63,6 +64,8 @@ export interface JobInput {
   /** How many slots there are, where it may be handed to the executor before one is free; absent where one is free whenever it is handed over. */
   readonly capacity?: number
   readonly askedAs?: AskedAs
+  /** What was asked for at first, where a fallback took over with less; to be retried with. */
+  readonly first?: Pick<JobInput, 'overrides' | 'configFile' | 'version' | 'timeLimitMs'>
 }
 
 export interface JobContext extends Pick<JobInput, 'jobId' | 'dataId' | 'pipeline'> {
@@ -574,13 +577,24 @@ function afresh({ attempt }: JobContext) {
 /** The next pipeline in the place of the one that failed, with those of the overrides that it knows. */
 function withFallback({ jobId, asked, pipeline: failed, fellBackFrom }: JobContext): Partial<JobContext> {
   const [pipeline, ...fallbacks] = asked.fallbacks
+  const { configFile, version } = asked
   invariant(pipeline, `job ${jobId} fell back on nothing`)
   const overrides = Object.fromEntries(
     Object.entries(asked.overrides).filter(([key]) => Object.hasOwn(pipeline.overrides, key)),
   )
   return {
     pipeline,
-    asked: { ...asked, pipeline, fallbacks, overrides, timeLimitMs: pipeline.timeLimitMs },
+    asked: {
+      ...asked,
+      first: asked.first ?? { overrides: asked.overrides, configFile, version, timeLimitMs: asked.timeLimitMs },
+      pipeline,
+      fallbacks,
+      overrides,
+      // Nothing is said to have been used that this pipeline does not know.
+      configFile: configFile !== null && pipeline.configFiles.includes(configFile) ? configFile : null,
+      version: knowsVersion(pipeline, version) ? version : '',
+      timeLimitMs: pipeline.timeLimitMs,
+    },
     tries: 1,
     fellBackFrom: [...fellBackFrom, failed.name],
   }
@@ -589,7 +603,8 @@ function withFallback({ jobId, asked, pipeline: failed, fellBackFrom }: JobConte
 /** What it takes to run the job again, if that makes sense: a gather is run again by closing its group again. */
 function shelfItem(context: JobContext): ShelfItem | null {
   const { jobId, dataId, asked, times, fellBackFrom, pipeline } = context
-  const { overrides, configFile, version, priority, timeLimitMs, retryOf } = asked
+  const { priority, retryOf } = asked
+  const { overrides, configFile, version, timeLimitMs } = asked.first ?? asked
   const outcome = settledOutcome(context).kind
   if (outcome === 'succeeded' || asked.members !== null) return null
   return {

@@ -1,5 +1,5 @@
 import { assign, emit, enqueueActions, setup } from 'xstate'
-import { judge, judgeRetry, type Retry, type Submission } from './admission.ts'
+import { judge, judgeRetry, optionsAgain, type Retry, type Submission } from './admission.ts'
 import { complete, refused } from './domain/announcements.ts'
 import type { AskedAs, Caller, ProcessDataCommand, RetryCommand } from './domain/commands.ts'
 import { capacityOf, type Configuration } from './domain/configuration.ts'
@@ -316,9 +316,7 @@ function retryInput(
     dataId: item.dataId,
     dataPath,
     pipeline,
-    overrides: command.overrides ?? known(item.overrides, pipeline),
-    configFile: item.configFile !== null && pipeline.configFiles.includes(item.configFile) ? item.configFile : null,
-    version: command.version ?? item.version,
+    ...optionsAgain(command, item, pipeline),
     priority: item.priority,
     fallbacks: fallbacksOf(pipelines, pipeline),
     retryOf: item.retryOf ?? item.jobId,
@@ -328,11 +326,6 @@ function retryInput(
     members: null,
     ...capacityOf(configuration),
   }
-}
-
-/** Those of the overrides that a pipeline allows: the configuration may be another one by now. */
-function known(overrides: ProcessDataCommand['overrides'], pipeline: Pipeline): ProcessDataCommand['overrides'] {
-  return Object.fromEntries(Object.entries(overrides).filter(([key]) => Object.hasOwn(pipeline.overrides, key)))
 }
 
 function fallbacksOf(pipelines: Configuration['pipelines'], { fallback }: Pipeline): Pipeline[] {

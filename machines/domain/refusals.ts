@@ -10,6 +10,9 @@ export const REFUSALS = {
   CONFIGURATION_INVALID: 'The configuration named in start is missing or wrong; the CSC stays in STANDBY.',
   UNKNOWN_PIPELINE: 'The applied configuration has no pipeline of this name.',
   WRONG_SCOPE: 'The pipeline works on other data: a group where an exposure was named, or the reverse.',
+  UNKNOWN_VERSION: 'The pipeline does not know this version, or has none to choose from.',
+  VALUE_MISSING:
+    'The command of the pipeline needs a value that this job has not, such as a detector or a configuration file.',
   OVERRIDE_NOT_ALLOWED: 'The pipeline does not allow this override, configuration file or time limit.',
   QUEUE_FULL: 'As many jobs are waiting as the queue holds.',
   BUSY: 'In synchronous mode one command is processed at a time, and one is.',

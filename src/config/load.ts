@@ -5,8 +5,11 @@ import { pathToFileURL } from 'node:url'
 import { parseDocument } from 'yaml'
 import type { z } from 'zod'
 import type { ConfigurationsAvailable, LoadedConfiguration } from '../../machines/domain/commands.ts'
+import type { DataId } from '../../machines/domain/dataId.ts'
 import { tooLarge, type Configuration } from '../../machines/domain/configuration.ts'
 import type { Pipeline } from '../../machines/domain/pipeline.ts'
+import { isUsedIn, needsOf, type CommandPart } from '../../machines/domain/template.ts'
+import { judgeFilling } from '../../machines/domain/filling.ts'
 import { configurationSchema, pipelineSchema, SCHEMA_VERSION } from '../contract/configuration.ts'
 import { sentences } from '../contract/decode.ts'
 
@@ -110,18 +113,26 @@ function readMap(path: string): Record<string, unknown> {
 function merged(
   layers: readonly Layer[],
   { instance, checkTemplate }: ConfigurationFiles,
-  pipelines: Record<string, Pipeline>,
+  entries: Record<string, Pipeline>,
 ): Configuration {
   let value: Record<string, unknown> = {}
   for (const layer of layers) value = merge(value, layer.value, layer.file, '')
   const checked = configurationSchema.safeParse(value)
   if (!checked.success) throw new ConfigurationError(placed(checked.error, layers))
   const { instrument = instance, queueDepth, ackTimeout, groups, display = [], prefetch = 0, ...rest } = checked.data
+  const pipelines = Object.fromEntries(
+    Object.values(entries).map(one => [one.name, { ...one, needs: needsOf(one.command, rest.dataPath) }]),
+  )
   const { patience, linger, ...group } = groups
   if (group.pipeline !== null && pipelines[group.pipeline]?.scope !== 'group')
     throw new ConfigurationError(
       `${lastWith(layers, ['groups', 'pipeline'])}: groups.pipeline: ${group.pipeline} is not a pipeline of scope group`,
     )
+  // Nobody is there to be refused when a group closes by itself.
+  const combining = group.pipeline === null ? undefined : pipelines[group.pipeline]
+  const wanting = combining && judgeFilling(pipelines, combining, { dataId: aGroup(instrument), ...NO_OPTIONS })
+  if (wanting)
+    throw new ConfigurationError(`${lastWith(layers, ['groups', 'pipeline'])}: groups.pipeline: ${wanting.reason}`)
   const problem = checkTemplate(rest.dataPath, 'dataPath')
   if (problem !== null) throw new ConfigurationError(`${lastWith(layers, ['dataPath'])}: dataPath: ${problem}`)
   const large = tooLarge({ slots: rest.slots, pipelines })
@@ -146,6 +157,12 @@ function merged(
       detector,
     })),
   }
+}
+
+const NO_OPTIONS = { overrides: {}, configFile: null }
+
+function aGroup(instrument: string): DataId {
+  return { instrument, obsid: null, group: 'any', detector: null }
 }
 
 function merge(
@@ -214,6 +231,7 @@ function readPipeline(dir: string, file: string, checkTemplate: CheckTemplate): 
     description,
     scope,
     command,
+    versions = heedsVersion(command) ? ['*'] : [],
     env = {},
     timeLimit,
     grace = 5,
@@ -224,7 +242,7 @@ function readPipeline(dir: string, file: string, checkTemplate: CheckTemplate): 
     configFiles = [],
     fallback = [],
   } = checked.data
-  for (const word of command) {
+  for (const word of command.flat()) {
     const problem = checkTemplate(word, { command: { overrides: Object.keys(overrides) } })
     if (problem !== null) throw new ConfigurationError(`${where}: command: ${problem}`)
   }
@@ -236,6 +254,7 @@ function readPipeline(dir: string, file: string, checkTemplate: CheckTemplate): 
     description,
     scope,
     command,
+    versions,
     env,
     slots,
     configFiles,
@@ -253,6 +272,11 @@ function readPipeline(dir: string, file: string, checkTemplate: CheckTemplate): 
       ]),
     ),
   }
+}
+
+/** Whether it makes a difference to the program which version is asked for, as far as its entry shows that. */
+function heedsVersion(command: readonly CommandPart[]): boolean {
+  return isUsedIn(command, 'version') || command.flat().some(word => word.includes('OCPS_VERSION'))
 }
 
 // Enough for any log a person reads, small enough that 10 000 jobs fit on a disk.
