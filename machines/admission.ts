@@ -1,4 +1,4 @@
-import type { CloseGroupCommand, ProcessDataCommand, RetryCommand } from './domain/commands.ts'
+import type { CloseGroupCommand, PipelineFiles, ProcessDataCommand, RetryCommand } from './domain/commands.ts'
 import type { Configuration } from './domain/configuration.ts'
 import { invariant } from './domain/invariant.ts'
 import { gatherAddress, jobAddress, type Address, type Known, type ShelfItem } from './domain/messages.ts'
@@ -20,6 +20,8 @@ export interface Load {
   readonly open: number
   /** Synchronous mode: the command in progress. */
   readonly inHand: Address | null
+  /** Pipelines that have a file, applied or not. */
+  readonly pipelineFiles?: PipelineFiles
 }
 
 export interface Submission {
@@ -38,21 +40,28 @@ export function judge(context: Load, { command, known }: Submission): Refusal | 
   invariant(configuration, 'asked the queue before a configuration was applied')
   return command.type === 'command.closeGroup'
     ? (judgeGroup(command.group, known) ??
-        (command.pipeline === null ? null : judgeClosing(configuration, command.pipeline, command.group)) ??
+        (command.pipeline === null ? null : judgeClosing(context, command.pipeline, command.group)) ??
         judgeLoad(context, 0))
-    : (judgePipeline(configuration, command.pipeline, command.dataId.obsid === null ? 'group' : 'exposure') ??
-        judgeOptions(configuration, command) ??
+    : (judgePipeline(context, command.pipeline, command.dataId.obsid === null ? 'group' : 'exposure') ??
+        judgeOptions(context, command) ??
         (command.dataId.obsid === null ? judgeGroup(command.dataId.group ?? '', known) : null) ??
         judgePrerequisites(command, known) ??
         judgeLoad(context, command.dataId.obsid === null ? 0 : Math.max(1, command.detectors.length)))
 }
 
-function judgePipeline({ pipelines }: Configuration, name: string, over: 'exposure' | 'group'): Refusal | null {
+function judgePipeline(
+  { configuration, pipelineFiles = [] }: Pick<Load, 'configuration' | 'pipelineFiles'>,
+  name: string,
+  over: 'exposure' | 'group',
+): Refusal | null {
+  const pipelines = configuration?.pipelines ?? {}
   const pipeline = Object.hasOwn(pipelines, name) ? pipelines[name] : undefined
   if (!pipeline)
     return {
       code: 'UNKNOWN_PIPELINE',
-      reason: `there is no pipeline ${name}; the configuration has ${Object.keys(pipelines).join(', ') || 'none'}`,
+      reason: pipelineFiles.includes(name)
+        ? `pipelines/${name}.yaml is there and not applied yet; reload applies it (\`ocps reload\`)`
+        : `there is no pipeline ${name}; the configuration has ${Object.keys(pipelines).join(', ') || 'none'}`,
     }
   if ((pipeline.scope === 'group') === (over === 'group')) return null
   return {
@@ -64,7 +73,9 @@ function judgePipeline({ pipelines }: Configuration, name: string, over: 'exposu
   }
 }
 
-function judgeOptions(configuration: Configuration, command: ProcessDataCommand): Refusal | null {
+function judgeOptions(context: Load, command: ProcessDataCommand): Refusal | null {
+  const { configuration } = context
+  invariant(configuration, 'options before a configuration was applied')
   const { pipelines, groups } = configuration
   const pipeline = pipelines[command.pipeline]
   invariant(pipeline, 'options of an unknown pipeline')
@@ -87,15 +98,16 @@ function judgeOptions(configuration: Configuration, command: ProcessDataCommand)
   const closesWith = command.groupRules?.pipeline ?? null
   return closesWith === null || closesWith === groups.pipeline
     ? null
-    : judgeClosing(configuration, closesWith, command.dataId.group ?? '')
+    : judgeClosing(context, closesWith, command.dataId.group ?? '')
 }
 
 /** A pipeline that combines a group without options of its own. */
-function judgeClosing(configuration: Configuration, name: string, group: string): Refusal | null {
-  const { pipelines, instrument } = configuration
-  const wrong = judgePipeline(configuration, name, 'group')
+function judgeClosing(context: Load, name: string, group: string): Refusal | null {
+  const wrong = judgePipeline(context, name, 'group')
+  if (wrong) return wrong
+  const { pipelines = {}, instrument = '' } = context.configuration ?? {}
   const pipeline = pipelines[name]
-  if (wrong || !pipeline) return wrong
+  invariant(pipeline, 'a group closed by an unknown pipeline')
   const dataId = { instrument, obsid: null, group, detector: null }
   return judgeFilling(pipelines, pipeline, { dataId, overrides: {}, configFile: null })
 }
@@ -177,7 +189,7 @@ export function judgeRetry(context: Load, { command, items }: Retry): Refusal | 
   invariant(configuration, 'asked the queue before a configuration was applied')
   for (const name of new Set(items.map(item => command.pipeline ?? item.pipeline))) {
     const wrong =
-      judgePipeline(configuration, name, 'exposure') ?? judgeOverrides(configuration, name, command.overrides ?? {})
+      judgePipeline(context, name, 'exposure') ?? judgeOverrides(configuration, name, command.overrides ?? {})
     if (wrong) return wrong
   }
   for (const item of items) {

@@ -1,7 +1,7 @@
 import { assign, emit, enqueueActions, setup } from 'xstate'
 import { judge, judgeRetry, optionsAgain, type Retry, type Submission } from './admission.ts'
 import { complete, refused } from './domain/announcements.ts'
-import type { AskedAs, Caller, ProcessDataCommand, RetryCommand } from './domain/commands.ts'
+import type { AskedAs, Caller, PipelineFiles, ProcessDataCommand, RetryCommand } from './domain/commands.ts'
 import { capacityOf, type Configuration } from './domain/configuration.ts'
 import { invariant } from './domain/invariant.ts'
 import {
@@ -34,6 +34,7 @@ import { brokenResult, type JobContext, type JobInput } from './job.ts'
  *     any     --queue.resubmit--> jobs from the shelf opened again, or refused
  *     any     --job.opened--> a gather's own job counts too      --job.ready--> it waits      --job.yielded--> its slots are free
  *     any     --actor.ended--> the job is gone, or the result of a broken group is said, or the command in hand is answered
+ *     any     --queue.files--> (knows which pipelines have files)
  *     any     --queue.clear--> nothing waits; every job and group is told to stop      --queue.configure--> new rules
  *
  * A job too large for the slots that are free holds back those behind it: order is kept, so that no large job starves. With `prefetch` slots are granted in advance: the executor
@@ -56,6 +57,8 @@ export interface QueueContext {
   readonly open: number
   /** Synchronous mode: the command in progress, by the address of its reply; null when there is none. */
   readonly inHand: Address | null
+  /** Pipelines that have a file, applied or not; absent in journals that are older than this. */
+  readonly pipelineFiles?: PipelineFiles
 }
 
 export type QueueEvent = Heard<QueueMessage | Extract<EngineMessage, { type: 'actor.ended' }>>
@@ -75,6 +78,7 @@ export const queue = setup({
   },
   actions: {
     configure: assign((_, { configuration }: { configuration: Configuration }) => ({ configuration })),
+    noteFiles: assign((_, { pipelineFiles }: { pipelineFiles: PipelineFiles }) => ({ pipelineFiles })),
     admit: enqueueActions(({ context, enqueue }, submission: Submission) => {
       const { emissions, jobs } = admission(context, submission)
       for (const emission of emissions) enqueue.emit(emission)
@@ -162,6 +166,7 @@ export const queue = setup({
   initial: 'closed',
   on: {
     'queue.configure': { actions: { type: 'configure', params: ({ event }) => event } },
+    'queue.files': { actions: { type: 'noteFiles', params: ({ event }) => event } },
     'queue.submit': [
       {
         guard: { type: 'isAdmissible', params: ({ event }) => event },

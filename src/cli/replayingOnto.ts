@@ -60,6 +60,7 @@ interface Answered {
 
 const NOT_DATA: ReadonlySet<string> = new Set<Command['type']>([
   'command.start',
+  'command.reload',
   'command.enable',
   'command.disable',
   'command.standby',

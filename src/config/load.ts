@@ -4,7 +4,7 @@ import { basename, join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { parseDocument } from 'yaml'
 import type { z } from 'zod'
-import type { ConfigurationsAvailable, LoadedConfiguration } from '../../machines/domain/commands.ts'
+import type { ConfigurationsAvailable, LoadedConfiguration, PipelineFiles } from '../../machines/domain/commands.ts'
 import type { DataId } from '../../machines/domain/dataId.ts'
 import { tooLarge, type Configuration } from '../../machines/domain/configuration.ts'
 import type { Pipeline } from '../../machines/domain/pipeline.ts'
@@ -22,6 +22,12 @@ export interface ConfigurationSource {
   load(configurationOverride: string): LoadedConfiguration
   /** What `start` may name now. */
   available(): ConfigurationsAvailable
+  /** Names of the pipelines that have a file. */
+  pipelineFiles(): PipelineFiles
+  /** What the files hold, in short, that a reload of these would read; other overrides are left out. */
+  relevant(configurations: string): string
+  /** The same as it was when they were loaded last; null if they were not. */
+  relevantWhenLoaded(configurations: string): string | null
 }
 
 export interface ConfigurationFiles {
@@ -40,6 +46,7 @@ type CheckTemplate = (
 
 export function createConfigurationSource(files: ConfigurationFiles): ConfigurationSource {
   const dir = resolve(files.dir)
+  let loaded: { readonly configurations: string; readonly version: string } | null = null
   return {
     load(configurationOverride) {
       try {
@@ -53,7 +60,8 @@ export function createConfigurationSource(files: ConfigurationFiles): Configurat
           schemaVersion: SCHEMA_VERSION,
           otherInfo: '',
         }
-        return { ok: true, configuration, applied, available }
+        loaded = { configurations: applied.configurations, version: relevantIn(dir, applied.configurations) }
+        return { ok: true, configuration, applied, available, pipelineFiles: pipelineFilesIn(dir) }
       } catch (error) {
         if (error instanceof ConfigurationError) return { ok: false, problem: error.message }
         return {
@@ -63,6 +71,9 @@ export function createConfigurationSource(files: ConfigurationFiles): Configurat
       }
     },
     available: () => availableIn(dir),
+    pipelineFiles: () => pipelineFilesIn(dir),
+    relevant: configurations => relevantIn(dir, configurations),
+    relevantWhenLoaded: configurations => (loaded?.configurations === configurations ? loaded.version : null),
   }
 }
 
@@ -292,26 +303,39 @@ function availableIn(dir: string): ConfigurationsAvailable {
 }
 
 function overridesIn(dir: string): string[] {
-  return existsSync(dir)
-    ? readdirSync(dir)
-        .filter(file => file.endsWith('.yaml') && !file.startsWith('_'))
+  return yamlIn(dir).filter(file => !file.startsWith('_'))
+}
+
+function pipelineFilesIn(dir: string): PipelineFiles {
+  return yamlIn(join(dir, 'pipelines')).map(file => basename(file, '.yaml'))
+}
+
+function relevantIn(dir: string, configurations: string): string {
+  return digest(dir, file => file.startsWith('_') || configurations.split(',').includes(file))
+}
+
+function yamlIn(folder: string): string[] {
+  return existsSync(folder)
+    ? readdirSync(folder)
+        .filter(file => file.endsWith('.yaml'))
         .sort()
     : []
 }
 
 /** What the files hold, in short: the same content has the same version wherever it lies. */
-function digest(dir: string): string {
+function digest(dir: string, isMeant: (file: string) => boolean = () => true): string {
   const hash = createHash('sha256')
-  for (const folder of [dir, join(dir, 'pipelines')])
-    if (existsSync(folder))
-      for (const file of readdirSync(folder)
-        .filter(entry => entry.endsWith('.yaml'))
-        .sort())
-        hash
-          .update(file)
-          .update('\0')
-          .update(readFileSync(join(folder, file)))
-          .update('\0')
+  const pipelines = join(dir, 'pipelines')
+  for (const [folder, files] of [
+    [dir, yamlIn(dir).filter(isMeant)],
+    [pipelines, yamlIn(pipelines)],
+  ] as const)
+    for (const file of files)
+      hash
+        .update(file)
+        .update('\0')
+        .update(readFileSync(join(folder, file)))
+        .update('\0')
   return `sha256:${hash.digest('hex').slice(0, 16)}`
 }
 

@@ -12,6 +12,8 @@ import {
 } from '../../machines/domain/messages.ts'
 import { MACHINES_VERSION } from '../../machines/index.ts'
 import { startOrder, type JobContext } from '../../machines/job.ts'
+import type { CscContext } from '../../machines/csc.ts'
+import { overrideOf } from '../../machines/domain/reload.ts'
 import type { DataSide, Executor } from '../../machines/ports.ts'
 import type { QueueContext } from '../../machines/queue.ts'
 import type { Decoded } from '../contract/commands.ts'
@@ -122,6 +124,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     log,
     last: recovered.last,
     loadConfiguration: options.loadConfiguration,
+    reloadConfiguration: () => options.loadConfiguration(overrideApplied()),
     deliver,
     refuse,
     housekeeping,
@@ -299,6 +302,11 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     }
   }
 
+  function overrideApplied(): string {
+    const { applied } = world.actor('csc')?.snapshot.context as CscContext
+    return applied ? overrideOf(applied) : ''
+  }
+
   function deliver(entry: Entry): void {
     let effects: readonly Effect[]
     try {
@@ -415,6 +423,6 @@ function withoutStamps(command: Omit<Command, 'caller'>): Decoded {
     command.type === 'command.retry'
   )
     delete copy['jobId']
-  if (command.type === 'command.start') delete copy['loaded']
+  if (command.type === 'command.start' || command.type === 'command.reload') delete copy['loaded']
   return copy as Decoded
 }

@@ -228,6 +228,7 @@ function grow({ instance, observer }: { instance: string; observer?: Observer },
       case 'engine.configurationsAvailable':
         return deliver('csc', what)
       case 'command.start':
+      case 'command.reload':
       case 'command.enable':
       case 'command.disable':
       case 'command.standby':
@@ -484,6 +485,7 @@ function namedBy(command: Extract<Input, { caller: unknown }>): Address[] {
       return [gatherAddress(command.group)]
     case 'command.retry':
     case 'command.start':
+    case 'command.reload':
     case 'command.enable':
     case 'command.disable':
     case 'command.standby':
