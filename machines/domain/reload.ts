@@ -12,7 +12,7 @@ export function fixedOf({ instrument, mode, slots, prefetch }: Configuration): F
 
 /** What a reload would have to change and may not, such as `slots (2 → 4)`; null: nothing. */
 export function needsStart(before: Fixed, after: Configuration): string | null {
-  const pairs: readonly (readonly [string, unknown, unknown])[] = [
+  const pairs: readonly (readonly [string, string | number, string | number])[] = [
     ['instrument', before.instrument, after.instrument],
     ['mode', before.mode, after.mode],
     ['slots', before.slots, after.slots],

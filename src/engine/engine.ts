@@ -303,8 +303,8 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   }
 
   function overrideApplied(): string {
-    const { applied } = world.actor('csc')?.snapshot.context as CscContext
-    return applied ? overrideOf(applied) : ''
+    const csc = world.actor('csc')?.snapshot.context as CscContext | undefined
+    return csc?.applied ? overrideOf(csc.applied) : ''
   }
 
   function deliver(entry: Entry): void {

@@ -338,8 +338,8 @@ interface Gate extends Observer {
 
 /** As the engine finds it. */
 function overrideApplied(world: World): string {
-  const { applied } = world.actor('csc')?.snapshot.context as CscContext
-  return applied ? overrideOf(applied) : ''
+  const csc = world.actor('csc')?.snapshot.context as CscContext | undefined
+  return csc?.applied ? overrideOf(csc.applied) : ''
 }
 
 /** Lets through what the world that leads does; the other one's steps are its echo. */

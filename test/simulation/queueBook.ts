@@ -106,6 +106,7 @@ export function createQueueBook(broken: (promise: PromiseName, evidence: string)
         case 'queue.resume':
           isPaused &&= !isOpen
           break
+        case 'queue.files':
         case 'queue.submit':
         case 'queue.resubmit':
         case 'queue.closeGroup':
