@@ -6,7 +6,7 @@ const may = {
   '^src/journal/': ['^src/journal/', '^src/bus/port\\.ts$', '^machines/domain/'],
   '^src/engine/': ['^src/engine/', '^machines/', '^src/contract/', '^src/bus/port\\.ts$', '^src/journal/(entry|port)\\.ts$', '^src/log\\.ts$', 'xstate'],
   '^src/executor/': ['^src/executor/', '^machines/ports\\.ts$', '^machines/domain/', '^src/log\\.ts$'],
-  '^src/feed/': ['^src/feed/', '^machines/', '^src/contract/', '^src/bus/port\\.ts$', '^src/engine/'],
+  '^src/feed/': ['^src/feed/', '^machines/', '^src/contract/', '^src/bus/port\\.ts$', '^src/engine/', '^src/log\\.ts$'],
   '^src/ingest/': ['^src/ingest/', '^machines/', '^src/contract/', '^src/bus/port\\.ts$', 'zod'],
   '^src/config/': ['^src/config/', '^machines/domain/', '^src/contract/', 'yaml', 'zod'],
   '^src/client/': ['^src/client/', '^src/bus/', '^src/contract/', '^machines/domain/'],

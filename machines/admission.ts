@@ -39,12 +39,14 @@ export function judge(context: Load, { command, known }: Submission): Refusal | 
   const { configuration } = context
   invariant(configuration, 'asked the queue before a configuration was applied')
   return command.type === 'command.closeGroup'
-    ? (judgeGroup(command.group, known) ??
+    ? (judgeGroup(command.group, known, 'combine it by processData, which can name its exposures in members') ??
         (command.pipeline === null ? null : judgeClosing(context, command.pipeline, command.group)) ??
         judgeLoad(context, 0))
     : (judgePipeline(context, command.pipeline, command.dataId.obsid === null ? 'group' : 'exposure') ??
         judgeOptions(context, command) ??
-        (command.dataId.obsid === null ? judgeGroup(command.dataId.group ?? '', known) : null) ??
+        (command.dataId.obsid === null && !command.members?.length
+          ? judgeGroup(command.dataId.group ?? '', known, 'name its exposures in members')
+          : null) ??
         judgePrerequisites(command, known) ??
         judgeLoad(context, command.dataId.obsid === null ? 0 : Math.max(1, command.detectors.length)))
 }
@@ -154,10 +156,13 @@ function violation(rule: OverrideRule, value: OverrideValue): string | null {
   return null
 }
 
-function judgeGroup(group: string, known: Known): Refusal | null {
+function judgeGroup(group: string, known: Known, way: string): Refusal | null {
   return known[gatherAddress(group)] === 'open'
     ? null
-    : { code: 'UNKNOWN_GROUP', reason: `no exposure of group ${group} was ever accepted here, or it is long finished` }
+    : {
+        code: 'UNKNOWN_GROUP',
+        reason: `no exposure of group ${group} was ever accepted here, or it is long finished; ${way}`,
+      }
 }
 
 function judgePrerequisites({ after }: ProcessDataCommand, known: Known): Refusal | null {
@@ -179,7 +184,10 @@ function judgeLoad(context: Load, jobs: number): Refusal | null {
   if (waiting + jobs > depth)
     return {
       code: 'QUEUE_FULL',
-      reason: `${waiting} jobs are waiting and the queue holds ${depth}; send it again later, or abort some`,
+      reason:
+        jobs > depth
+          ? `it asks for ${jobs} jobs and the queue never holds more than ${depth}; ask for fewer at a time, or raise queueDepth`
+          : `${waiting === 1 ? '1 job is' : `${waiting} jobs are`} waiting and the queue holds ${depth}${jobs > 1 ? `, so these ${jobs} do not fit` : ''}; send it again later, or abort some`,
     }
   return null
 }

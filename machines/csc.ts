@@ -1,16 +1,17 @@
 import { assign, emit, enqueueActions, setup } from 'xstate'
 import { complete, refused, type Event, type EventAnnouncement } from './domain/announcements.ts'
-import type {
-  Asked,
-  Caller,
-  Command,
-  ConfigurationApplied,
-  ConfigurationsAvailable,
-  LoadedConfiguration,
-  PipelineFiles,
-  ReloadCommand,
-  RetryCommand,
-  StartCommand,
+import {
+  sentAs,
+  type Asked,
+  type Caller,
+  type Command,
+  type ConfigurationApplied,
+  type ConfigurationsAvailable,
+  type LoadedConfiguration,
+  type PipelineFiles,
+  type ReloadCommand,
+  type RetryCommand,
+  type StartCommand,
 } from './domain/commands.ts'
 import { jobAddress, tell, type Emission, type EngineMessage, type Heard, type Known } from './domain/messages.ts'
 import type { Refusal } from './domain/refusals.ts'
@@ -70,7 +71,11 @@ const refuseIn = (state: SummaryState) => ({
   },
   actions: {
     type: 'refuseInState' as const,
-    params: ({ event }: { event: Asked & { type: string } }) => ({ caller: event.caller, command: event.type, state }),
+    params: ({ event }: { event: Asked & { type: string; askedAs?: string } }) => ({
+      caller: event.caller,
+      command: sentAs(event),
+      state,
+    }),
   },
 })
 
@@ -371,7 +376,7 @@ const ALLOWED: Record<SummaryState, string> = {
 
 function notAllowed(command: string, state: SummaryState, { errorCode, errorReport }: CscContext): string {
   const fault = state === 'FAULT' ? ` (error ${errorCode}: ${errorReport})` : ''
-  return `${command.slice('command.'.length)} is not allowed in state ${state}${fault}; ${ALLOWED[state]}`
+  return `${command} is not allowed in state ${state}${fault}; ${ALLOWED[state]}`
 }
 
 function notOpen(jobId: string, known: Known): Refusal {

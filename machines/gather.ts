@@ -1,8 +1,7 @@
 import { assign, emit, enqueueActions, setup } from 'xstate'
-import { ACK, complete, refused, type GroupResult, type GroupState, type MemberResult } from './domain/announcements.ts'
-import type { Caller, GatherPolicy, GroupRules } from './domain/commands.ts'
+import { complete, refused, type GroupResult, type GroupState } from './domain/announcements.ts'
+import type { Caller, GroupRules } from './domain/commands.ts'
 import { capacityOf, type Configuration } from './domain/configuration.ts'
-import { memberIdentity, type DataId } from './domain/dataId.ts'
 import { invariant } from './domain/invariant.ts'
 import {
   jobAddress,
@@ -10,15 +9,39 @@ import {
   watch,
   type Address,
   type Emission,
-  type End,
   type EngineMessage,
   type GatherMessage,
   type GatherOptions,
   type Heard,
 } from './domain/messages.ts'
-import type { Outcome } from './domain/outcome.ts'
+import type { Refusal } from './domain/refusals.ts'
 import { knowsVersion } from './domain/versions.ts'
-import type { JobInput, JobOutput } from './job.ts'
+import {
+  exposures,
+  isAwaited,
+  isCombinable,
+  membersOf,
+  rulesOf,
+  stillKnown,
+  unknownOf,
+  withEnd,
+  withLateEnd,
+  withMember,
+  type GatherContext,
+  type Member,
+} from './groupMembers.ts'
+import {
+  answerOf,
+  closingNote,
+  concluded,
+  progressOf,
+  refusalToGather,
+  resultOfAbandon,
+  resultOfGather,
+  resultOfMembers,
+  resultOfPolicy,
+} from './groupResult.ts'
+import type { JobInput } from './job.ts'
 import type { GroupMember } from './ports.ts'
 
 /*
@@ -27,16 +50,35 @@ import type { GroupMember } from './ports.ts'
  *
  *     open      --member.accepted--> open, or closing if it is the last expected one     open --actor.ended--> open
  *     open      --group.close, after deadline--> closing
+ *     open      --group.close over a detector it knows nothing of--> open (refused)
  *     closing   --member.accepted, actor.ended--> closing
  *     closing   --(all settled), after patience--> concluding
  *     concluding --(policy and members allow a gather job)--> gathering      --(no pipeline)--> gathered     --(else)--> abandoned
  *     gathering --actor.ended of the gather job--> gathered                  gathering --member.accepted, actor.ended--> gathering (late)
  *     gathered, abandoned --(late members, and they are welcome)--> closing (revision + 1)
- *     gathered, abandoned --group.close with new members, or after the gather job failed--> closing     --group.close otherwise--> refused
+ *     gathered, abandoned --group.close that asks for something else, or after the gather job failed--> closing     --group.close otherwise--> refused
  *     gathered, abandoned --after linger--> forgotten
  *     open, closing, gathering --group.abandon--> abandoned (aborted)
  *
- * Members are identities (obsid, detector, pipeline), never counts; the newest job of an identity stands for it.
+ * The rules, in full:
+ *
+ * - Members are identities (obsid, detector) with a pipeline, never counts. The newest job of an identity and pipeline stands for it. A retry
+ *   (`retryOf`) stands for the job it retries as well, whatever its pipeline. An exposure that a closing command names in `members` and the
+ *   group does not know is a member without a job: never awaited, always combined; a job of it accepted later takes its place.
+ * - `expected` counts different exposures. Those that were neither accepted nor named when a closure concludes are *absent*: nobody knows
+ *   who they are. `missing` names those who were accepted and had not settled. `missingCount` is both together, and is said only where some are absent.
+ * - Failed, missing and absent members are treated alike. Policy partial: what there is is combined, outcome partial. skip: nothing is, skipped.
+ *   fail: nothing is, failed. Nothing to combine at all: failed (skip: skipped). This holds whatever closed the group. Complete is said only when none of
+ *   the three is there, and the pipeline does not say (metric stack.framesUsed) that it used fewer than it was given: then the group is partial under
+ *   every policy, and the message says "used 1 of 3 members".
+ * - failed, missing and absent are fixed when the closure concludes; what comes while it gathers is late and belongs to the next revision.
+ * - Late is a member accepted after that, and one that was missing and has succeeded since (not: failed since). groups.late regather: the group closes
+ *   again, by itself, waits for whoever is awaited (patience), and says revision n + 1; ignore: it waits for a closing command. A group that was given
+ *   up (aborted) comes back by a closing command only.
+ * - A closing command to a gathered or abandoned group is taken if there are late members, its gather job failed, or it asks for something
+ *   else than the last result has: another pipeline, another policy (of a group that is not complete), another detector, exposures the group does not know. Else GROUP_CLOSED.
+ * - A closure over one detector awaits, counts, combines and reports that detector's members alone, and only those are late for it. It is refused
+ *   (UNKNOWN_GROUP) where the group has no member of that detector and none is named.
  */
 
 export interface GatherInput {
@@ -47,42 +89,6 @@ export interface GatherInput {
   readonly stem: string
   readonly rules: GroupRules | null
   readonly configuration: Configuration
-}
-
-export interface GatherContext {
-  readonly instance: string
-  readonly group: string
-  readonly stem: string
-  readonly configuration: Configuration
-  readonly expected: number | null
-  readonly deadlineMs: number | null
-  readonly policy: GatherPolicy
-  readonly patienceMs: number
-  readonly pipeline: string | null
-  readonly options: GatherOptions
-  /** One for each identity and pipeline, in the order they were accepted. */
-  readonly members: readonly Member[]
-  readonly unsettled: number
-  /** Members accepted since the last closure began to gather. */
-  readonly late: number
-  /** 1 for the first closure. */
-  readonly revision: number
-  readonly closedBy: GroupResult['closedBy']
-  /** Synchronous mode: who answers the closing command. */
-  readonly answerTo: Address | null
-  readonly gatherJob: string | null
-  /** Who was not there when the gather began; identities. */
-  readonly missing: readonly string[]
-  readonly result: GroupResult | null
-}
-
-interface Member {
-  readonly identity: string
-  readonly jobId: string
-  readonly dataId: DataId
-  readonly pipeline: string
-  /** null until it has settled. */
-  readonly output: Pick<JobOutput, 'outcome' | 'metrics' | 'datasets'> | null
 }
 
 type Close = Extract<GatherMessage, { type: 'group.close' }>
@@ -112,6 +118,8 @@ const close = [
 // Giving up is a closure, too: it has its own revision, and names who had not settled.
 const giveUp = ['conclude' as const, { type: 'resultOfAbandon' as const, params: whole<Abandon> }]
 const refuseClose = { type: 'refuseClose' as const, params: whole<Close> }
+const settleLate = { type: 'settleLate' as const, params: whole<ActorEnded> }
+const takeLate = [...take, { type: 'countLate' as const, params: whole<Accepted> }]
 
 export const gather = setup({
   types: { context: {} as GatherContext, events: {} as GatherEvent, input: {} as GatherInput, emitted: {} as Emission },
@@ -123,23 +131,26 @@ export const gather = setup({
   guards: {
     isLastExpected: ({ context }, member: Accepted) => {
       const expected = member.rules?.expected ?? context.expected
-      return expected !== null && exposures(context, member.dataId.obsid).size >= expected
+      return expected !== null && exposures(context.members, member.dataId.obsid).size >= expected
     },
-    isSettled: ({ context }) => context.unsettled === 0,
+    isSettled: ({ context }) => !membersOf(context).some(isAwaited),
     isGatherable: ({ context }) => context.pipeline !== null && refusalToGather(context) === null,
     isPresentable: ({ context }) => context.pipeline === null && refusalToGather(context) === null,
     isGatherJob: ({ context }, { address }: ActorEnded) =>
       context.gatherJob !== null && address === jobAddress(context.gatherJob),
     isReopenable: ({ context }) =>
       context.late > 0 && context.configuration.groups.late === 'regather' && context.result?.outcome !== 'aborted',
-    isReclosable: ({ context: { late, result } }) =>
-      late > 0 || (result !== null && result.gather !== null && result.gather.kind !== 'succeeded'),
+    isKnown: ({ context }, closing: Close) => hasMembersFor(context, closing),
+    isReclosable: ({ context }, closing: Close) => hasMembersFor(context, closing) && isNews(context, closing),
   },
   actions: {
     takeMember: assign(({ context }, member: Accepted) => withMember(context, member)),
     watchMember: emit((_, { jobId }: Accepted) => watch(jobAddress(jobId))),
     settleMember: assign(({ context }, { address, end }: ActorEnded) => withEnd(context, address, end)),
-    countLate: assign(({ context }) => ({ late: context.late + 1 })),
+    settleLate: assign(({ context }, { address, end }: ActorEnded) => withLateEnd(context, address, end)),
+    countLate: assign(({ context }, { dataId }: Accepted) => ({
+      late: context.late + ((context.detector ?? dataId.detector) === dataId.detector ? 1 : 0),
+    })),
     closeBy: assign((_, { by }: { by: GroupResult['closedBy'] }) => ({ closedBy: by })),
     takeClosing: assign(({ context }, closing: Close) => ({
       answerTo: closing.answerTo,
@@ -148,24 +159,24 @@ export const gather = setup({
       policy: closing.policy ?? context.policy,
       patienceMs: closing.patienceMs ?? context.patienceMs,
       options: closing.options ?? context.options,
+      expected: closing.expected ?? context.expected,
+      members: [...context.members, ...unknownOf(context, closing)],
+      ...((closing.detector ?? null) !== (context.detector ?? null) && { detector: closing.detector ?? null }),
     })),
     acknowledge: enqueueActions(
       ({ context, enqueue }, { caller, answerTo }: { caller: Caller; answerTo: Address | null }) => {
         if (answerTo === null) enqueue.emit(complete(caller, [], closingNote(context)))
       },
     ),
-    refuseClose: emit(({ context }, { caller, answerTo }: Close): Emission => {
-      const refusal = refused(caller, {
-        code: 'GROUP_CLOSED',
-        reason: `group ${context.group} is closed already (revision ${context.revision}) and nothing was added since`,
-      })
-      return answerTo === null ? refusal : tell(answerTo, { type: 'reply.finish', body: refusal.body })
+    refuseClose: emit(({ context }, closing: Close): Emission => {
+      const refusal = refused(closing.caller, reasonToRefuse(context, closing))
+      return closing.answerTo === null ? refusal : tell(closing.answerTo, { type: 'reply.finish', body: refusal.body })
     }),
     conclude: assign(({ context }) => ({
       revision: context.revision + 1,
       late: 0,
       gatherJob: null,
-      missing: identities(context, member => member.output === null),
+      ...concluded(context),
     })),
     openGatherJob: enqueueActions(({ context, enqueue }) => {
       const input = gatherJobInput(context)
@@ -174,13 +185,11 @@ export const gather = setup({
       enqueue.emit(tell('queue', { type: 'job.opened', jobId: input.jobId }))
       enqueue.emit(watch(jobAddress(input.jobId)))
     }),
-    resultOfJob: assign(({ context }, { end }: ActorEnded) => ({ result: resultWith(context, end) })),
-    resultOfMembers: assign(({ context }) => ({
-      result: resultOf(context, completeness(context), 'the members are the result: no pipeline combines them', null),
-    })),
-    resultOfPolicy: assign(({ context }) => ({ result: refusedResult(context) })),
+    resultOfJob: assign(({ context }, { end }: ActorEnded) => ({ result: resultOfGather(context, end) })),
+    resultOfMembers: assign(({ context }) => ({ result: resultOfMembers(context) })),
+    resultOfPolicy: assign(({ context }) => ({ result: resultOfPolicy(context) })),
     resultOfAbandon: assign(({ context }, { reason }: { reason: string }) => ({
-      result: resultOf(context, 'aborted', `the group was given up: ${reason}`, null),
+      result: resultOfAbandon(context, reason),
     })),
     announceState: emit(
       ({ context }, { name }: { name: GroupState['state'] }): Emission => ({
@@ -233,7 +242,10 @@ export const gather = setup({
           { actions: [...take, state('open')] },
         ],
         'actor.ended': { actions: [settleMember, state('open')] },
-        'group.close': { target: 'closing', actions: close },
+        'group.close': [
+          { guard: { type: 'isKnown', params: whole }, target: 'closing', actions: close },
+          { actions: refuseClose },
+        ],
         'group.abandon': { target: 'abandoned', actions: giveUp },
       },
     },
@@ -259,14 +271,14 @@ export const gather = setup({
     gathering: {
       entry: ['openGatherJob', state('gathering')],
       on: {
-        'member.accepted': { actions: [...take, 'countLate', state('gathering')] },
+        'member.accepted': { actions: [...takeLate, state('gathering')] },
         'actor.ended': [
           {
             guard: { type: 'isGatherJob', params: whole },
             target: 'gathered',
             actions: { type: 'resultOfJob', params: whole },
           },
-          { actions: settleMember },
+          { actions: settleLate },
         ],
         'group.close': { actions: refuseClose },
         'group.abandon': { target: 'abandoned', actions: { type: 'resultOfAbandon', params: whole } },
@@ -277,9 +289,12 @@ export const gather = setup({
       always: { guard: 'isReopenable', target: 'closing' },
       after: { linger: 'forgotten' },
       on: {
-        'member.accepted': { actions: [...take, 'countLate'] },
-        'actor.ended': { actions: settleMember },
-        'group.close': [{ guard: 'isReclosable', target: 'closing', actions: close }, { actions: refuseClose }],
+        'member.accepted': { actions: takeLate },
+        'actor.ended': { actions: settleLate },
+        'group.close': [
+          { guard: { type: 'isReclosable', params: whole }, target: 'closing', actions: close },
+          { actions: refuseClose },
+        ],
       },
     },
     abandoned: {
@@ -287,9 +302,12 @@ export const gather = setup({
       always: { guard: 'isReopenable', target: 'closing' },
       after: { linger: 'forgotten' },
       on: {
-        'member.accepted': { actions: [...take, 'countLate'] },
-        'actor.ended': { actions: settleMember },
-        'group.close': [{ guard: 'isReclosable', target: 'closing', actions: close }, { actions: refuseClose }],
+        'member.accepted': { actions: takeLate },
+        'actor.ended': { actions: settleLate },
+        'group.close': [
+          { guard: { type: 'isReclosable', params: whole }, target: 'closing', actions: close },
+          { actions: refuseClose },
+        ],
       },
     },
     forgotten: { type: 'final' },
@@ -298,95 +316,36 @@ export const gather = setup({
 
 const NO_OPTIONS: GatherOptions = { overrides: {}, configFile: null, version: '', timeLimitMs: null }
 
-function rulesOf(
-  rules: GroupRules | null,
-  { groups }: Configuration,
-): Pick<GatherContext, 'expected' | 'deadlineMs' | 'policy' | 'patienceMs' | 'pipeline'> {
+/** A closure over a detector has somebody to be about. */
+function hasMembersFor({ members }: GatherContext, { detector, members: named = [] }: Close): boolean {
+  return detector === undefined || named.length > 0 || members.some(({ dataId }) => dataId.detector === detector)
+}
+
+/** A group with a result is closed again for what that result has not. */
+function isNews(context: GatherContext, closing: Close): boolean {
+  const { late, result } = context
+  const detector = context.detector ?? null
+  if (late > 0 || result === null) return late > 0
+  return (
+    (result.gather !== null && result.gather.kind !== 'succeeded') ||
+    (closing.pipeline !== null && closing.pipeline !== result.pipeline) ||
+    (closing.policy !== null && closing.policy !== result.policy && result.outcome !== 'complete') ||
+    (closing.detector ?? null) !== detector ||
+    unknownOf(context, closing).length > 0
+  )
+}
+
+function reasonToRefuse(context: GatherContext, closing: Close): Refusal {
+  const { group, revision } = context
+  if (!hasMembersFor(context, closing))
+    return {
+      code: 'UNKNOWN_GROUP',
+      reason: `no exposure of group ${group} with detector ${closing.detector} was ever accepted here; name its exposures in members, or leave detector out`,
+    }
   return {
-    expected: rules?.expected ?? null,
-    deadlineMs: rules?.deadlineMs ?? null,
-    policy: rules?.policy ?? groups.policy,
-    patienceMs: rules?.patienceMs ?? groups.patienceMs,
-    pipeline: rules?.pipeline ?? groups.pipeline,
+    code: 'GROUP_CLOSED',
+    reason: `group ${group} is closed already (revision ${revision}) and nothing was added since`,
   }
-}
-
-/** The pipeline a group was to be combined with, unless the configuration has changed since and has it no more. */
-function stillKnown(pipeline: string | null, { pipelines, groups }: Configuration): string | null {
-  return pipeline === null || Object.hasOwn(pipelines, pipeline) ? pipeline : groups.pipeline
-}
-
-function withMember(
-  context: GatherContext,
-  { jobId, dataId, pipeline, rules, configuration }: Accepted,
-): Partial<GatherContext> {
-  const identity = memberIdentity(dataId)
-  const at = context.members.findIndex(one => one.identity === identity && one.pipeline === pipeline)
-  const before = context.members[at]
-  const member: Member = { identity, jobId, dataId, pipeline, output: null }
-  return {
-    members: before ? context.members.with(at, member) : [...context.members, member],
-    // The newest job of an identity stands for it; the older one is not awaited any more.
-    unsettled: context.unsettled + (before && before.output === null ? 0 : 1),
-    // Rules were admitted under the configuration of their own command; only it surely has the pipeline they name.
-    configuration,
-    pipeline: rules?.pipeline ?? stillKnown(context.pipeline, configuration),
-    ...(rules && {
-      expected: rules.expected ?? context.expected,
-      policy: rules.policy ?? context.policy,
-      patienceMs: rules.patienceMs ?? context.patienceMs,
-    }),
-  }
-}
-
-function withEnd(context: GatherContext, address: Address, end: End): Partial<GatherContext> {
-  const jobId = address.slice('job.'.length)
-  const at = context.members.findIndex(one => one.jobId === jobId)
-  const member = context.members[at]
-  if (!member || member.output !== null) return {}
-  const { outcome, metrics, datasets } = outputOf(end)
-  return {
-    members: context.members.with(at, { ...member, output: { outcome, metrics, datasets } }),
-    unsettled: context.unsettled - 1,
-  }
-}
-
-function outputOf(end: End): Pick<JobOutput, 'outcome' | 'metrics' | 'datasets' | 'verdict'> {
-  if (end.how === 'done') return end.output as JobOutput
-  const outcome: Outcome = {
-    kind: 'failed',
-    code: 'INTERNAL',
-    message: 'the job broke inside OCPS; see errorCode',
-    exitCode: null,
-    signal: null,
-    usage: null,
-  }
-  return { outcome, metrics: [], datasets: [], verdict: null }
-}
-
-function exposures({ members }: GatherContext, another: string | null): Set<string | null> {
-  return new Set([...members.map(({ dataId }) => dataId.obsid), another])
-}
-
-function identities({ members }: GatherContext, which: (member: Member) => boolean): string[] {
-  return [...new Set(members.filter(which).map(({ identity }) => identity))]
-}
-
-const isFailed = ({ output }: Member) => output !== null && output.outcome.kind !== 'succeeded'
-const isSucceeded = ({ output }: Member) => output?.outcome.kind === 'succeeded'
-
-/** Why nothing is combined, or null: by policy, or because there is nothing to combine. */
-function refusalToGather(context: GatherContext): string | null {
-  const short = [...identities(context, isFailed), ...context.missing]
-  const succeeded = context.members.filter(isSucceeded).length
-  if (succeeded === 0) return 'no member succeeded'
-  if (context.policy !== 'partial' && short.length > 0)
-    return `${short.length} of its members did not succeed (${listed(short)}) and the policy is ${context.policy}`
-  return null
-}
-
-function completeness(context: GatherContext): 'complete' | 'partial' {
-  return context.missing.length === 0 && identities(context, isFailed).length === 0 ? 'complete' : 'partial'
 }
 
 function gatherJobInput(context: GatherContext): JobInput {
@@ -398,7 +357,7 @@ function gatherJobInput(context: GatherContext): JobInput {
     instance: context.instance,
     jobId: `${stem}-g${revision}`,
     commandId: '',
-    dataId: { instrument: configuration.instrument, obsid: null, group, detector: null },
+    dataId: { instrument: configuration.instrument, obsid: null, group, detector: context.detector ?? null },
     dataPath: configuration.dataPath,
     pipeline,
     overrides: options.overrides,
@@ -410,7 +369,7 @@ function gatherJobInput(context: GatherContext): JobInput {
     after: [],
     readiness: { policy: 'runNow' },
     timeLimitMs: options.timeLimitMs ?? pipeline.timeLimitMs,
-    members: context.members.filter(isSucceeded).map(groupMember),
+    members: membersOf(context).filter(isCombinable).map(groupMember),
     ...capacityOf(configuration),
   }
 }
@@ -420,113 +379,8 @@ function groupMember({ dataId, pipeline, jobId, output }: Member): GroupMember {
     dataId,
     pipeline,
     jobId,
-    outcome: output?.outcome.kind ?? '',
+    outcome: output?.outcome.kind ?? null,
     datasets: output?.datasets ?? [],
     metrics: output?.metrics ?? [],
   }
-}
-
-function resultWith(context: GatherContext, end: End): GroupResult {
-  const { outcome, metrics, datasets, verdict } = outputOf(end)
-  const done = outcome.kind === 'succeeded'
-  const kind = done ? completeness(context) : outcome.kind === 'aborted' ? 'aborted' : 'failed'
-  return {
-    ...resultOf(
-      context,
-      kind,
-      done ? `${context.pipeline} combined ${context.members.filter(isSucceeded).length} members` : outcome.message,
-      outcome,
-    ),
-    metrics,
-    datasets,
-    verdict,
-  }
-}
-
-function refusedResult(context: GatherContext): GroupResult {
-  const reason = refusalToGather(context)
-  invariant(reason, `group ${context.group} was given up without a reason`)
-  return resultOf(context, context.policy === 'skip' ? 'skipped' : 'failed', `nothing was combined: ${reason}`, null)
-}
-
-function resultOf(
-  context: GatherContext,
-  outcome: GroupResult['outcome'],
-  message: string,
-  gatherOutcome: Outcome | null,
-): GroupResult {
-  const { group, revision, policy, closedBy, missing, gatherJob, pipeline } = context
-  const members = context.members.map(
-    ({ identity, pipeline: of, jobId, output }): MemberResult => ({
-      identity,
-      pipeline: of,
-      jobId,
-      outcome: output?.outcome.kind ?? null,
-    }),
-  )
-  return {
-    group,
-    revision,
-    outcome,
-    policy,
-    closedBy,
-    message,
-    members,
-    failed: identities(context, isFailed),
-    missing,
-    pipeline,
-    jobId: gatherJob,
-    gather: gatherOutcome,
-    metrics: [],
-    datasets: [],
-    verdict: null,
-  }
-}
-
-/** The result of a group whose machine broke: its members have results of their own, combined they are not. */
-export function brokenGroupResult(context: GatherContext): GroupResult {
-  return resultOf(context, 'failed', 'OCPS broke while it handled this group; see errorCode', null)
-}
-
-/** How far a group is; `state` as its chart names it. */
-export function progressOf<N extends string>(
-  context: GatherContext,
-  name: N,
-): Omit<GroupState, 'state'> & { readonly state: N } {
-  const all = context.members
-  return {
-    group: context.group,
-    state: name,
-    revision: context.revision,
-    accepted: all.length,
-    settled: all.length - context.unsettled,
-    succeeded: all.filter(isSucceeded).length,
-    failed: identities(context, isFailed),
-  }
-}
-
-function closingNote({ group, members, unsettled }: GatherContext): string {
-  return `Done: group ${group} is closed with ${members.length} members, ${unsettled} of them not settled yet`
-}
-
-// A sentence names the first few; the event lists them all.
-const LISTED_MAX = 5
-
-function listed(names: readonly string[]): string {
-  return names.slice(0, LISTED_MAX).join(', ') + (names.length > LISTED_MAX ? ', …' : '')
-}
-
-function answerOf(result: GroupResult) {
-  const jobIds = result.jobId === null ? [] : [result.jobId]
-  const good = result.outcome === 'complete' || result.outcome === 'partial' || result.outcome === 'skipped'
-  if (good)
-    return { ack: ACK.COMPLETE, error: 0, result: `Done: ${result.message}`, code: null, jobIds, timeout: 0 } as const
-  return {
-    ack: result.outcome === 'aborted' ? ACK.ABORTED : ACK.FAILED,
-    error: 1,
-    result: `Failed: ${result.message}`,
-    code: 'GROUP_FAILED',
-    jobIds,
-    timeout: 0,
-  } as const
 }

@@ -1,6 +1,6 @@
 import { assign, emit, enqueueActions, setup } from 'xstate'
-import { complete, type JobResult, type JobState, type TelemetryAnnouncement } from './domain/announcements.ts'
-import type { AskedAs, Caller, Prerequisite, ProcessDataCommand } from './domain/commands.ts'
+import { complete, type JobState } from './domain/announcements.ts'
+import type { Caller, Prerequisite } from './domain/commands.ts'
 import type { DataId } from './domain/dataId.ts'
 import { invariant } from './domain/invariant.ts'
 import {
@@ -13,13 +13,24 @@ import {
   type EngineMessage,
   type Heard,
   type JobMessage,
-  type ShelfItem,
 } from './domain/messages.ts'
-import type { Outcome, OutcomeCode } from './domain/outcome.ts'
-import type { Pipeline, RetryClass } from './domain/pipeline.ts'
-import type { Dataset, ExecutorReport, Metric } from './domain/reports.ts'
+import type { OutcomeCode } from './domain/outcome.ts'
+import type { ExecutorReport } from './domain/reports.ts'
 import { knowsVersion } from './domain/versions.ts'
-import type { GroupMember, StartOrder } from './ports.ts'
+import type { JobContext, JobInput, JobOutput } from './jobContext.ts'
+import {
+  byItself,
+  ending,
+  kept,
+  result,
+  settledOutcome,
+  shelfItem,
+  stateEvent,
+  telemetry,
+  type Exited,
+  type Telling,
+} from './jobResult.ts'
+import type { StartOrder } from './ports.ts'
 
 /*
  * One pipeline over one dataId: waits for what it needs, runs, and settles exactly once with a true outcome.
@@ -40,80 +51,11 @@ import type { GroupMember, StartOrder } from './ports.ts'
  * an earlier attempt is not heard.
  */
 
-export interface JobInput {
-  readonly kind: 'job'
-  readonly instance: string
-  readonly jobId: string
-  readonly commandId: string
-  readonly dataId: DataId
-  readonly dataPath: string
-  readonly pipeline: Pipeline
-  readonly overrides: ProcessDataCommand['overrides']
-  readonly configFile: string | null
-  readonly version: string
-  readonly priority: number
-  /** Pipelines to try when this one has failed for good, in order. */
-  readonly fallbacks: readonly Pipeline[]
-  /** The first job of this kind, when this one was retried from the shelf. */
-  readonly retryOf: string | null
-  readonly after: readonly Prerequisite[]
-  readonly readiness: ProcessDataCommand['readiness']
-  readonly timeLimitMs: number
-  /** What a gather job combines; null for every other job. */
-  readonly members: readonly GroupMember[] | null
-  /** How many slots there are, where it may be handed to the executor before one is free; absent where one is free whenever it is handed over. */
-  readonly capacity?: number
-  readonly askedAs?: AskedAs
-  /** What was asked for at first, where a fallback took over with less; to be retried with. */
-  readonly first?: Pick<JobInput, 'overrides' | 'configFile' | 'version' | 'timeLimitMs'>
-}
-
-export interface JobContext extends Pick<JobInput, 'jobId' | 'dataId' | 'pipeline'> {
-  /** What is to be done: as it was asked for, or as the fallback has it. In a field of its own, for a context is copied with every step. */
-  readonly asked: Omit<JobInput, 'kind'>
-  /** Prerequisites that have not ended. */
-  readonly awaited: readonly Prerequisite[]
-  readonly attempt: number
-  /** Attempts with the present pipeline. */
-  readonly tries: number
-  readonly fellBackFrom: readonly string[]
-  /** The attempt whose process is known to have started, of a job that may wait for that at the executor; absent for all others. */
-  readonly begun?: number
-  /** Lines of the reports file heard in this attempt; an adopting executor goes on from there. */
-  readonly reportsHeard: number
-  readonly metrics: readonly Metric[]
-  readonly datasets: readonly Dataset[]
-  readonly verdict: string | null
-  /** Written by the first reason to end; null until there is one. */
-  readonly outcome: Outcome | null
-  readonly retryClass: RetryClass | null
-  readonly times: {
-    readonly accepted: number
-    readonly queued: number | null
-    readonly started: number | null
-    readonly settled: number
-  }
-}
-
-/** What is left of a job when it has settled: for its group, for those who waited for it, for the answer to the command. */
-export interface JobOutput {
-  readonly jobId: string
-  readonly outcome: Outcome
-  readonly metrics: readonly Metric[]
-  readonly datasets: readonly Dataset[]
-  readonly verdict: string | null
-}
+export type { JobContext, JobInput, JobOutput } from './jobContext.ts'
 
 type ActorEnded = Extract<EngineMessage, { type: 'actor.ended' }>
-type Exited = Extract<ExecutorReport, { type: 'executor.exited' }>
-type Telling = Extract<ExecutorReport, { type: `executor.${TelemetryAnnouncement['topic']}` }>
-type Reason = Pick<Outcome, 'kind' | 'code' | 'message'>
 
 export type JobEvent = Heard<JobMessage | ExecutorReport | ActorEnded>
-
-// A result is one message on the wire; with these it stays under NATS's 1 MiB even when names are long. What is over is in telemetry.
-const RESULT_METRICS_MAX = 1_000
-const RESULT_DATASETS_MAX = 1_000
 
 // The data's side answers from memory and one look at a file; five seconds mean it is not there to answer.
 const LOOK_MS = 5_000
@@ -413,154 +355,6 @@ function timeOf(event: object): number {
   throw new Error('invariant: an event without the time of its entry')
 }
 
-function settledOutcome({ jobId, outcome }: JobContext): Outcome {
-  invariant(outcome, `job ${jobId} settled without an outcome`)
-  return outcome
-}
-
-function ending(reason: Reason, exit?: Pick<Exited, 'exitCode' | 'signal' | 'usage'>): Outcome {
-  const { kind, code, message } = reason
-  return {
-    kind,
-    code,
-    message,
-    exitCode: exit?.exitCode ?? null,
-    signal: exit?.signal ?? null,
-    usage: exit?.usage ?? null,
-  }
-}
-
-/** The process ended and nobody had told it to. */
-function byItself({ pipeline }: JobContext, exited: Exited): Pick<JobContext, 'outcome' | 'retryClass'> {
-  const { exitCode, signal, usage, stderrTail } = exited
-  const last = lastLine(stderrTail)
-  const exit = { exitCode, signal, usage }
-  if (exitCode === 0)
-    return {
-      outcome: ending({ kind: 'succeeded', code: 'OK', message: `${pipeline.name} succeeded` }, exit),
-      retryClass: null,
-    }
-  const how = exitCode === null ? `was ended by ${signal}` : `failed with exit code ${exitCode}`
-  return {
-    outcome: ending(
-      {
-        kind: 'failed',
-        code: exitCode === null ? 'SIGNAL' : 'EXIT_CODE',
-        message: `${pipeline.name} ${how}${last && `: ${last}`}`,
-      },
-      exit,
-    ),
-    retryClass: exitCode ?? 'signal',
-  }
-}
-
-// Programs say what went wrong in their last line; more of it is in the job's stderr file.
-const LAST_LINE_MAX = 500
-
-function lastLine(text: string): string {
-  return text.trimEnd().split('\n').at(-1)?.trim().slice(0, LAST_LINE_MAX) ?? ''
-}
-
-function kept(context: JobContext, report: Telling): Partial<JobContext> {
-  const reportsHeard = context.reportsHeard + 1
-  switch (report.type) {
-    case 'executor.metric': {
-      const { metric, value, unit } = report
-      return {
-        reportsHeard,
-        metrics: latest(context.metrics, { metric, value, unit }, one => one.metric === metric, RESULT_METRICS_MAX),
-      }
-    }
-    case 'executor.dataset': {
-      const { dataset, path, mime } = report
-      return {
-        reportsHeard,
-        datasets: latest(
-          context.datasets,
-          { dataset, path, mime },
-          one => one.dataset === dataset,
-          RESULT_DATASETS_MAX,
-        ),
-      }
-    }
-    case 'executor.verdict':
-      return { reportsHeard, verdict: report.verdict }
-    case 'executor.progress':
-    case 'executor.badReport':
-      return { reportsHeard }
-  }
-}
-
-/** The list with one value per name, the newest in the place of the first. */
-function latest<T>(list: readonly T[], one: T, isSame: (other: T) => boolean, max: number): readonly T[] {
-  const at = list.findIndex(isSame)
-  if (at !== -1) return list.with(at, one)
-  return list.length < max ? [...list, one] : list
-}
-
-// Written out: V8 makes a literal some thirty times faster than a copy with more fields, and this is said for every line a pipeline reports.
-function telemetry(
-  { jobId, dataId, pipeline: { name: pipeline } }: JobContext,
-  report: Telling,
-): TelemetryAnnouncement {
-  const type = 'telemetry'
-  switch (report.type) {
-    case 'executor.metric': {
-      const { metric, value, unit } = report
-      return { type, jobId, dataId, pipeline, topic: 'metric', body: { metric, value, unit } }
-    }
-    case 'executor.dataset': {
-      const { dataset, path, mime } = report
-      return { type, jobId, dataId, pipeline, topic: 'dataset', body: { dataset, path, mime } }
-    }
-    case 'executor.progress': {
-      const { fraction, note } = report
-      return { type, jobId, dataId, pipeline, topic: 'progress', body: { fraction, note } }
-    }
-    case 'executor.verdict':
-      return { type, jobId, dataId, pipeline, topic: 'verdict', body: { verdict: report.verdict } }
-    case 'executor.badReport':
-      return { type, jobId, dataId, pipeline, topic: 'badReport', body: { reason: report.reason } }
-  }
-}
-
-function stateEvent(
-  { jobId, dataId, pipeline, attempt, outcome }: JobContext,
-  name: JobState['state'],
-  note: string,
-): Emission {
-  const body = {
-    jobId,
-    state: name,
-    dataId,
-    pipeline: pipeline.name,
-    attempt,
-    outcome: name === 'settled' ? (outcome?.kind ?? null) : null,
-    note,
-  }
-  return { type: 'event', topic: 'jobState', key: jobId, body }
-}
-
-function result(context: JobContext): JobResult {
-  const { jobId, dataId, pipeline, asked, attempt, fellBackFrom, metrics, datasets, verdict, times } = context
-  return {
-    jobId,
-    dataId,
-    pipeline: pipeline.name,
-    version: asked.version,
-    commandId: asked.commandId,
-    attempt,
-    fellBackFrom,
-    retryOf: asked.retryOf,
-    ...(asked.askedAs && { askedAs: asked.askedAs }),
-    outcome: settledOutcome(context),
-    metrics,
-    datasets,
-    verdict,
-    times,
-  }
-}
-
 /** Nothing of the attempt before is left but its number. */
 function afresh({ attempt }: JobContext) {
   return {
@@ -598,34 +392,6 @@ function withFallback({ jobId, asked, pipeline: failed, fellBackFrom }: JobConte
     tries: 1,
     fellBackFrom: [...fellBackFrom, failed.name],
   }
-}
-
-/** What it takes to run the job again, if that makes sense: a gather is run again by closing its group again. */
-function shelfItem(context: JobContext): ShelfItem | null {
-  const { jobId, dataId, asked, times, fellBackFrom, pipeline } = context
-  const { priority, retryOf } = asked
-  const { overrides, configFile, version, timeLimitMs } = asked.first ?? asked
-  const outcome = settledOutcome(context).kind
-  if (outcome === 'succeeded' || asked.members !== null) return null
-  return {
-    jobId,
-    retryOf,
-    at: times.accepted,
-    dataId,
-    pipeline: fellBackFrom[0] ?? pipeline.name,
-    overrides,
-    configFile,
-    version,
-    priority,
-    timeLimitMs,
-    outcome,
-  }
-}
-
-/** The result of a job whose machine broke. */
-export function brokenResult(context: JobContext): JobResult {
-  const message = 'OCPS broke while it handled this job; see errorCode'
-  return result({ ...context, outcome: ending({ kind: 'failed', code: 'INTERNAL', message }) })
 }
 
 /** What the executor needs for this attempt; also to take it up again after a restart. */

@@ -63,12 +63,12 @@ export type DataOrder =
   | { readonly type: 'data.look'; readonly jobId: string; readonly dataId: DataId }
   | { readonly type: 'data.forget'; readonly jobId: string }
 
-/** One settled member of a group, as the machines know it; the executor makes its paths absolute in `members.json`. */
+/** One member of a group that is combined: settled, or never processed by itself (then without pipeline, job and outcome), as the machines know it; the executor makes its paths absolute in `members.json`. */
 export interface GroupMember {
   readonly dataId: DataId
-  readonly pipeline: string
-  readonly jobId: string
-  readonly outcome: string
+  readonly pipeline: string | null
+  readonly jobId: string | null
+  readonly outcome: string | null
   readonly datasets: readonly Dataset[]
   readonly metrics: readonly Metric[]
 }

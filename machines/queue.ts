@@ -20,8 +20,10 @@ import {
 } from './domain/messages.ts'
 import type { Pipeline } from './domain/pipeline.ts'
 import { add, EMPTY, next, remove, withoutNext, type WaitingList } from './domain/waitingList.ts'
-import { brokenGroupResult, type GatherContext } from './gather.ts'
-import { brokenResult, type JobContext, type JobInput } from './job.ts'
+import type { GatherContext } from './groupMembers.ts'
+import { brokenGroupResult } from './groupResult.ts'
+import type { JobContext, JobInput } from './jobContext.ts'
+import { brokenResult } from './jobResult.ts'
 
 /*
  * Who waits and who runs: admission, slots, priority, order, depth, pause, and whether commands are answered at once (async) or at the
@@ -326,10 +328,11 @@ function retryInput(
     fallbacks: fallbacksOf(pipelines, pipeline),
     retryOf: item.retryOf ?? item.jobId,
     after: [],
-    readiness: { policy: 'runNow' },
+    readiness: item.readiness ?? { policy: 'runNow' },
     timeLimitMs: Math.min(item.timeLimitMs, pipeline.timeLimitMs),
     members: null,
     ...capacityOf(configuration),
+    askedBy: command.caller.identity,
   }
 }
 
@@ -343,7 +346,7 @@ function admission(context: QueueContext, { command }: Submission): { emissions:
   invariant(configuration, 'admitted a command before a configuration was applied')
   const answerTo = isSync(context) ? replyAddress(command.caller) : null
   if (command.type === 'command.closeGroup' || command.dataId.obsid === null)
-    return { emissions: closing(configuration, command, answerTo), jobs: 0 }
+    return { emissions: closing(context.instance, configuration, command, answerTo), jobs: 0 }
 
   const jobs = jobInputs(context.instance, configuration, command)
   return {
@@ -385,11 +388,18 @@ function opening(
       watch(gatherAddress(group)),
     )
   for (const job of jobs) {
-    const { jobId, dataId, pipeline } = job
+    const { jobId, dataId, pipeline, retryOf } = job
     emissions.push({ type: 'open', address: jobAddress(jobId), input: job }, watch(jobAddress(jobId)))
     if (dataId.group !== null) {
-      const message = { type: 'member.accepted', jobId, dataId, pipeline: pipeline.name, rules, configuration } as const
-      emissions.push(tell(gatherAddress(dataId.group), message))
+      const member = {
+        jobId,
+        dataId,
+        pipeline: pipeline.name,
+        rules,
+        configuration,
+        ...(retryOf !== null && { retryOf }),
+      }
+      emissions.push(tell(gatherAddress(dataId.group), { type: 'member.accepted', ...member }))
     }
   }
   if (answerTo)
@@ -417,24 +427,41 @@ function reply(
   return [{ type: 'open', address, input }, watch(address)]
 }
 
-function closing(configuration: Configuration, command: Submission['command'], answerTo: Address | null): Emission[] {
+function closing(
+  instance: string,
+  configuration: Configuration,
+  command: Submission['command'],
+  answerTo: Address | null,
+): Emission[] {
   const byData = command.type === 'command.processData'
   const group = byData ? (command.dataId.group ?? '') : command.group
+  const address = gatherAddress(group)
+  const rules = byData ? command.groupRules : command
+  const named = (byData && command.members) || []
+  const detector = byData ? (command.detectors[0] ?? null) : null
   return [
-    // The group says at last how it ended; awaited only for the case that its machine breaks and it cannot.
-    ...(answerTo
+    // Exposures that were never processed by themselves may be of a group nobody knows yet.
+    ...(byData && named.length > 0
       ? [
-          ...reply(configuration, command.caller, answerTo, []),
-          tell(answerTo, { type: 'reply.await', address: gatherAddress(group) }),
+          {
+            type: 'open' as const,
+            address,
+            input: { kind: 'gather' as const, instance, group, stem: command.jobId, rules: null, configuration },
+          },
+          watch(address),
         ]
       : []),
-    tell(gatherAddress(group), {
+    // The group says at last how it ended; awaited only for the case that its machine breaks and it cannot.
+    ...(answerTo
+      ? [...reply(configuration, command.caller, answerTo, []), tell(answerTo, { type: 'reply.await', address })]
+      : []),
+    tell(address, {
       type: 'group.close',
       caller: command.caller,
       answerTo,
       pipeline: command.pipeline,
-      policy: byData ? (command.groupRules?.policy ?? null) : command.policy,
-      patienceMs: byData ? (command.groupRules?.patienceMs ?? null) : command.patienceMs,
+      policy: rules?.policy ?? null,
+      patienceMs: rules?.patienceMs ?? null,
       options: byData
         ? {
             overrides: command.overrides,
@@ -444,6 +471,9 @@ function closing(configuration: Configuration, command: Submission['command'], a
           }
         : null,
       configuration,
+      ...(byData && command.groupRules?.expected && { expected: command.groupRules.expected }),
+      ...(byData && named.length > 0 && { members: named.map(obsid => ({ ...command.dataId, obsid, detector })) }),
+      ...(detector !== null && { detector }),
     }),
   ]
 }
@@ -473,5 +503,6 @@ function jobInputs(instance: string, configuration: Configuration, command: Proc
     members: null,
     ...capacityOf(configuration),
     ...(command.askedAs && { askedAs: command.askedAs }),
+    askedBy: command.caller.identity,
   }))
 }

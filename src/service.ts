@@ -15,10 +15,13 @@ import { wallClock } from './engine/clock.ts'
 import { openDoor } from './engine/door.ts'
 import { createEngine, type Engine } from './engine/engine.ts'
 import { checkTemplate } from './executor/commandLine.ts'
+import { bootId } from './executor/processes.ts'
 import { createSimulatedExecutor } from './executor/simulated.ts'
 import { createSubprocessExecutor } from './executor/subprocess.ts'
+import { createChronicle } from './feed/chronicle.ts'
 import { createFeed, numberOf } from './feed/feed.ts'
 import { createGate, type Gate } from './feed/gate.ts'
+import { newest } from './feed/newest.ts'
 import { createPresence } from './feed/presence.ts'
 import { createIngestWatch } from './ingest/ingest.ts'
 import { openJournal } from './journal/log.ts'
@@ -43,8 +46,8 @@ export interface ServiceOptions {
   readonly initialState: Exclude<SummaryState, 'FAULT'>
   readonly configurationOverride: string
   readonly simulate: boolean
-  /** Where log lines go: a file descriptor, or null for none. Events logMessage are said in any case. */
-  readonly logTo: number | null
+  /** Where log lines go (logFile.ts), or null for nowhere. Events logMessage are said in any case. */
+  readonly logTo: pino.DestinationStream | null
   /** Waits until nobody else is active under this name, for as long as it takes. Needs natsUrl, and the dataDir of the active one to take up its jobs. */
   readonly standby?: boolean
   /** Called with who is active, while waiting, whenever that changes. */
@@ -58,7 +61,8 @@ export interface Service {
   readonly workDir: string
   /** How it ended: exitControl, a signal or stop(), or the loss of the journal to another instance. */
   readonly ended: Promise<'offline' | 'stopped' | 'lost'>
-  stop(): Promise<void>
+  /** Why it is asked to stop goes into the log. */
+  stop(why?: string): Promise<void>
 }
 
 // The server notices within a quarter of a second that a lease ran out: who stands by has taken over three seconds after its holder died or froze.
@@ -118,14 +122,12 @@ async function assemble(
   const { instance } = options
   const workDir = join(dataDir, 'work')
   const cacheDir = join(dataDir, 'cache')
-  const presence = createPresence({ instance, now: () => wallClock.now() })
+  const presence = createPresence({ instance, clock: wallClock })
   const log = pino(
     { level: 'debug', base: null, timestamp: pino.stdTimeFunctions.isoTime },
     pino.multistream([
       { level: 'debug', stream: presence.logStream },
-      ...(options.logTo === null
-        ? []
-        : [{ level: 'info' as const, stream: pino.destination({ fd: options.logTo, sync: true }) }]),
+      ...(options.logTo === null ? [] : [{ level: 'info' as const, stream: options.logTo }]),
     ]),
   )
 
@@ -181,7 +183,12 @@ async function assemble(
     log.warn({}, `OCPS ${instance} stands by again: ${lost.because ?? problem.message}`)
     throw new NotNow(problem.message, isTakeover)
   }
-  return { instance, natsUrl, promise, workDir, ended, stop: () => end('stopped') }
+  return { instance, natsUrl, promise, workDir, ended, stop }
+
+  function stop(why = 'it was asked to'): Promise<void> {
+    if (ending === null) log.info({}, `OCPS ${instance} stops: ${why}`)
+    return end('stopped')
+  }
 
   async function putTogether(): Promise<void> {
     const { events } = streams(instance)
@@ -203,7 +210,12 @@ async function assemble(
     const feed = createFeed({ bus, telemetry, retained, instance })
     const source = createConfigurationSource({ dir: options.configDir, site: options.site, instance, checkTemplate })
 
-    const say: typeof feed.say = said => gate.whenSure(() => feed.say(said))
+    const chronicle = createChronicle({ instance, log })
+    const say: typeof feed.say = said =>
+      gate.whenSure(() => {
+        feed.say(said)
+        chronicle(said)
+      })
 
     const versions = {
       ocps: ocpsVersion(),
@@ -215,7 +227,7 @@ async function assemble(
     const engine: Engine = await createEngine({
       instance,
       journal: first.journal,
-      clock: wallClock,
+      clock: { ...wallClock, boot: bootId() === '-' ? null : bootId() },
       log,
       async executor(report) {
         if (options.simulate) return createSimulatedExecutor(report)
@@ -276,7 +288,12 @@ async function assemble(
       facts: () => ({ natsUrl, promise, workDir, versions, pid: process.pid, host: hostname() }),
     })
     undo.push(() => door.close())
-    const stopPresence = presence.begin({ bus: speaking(bus, latest(gate)), engine, source })
+    const stopPresence = presence.begin({
+      heartbeats: speaking(bus, newest(gate, 1)),
+      lines: speaking(bus, newest(gate, LINES_LATE_MAX)),
+      engine,
+      source,
+    })
     undo.push(async () => stopPresence())
     log.info({ natsUrl, promise, workDir }, `OCPS ${instance} is ready`)
     // Who takes over goes on where the other one was: perhaps someone had put it there.
@@ -301,6 +318,9 @@ function unreachable(reason: string) {
     traceback: '',
   } as const
 }
+
+// What is logged in an outage is in the log file; who listens is told its end.
+const LINES_LATE_MAX = 100
 
 // A server that does not take the last events within two seconds is gone; they are in the journal and said again at the next start.
 const FLUSH_MS = 2_000
@@ -333,20 +353,6 @@ function firstWhenSure(journal: Journal, gate: Gate): { journal: Journal; refuse
         await journal.append(entries)
       },
     },
-  }
-}
-
-/** Of what could not be said at once only the last comes out: one late heartbeat, not thirty old ones. */
-function latest(gate: Gate): (publish: () => void) => void {
-  let waiting: (() => void) | null = null
-  return publish => {
-    const isWaiting = waiting !== null
-    waiting = publish
-    if (!isWaiting)
-      gate.whenSure(() => {
-        waiting?.()
-        waiting = null
-      })
   }
 }
 

@@ -9,7 +9,8 @@ import type { ExecutorReport, Metric } from '../machines/domain/reports.ts'
 import { machines, MACHINES_VERSION, type MachineKind } from '../machines/index.ts'
 import type { CscContext, CscEvent, CscInput } from '../machines/csc.ts'
 import type { DisplayContext, DisplayEvent, DisplayInput } from '../machines/display.ts'
-import type { GatherContext, GatherEvent, GatherInput } from '../machines/gather.ts'
+import type { GatherEvent, GatherInput } from '../machines/gather.ts'
+import type { GatherContext } from '../machines/groupMembers.ts'
 import type { JobContext, JobEvent, JobInput } from '../machines/job.ts'
 import type { AdoptOrder } from '../machines/ports.ts'
 import type { QueueContext, QueueEvent, QueueInput } from '../machines/queue.ts'
@@ -17,7 +18,7 @@ import type { ReplyContext, ReplyEvent, ReplyInput } from '../machines/reply.ts'
 import type { ShelfContext, ShelfEvent, ShelfInput } from '../machines/shelf.ts'
 import { decodeCommand } from '../src/contract/decode.ts'
 import { createSteppedClock, type SteppedClock } from '../src/engine/clock.ts'
-import { createEngine, type Engine, type Numbered } from '../src/engine/engine.ts'
+import { createEngine, type Engine, type Marked, type Numbered } from '../src/engine/engine.ts'
 import { begin, step, type Step } from '../src/engine/step.ts'
 import type { Observer } from '../src/engine/world.ts'
 import type { Entry } from '../src/journal/entry.ts'
@@ -272,6 +273,8 @@ export interface NightOptions {
   /** A journal that holds something already. */
   readonly journal?: MemoryJournal
   readonly clock?: SteppedClock
+  /** When marks are written; as an instance does it unless given. */
+  readonly marked?: Marked
   readonly lastSaid?: string | null
   readonly observer?: Observer
   /** What the feed does not know to be stored; nothing unless given. */
@@ -373,14 +376,14 @@ export async function createNight(options: NightOptions = {}): Promise<Night> {
     metric: (jobId, metric, value, unit = '') =>
       night.report({ type: 'executor.metric', jobId, attempt: attemptOf(jobId), metric, value, unit }),
     async advance(ms) {
-      const goal = clock.now() + ms
+      const goal = clock.elapsed() + ms
       for (;;) {
         await night.settled()
-        const due = engine.world.nextDue()?.due
-        if (due === undefined || due > goal) break
-        clock.advance(Math.max(0, due - clock.now()))
+        const wake = clock.nextWake()
+        if (wake === null || wake > goal) break
+        clock.advance(Math.max(0, wake - clock.elapsed()))
       }
-      clock.advance(goal - clock.now())
+      clock.advance(goal - clock.elapsed())
       await night.settled()
     },
     settled: () => engine.settled(),
@@ -419,6 +422,7 @@ export async function createNight(options: NightOptions = {}): Promise<Night> {
       instance: 'LATISS',
       journal,
       clock,
+      ...(options.marked && { marked: options.marked }),
       log: silentLog,
       started: STARTED,
       lastSaid,

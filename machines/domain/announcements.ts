@@ -1,4 +1,11 @@
-import type { AskedAs, Caller, ConfigurationApplied, ConfigurationsAvailable, GatherPolicy } from './commands.ts'
+import type {
+  AskedAs,
+  Caller,
+  ConfigurationApplied,
+  ConfigurationsAvailable,
+  GatherPolicy,
+  ProcessDataCommand,
+} from './commands.ts'
 import type { DataId } from './dataId.ts'
 import type { Outcome } from './outcome.ts'
 import type { Dataset, Metric } from './reports.ts'
@@ -100,6 +107,12 @@ export interface JobResult {
   /** The first job of this kind, when this one was retried from the shelf. */
   readonly retryOf: string | null
   readonly askedAs?: AskedAs
+  /** Whose command asked for it, as they call themselves; null where none did. */
+  readonly askedBy: string | null
+  readonly overrides: ProcessDataCommand['overrides']
+  readonly configFile: string | null
+  /** Where its outputs are, under the instance's work directory; null for a job nothing of which ever ran. */
+  readonly directory: string | null
   readonly outcome: Outcome
   readonly metrics: readonly Metric[]
   readonly datasets: readonly Dataset[]
@@ -129,7 +142,7 @@ export interface GroupResult {
   readonly group: string
   /** 1 for the first closing; a later one supersedes it. */
   readonly revision: number
-  /** complete: every member combined. partial: some could not be. skipped, failed: nothing was combined, by policy. aborted: stopped. */
+  /** complete: everybody who was promised is combined. partial: some are not. skipped, failed: nothing was combined, by policy. aborted: stopped. */
   readonly outcome: 'complete' | 'partial' | 'skipped' | 'failed' | 'aborted'
   readonly policy: GatherPolicy
   readonly closedBy: 'command' | 'expected' | 'deadline'
@@ -139,6 +152,10 @@ export interface GroupResult {
   readonly failed: readonly string[]
   /** Identities that had not settled when patience ended. */
   readonly missing: readonly string[]
+  /** Only where expected exposures never came, so that nobody can name them: how many are missing, those in `missing` included. */
+  readonly missingCount?: number
+  /** Only where one detector of the group was combined. */
+  readonly detector?: number
   /** The gather job and how it ended; null where the group has no pipeline or none was run. */
   readonly jobId: string | null
   readonly pipeline: string | null
@@ -150,8 +167,9 @@ export interface GroupResult {
 
 export interface MemberResult {
   readonly identity: string
-  readonly pipeline: string
-  readonly jobId: string
+  /** null, as is the pipeline, for an exposure that was named in members and never processed by itself. */
+  readonly jobId: string | null
+  readonly pipeline: string | null
   readonly outcome: Outcome['kind'] | null
 }
 

@@ -23,7 +23,7 @@ export type Command =
     >
   | ({ readonly type: 'command.setLogLevel'; readonly level: number; readonly subsystem: string } & Asked)
   | ProcessDataCommand
-  | ({ readonly type: 'command.abortJob'; readonly jobId: string } & Asked)
+  | ({ readonly type: 'command.abortJob'; readonly jobId: string; readonly askedAs?: 'abort_job' } & Asked)
   | CloseGroupCommand
   | RetryCommand
 
@@ -86,7 +86,7 @@ export interface ProcessDataCommand extends Asked {
   readonly jobId: string
   /** obsid given: process it. Only group given: close that group and combine it (scope group). */
   readonly dataId: Omit<DataId, 'detector'>
-  /** One job for each; empty for one job over the whole exposure. */
+  /** One job for each; empty for one job over the whole exposure. With a group alone: the one detector that is combined, or none. */
   readonly detectors: readonly number[]
   readonly pipeline: string
   readonly overrides: Readonly<Record<string, OverrideValue>>
@@ -100,11 +100,18 @@ export interface ProcessDataCommand extends Asked {
   readonly timeLimitMs: number | null
   /** How the group of this exposure closes; null leaves it as it is. */
   readonly groupRules: GroupRules | null
+  /** With a group alone: exposures that belong to it, also such as were never processed by themselves. Absent: those that were accepted. */
+  readonly members?: readonly string[]
   readonly askedAs?: AskedAs
 }
 
 /** Asked in the words of the Python OCPS, and so answered: when the processing has ended, with job_id and job_result said as well. Absent: in our own words. */
 export type AskedAs = 'execute'
+
+/** The name a command was sent under. */
+export function sentAs({ type, askedAs }: { readonly type: string; readonly askedAs?: string }): string {
+  return askedAs ?? type.slice('command.'.length)
+}
 
 export interface Prerequisite {
   readonly jobId: string

@@ -51,6 +51,11 @@ export function encodeToken(text: string): string {
   )
 }
 
+/** The directory of a job under the instance's work directory: no job id can name anything outside of that. */
+export function jobDirectoryName(jobId: string): string {
+  return encodeToken(jobId)
+}
+
 /** The text an encoded token stands for. */
 export function decodeToken(token: string): string {
   return decodeURIComponent(token.replaceAll('=', '%'))

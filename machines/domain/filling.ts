@@ -70,9 +70,7 @@ function way(name: string, { configFiles, scope }: Pipeline): string {
     case 'obsid':
       return 'a group has no single exposure; correct the pipeline'
     case 'detector':
-      return scope === 'group'
-        ? 'a group as a whole has no detector; correct the pipeline'
-        : 'name one in dataId, or a list of them'
+      return scope === 'group' ? 'name one in dataId beside the group' : 'name one in dataId, or a list of them'
     case 'group':
       return 'name the group this exposure belongs to'
     case 'dayObs':

@@ -160,6 +160,8 @@ export interface QuietAnswer {
   readonly id: string
   readonly fingerprint: string
   readonly acks: readonly AckBody[]
+  /** When it was acknowledged last, milliseconds since 1970 UTC; absent in marks of old, which stand for their own time. */
+  readonly at?: number
 }
 
 /** What was said after earlier entries, in short: entry number and digest of its announcements. A replay that says anything else is found out. */
@@ -200,6 +202,8 @@ export type GatherMessage =
       readonly rules: GroupRules | null
       /** Under which the member was admitted. */
       readonly configuration: Configuration
+      /** The first job of its kind, where it is a retry: it takes that one's place. */
+      readonly retryOf?: string
     }
   | {
       readonly type: 'group.close'
@@ -211,6 +215,12 @@ export type GatherMessage =
       readonly patienceMs: number | null
       readonly options: GatherOptions | null
       readonly configuration: Configuration
+      /** How many exposures the group has; absent: as it was said before. */
+      readonly expected?: number
+      /** Exposures that belong to it, processed by themselves or not; absent: those that were accepted. */
+      readonly members?: readonly DataId[]
+      /** Only this detector is combined; absent: all are. */
+      readonly detector?: number
     }
   | { readonly type: 'group.abandon'; readonly reason: string }
 
@@ -227,6 +237,8 @@ export interface ShelfItem
   readonly at: number
   readonly dataId: DataId
   readonly timeLimitMs: number
+  /** Absent of one that was put there by an OCPS that did not keep it, which stands for runNow. */
+  readonly readiness?: ProcessDataCommand['readiness']
   readonly outcome: Outcome['kind']
 }
 

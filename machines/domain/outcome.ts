@@ -16,7 +16,7 @@ export const OUTCOME_CODES = {
   PREREQUISITE_FAILED: 'A job this one waits for ended without the success it requires.',
   DATA_NOT_READY: 'The data were not there, and the job was told not to run without them.',
   GROUP_FAILED: 'The group could not be combined under its policy.',
-  INTERNAL: 'A machine of OCPS broke while it handled this job; see errorCode.',
+  INTERNAL: 'OCPS itself broke while it handled this; see errorCode and its log.',
 } as const
 
 export type OutcomeCode = keyof typeof OUTCOME_CODES

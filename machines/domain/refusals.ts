@@ -15,13 +15,15 @@ export const REFUSALS = {
   VALUE_MISSING:
     'The command of the pipeline needs a value that this job has not, such as a detector or a configuration file.',
   OVERRIDE_NOT_ALLOWED: 'The pipeline does not allow this override, configuration file or time limit.',
-  QUEUE_FULL: 'As many jobs are waiting as the queue holds.',
+  QUEUE_FULL:
+    'The jobs do not fit: too many are waiting, or the command alone asks for more than the queue ever holds.',
   BUSY: 'In synchronous mode one command is processed at a time, and one is.',
   UNKNOWN_JOB: 'No job of this id is known.',
   NOTHING_TO_RETRY: 'No job that is meant here ended without success lately, or it was retried already.',
   ALREADY_SETTLED: 'The job has ended already.',
-  UNKNOWN_GROUP: 'No member of this group was ever accepted.',
-  GROUP_CLOSED: 'The group is closed already and nothing has been added since.',
+  UNKNOWN_GROUP:
+    'No member of this group, or of the detector asked for, was ever accepted; name its exposures in members.',
+  GROUP_CLOSED: 'The group is closed already; nothing has been added since, and nothing else is asked for.',
 } as const
 
 export type RefusalCode = keyof typeof REFUSALS

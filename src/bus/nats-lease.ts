@@ -5,11 +5,14 @@
 import { randomUUID } from 'node:crypto'
 import { JetStreamApiCodes, JetStreamApiError, jetstream, StorageType } from '@nats-io/jetstream'
 import { type KV, Kvm } from '@nats-io/kv'
+import { createLeaseClock } from './lease-clock.ts'
 import type { Link } from './nats-link.ts'
 import { explain, nanoseconds, type Streams } from './nats-streams.ts'
 import type { LeaseOptions, LeaseResult } from './port.ts'
 
 const key = 'holder'
+
+const leaseNow = createLeaseClock()
 
 /** Two renewals may fail before the lease runs out. */
 const renewalsPerLease = 3
@@ -18,7 +21,7 @@ export async function takeLease(link: Link, streams: Streams, options: LeaseOpti
   try {
     const bucket = await openBucket(link, streams, options)
     const value = JSON.stringify({ holder: options.holder, token: randomUUID() })
-    const askedAt = performance.now()
+    const askedAt = leaseNow()
     const revision = await tryCreate(bucket, value)
     if (revision !== null) return hold(link, bucket, value, { revision, askedAt }, options)
     const current = await bucket.get(key)
@@ -61,7 +64,7 @@ function hold(
 
   return {
     held: true,
-    isSure: () => state === 'held' && performance.now() - renewedAt < options.ttlMs,
+    isSure: () => state === 'held' && leaseNow() - renewedAt < options.ttlMs,
     lapses: () => lapses,
     release: async () => {
       if (state !== 'held') return
@@ -84,7 +87,7 @@ function hold(
   }
 
   async function renew(): Promise<void> {
-    const askedAt = performance.now()
+    const askedAt = leaseNow()
     try {
       const next = await bucket.update(key, value, revision).catch(async (error: unknown) => {
         if (isWrongRevision(error)) return await adopt()

@@ -87,7 +87,7 @@ async function run({ ocps, out, options }: Session<Options>, name: string): Prom
 const LISTED_MAX = 20
 
 export function groupResultText(result: GroupResult, paint: Paint): string {
-  const { outcome, message, metrics, failed, missing, revision, jobId } = result
+  const { outcome, message, metrics, failed, missing, missingCount = 0, revision, jobId } = result
   const good = outcome === 'complete' || outcome === 'skipped'
   const list = (what: string, names: readonly string[]) =>
     names.length === 0
@@ -101,5 +101,6 @@ export function groupResultText(result: GroupResult, paint: Paint): string {
     ...metrics.map(metric => `  ${metricText(metric)}`),
     ...list('failed', failed),
     ...list('missing', missing),
+    ...(missingCount > missing.length ? [`  never came: ${missingCount - missing.length}`] : []),
   ].join('\n')
 }

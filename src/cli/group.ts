@@ -32,7 +32,11 @@ const MEMBERS_SHOWN_MAX = 50
 function page({ group, state, revision, members, result }: GroupAnswer, paint: Paint): string {
   const shown = members
     .slice(0, MEMBERS_SHOWN_MAX)
-    .map(({ identity, pipeline, jobId, outcome }) => [identity, pipeline, jobId, outcome ?? 'not settled'])
+    .map(({ identity, pipeline, jobId, outcome }) =>
+      jobId === null
+        ? [identity, '', '', 'not processed by itself']
+        : [identity, pipeline ?? '', jobId, outcome ?? 'not settled'],
+    )
   const more = members.length > shown.length ? `\n  and ${members.length - shown.length} more` : ''
   return [
     `group ${paint('strong', group)}  ${state}${revision === 0 ? '' : `, revision ${revision}`}, ${members.length} members`,

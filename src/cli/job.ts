@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import type { Command } from 'commander'
 import type { JobAnswer, StateAnswer } from '../contract/answers.ts'
-import { dataText, duration, moment, number, outcomeText, table } from './format.ts'
+import { dataText, duration, moment, number, outcomeText, plain, table } from './format.ts'
 import type { Paint } from './output.ts'
 import { examples, withOcps } from './session.ts'
 
@@ -21,15 +21,23 @@ export function addJob(program: Command): void {
     .action(
       withOcps<[string]>(async ({ ocps, out }, jobId) => {
         const [job, status] = await Promise.all([ocps.job(jobId), ocps.status()])
-        const directory = join(status.workDir, jobId)
-        const datasets = job.datasets.map(dataset => ({ ...dataset, absolutePath: join(directory, dataset.path) }))
+        const directory = job.directory === null ? null : join(status.workDir, job.directory)
+        const datasets = job.datasets.map(dataset => ({
+          ...dataset,
+          absolutePath: directory === null ? null : join(directory, dataset.path),
+        }))
         out.say(page(job, directory, status, out.paint), { ...job, host: status.host, directory, datasets })
       }),
     )
 }
 
-function page(job: JobAnswer, directory: string, { host }: StateAnswer, paint: Paint): string {
-  const { times, result, metrics, datasets, verdict } = job
+function page(job: JobAnswer, directory: string | null, { host }: StateAnswer, paint: Paint): string {
+  const { times, result, metrics, datasets, verdict, overrides, configFile, version, askedBy } = job
+  const options = [
+    ...Object.entries(overrides).map(([key, value]) => `${key}=${value}`),
+    ...(configFile === null ? [] : [configFile]),
+    ...(version === '' ? [] : [`version ${version}`]),
+  ]
   const settled = result?.times.settled ?? null
   const waited = times.started === null ? null : times.started - times.accepted
   const rows = [
@@ -40,6 +48,8 @@ function page(job: JobAnswer, directory: string, { host }: StateAnswer, paint: P
       'pipeline',
       `${job.pipeline}, attempt ${job.attempt}${job.attemptsMax === undefined ? '' : ` of at most ${job.attemptsMax}`}`,
     ],
+    ...(options.length === 0 ? [] : [['with', plain(options.join(', '))]]),
+    ...(askedBy === null ? [] : [['asked by', `${plain(askedBy)}, message ${plain(job.commandId)}`]]),
     ...(job.note ? [['note', job.note]] : []),
     ['accepted', moment(times.accepted)],
     ['started', `${moment(times.started)}${waited === null ? '' : `, after ${duration(waited)}`}`],
@@ -49,7 +59,10 @@ function page(job: JobAnswer, directory: string, { host }: StateAnswer, paint: P
     ],
     ...(result === null ? [] : [['outcome', outcomeText(result.outcome, paint)]]),
     ...(verdict === null ? [] : [['verdict', verdict]]),
-    ['directory', `${directory} on ${host}`],
+    [
+      'directory',
+      directory === null ? (settled === null ? 'none yet' : 'none: it never ran') : `${directory} on ${host}`,
+    ],
   ]
   const parts = [table(rows)]
   if (metrics.length > 0)
@@ -62,7 +75,7 @@ function page(job: JobAnswer, directory: string, { host }: StateAnswer, paint: P
   if (datasets.length > 0)
     parts.push(
       `datasets\n${table(
-        datasets.map(({ dataset, mime, path }) => [dataset, mime, join(directory, path)]),
+        datasets.map(({ dataset, mime, path }) => [dataset, mime, join(directory ?? '', path)]),
         '  ',
       )}`,
     )

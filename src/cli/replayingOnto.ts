@@ -1,12 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { ACK, type AckBody } from '../../machines/domain/announcements.ts'
-import type { Command } from '../../machines/domain/commands.ts'
+import { type Command, sentAs } from '../../machines/domain/commands.ts'
 import { connectNats } from '../bus/nats.ts'
 import { createSend, type Send } from '../client/acknowledgements.ts'
 import { OcpsError } from '../client/errors.ts'
 import { defaultIdentity } from '../client/index.ts'
 import { jobsNamedBy, wireForm } from '../engine/wireForm.ts'
 import { createWorld } from '../engine/world.ts'
+import { elapsedAt } from '../journal/entry.ts'
 import { readRecording } from '../journal/recording.ts'
 import { UserError } from '../userError.ts'
 import { EXIT, type ExitCode } from './exitCodes.ts'
@@ -28,13 +29,13 @@ export async function sendOnto(path: string, url: string, options: ReplayOptions
   try {
     const run = Date.now().toString(36)
     const send = createSend({ bus, instance, identity })
-    const began = Date.now()
+    const began = performance.now()
     const answered = await sendAll(asked, {
       send,
       speed,
       idOf: one => (sameIds ? one.command.caller.id : newId(run, one)),
     })
-    const summary = summaryOf(answered, instance, Date.now() - began)
+    const summary = summaryOf(answered, instance, Math.round(performance.now() - began))
     createOutput(options.json === true).say(inText(summary), { recording: path, ...summary })
     return summary.otherwise.length === 0 ? EXIT.DONE : EXIT.FAILED
   } finally {
@@ -91,7 +92,7 @@ async function commandsIn(path: string): Promise<Asked[]> {
           ? [effect.announcement.body]
           : [],
       )
-      all.push({ n: entry.n, at: entry.at, command, answer: answerOf(acks[0]), jobIds: acks[0]?.jobIds ?? [] })
+      all.push({ n: entry.n, at: elapsedAt(entry), command, answer: answerOf(acks[0]), jobIds: acks[0]?.jobIds ?? [] })
     }
     return all
   })
@@ -112,12 +113,12 @@ async function sendAll(asked: readonly Asked[], { send, speed, idOf }: Sending):
   const ids = new Map<string, Promise<string>>()
   const flying = new Set<Promise<unknown>>()
   const answers: Promise<Answered>[] = []
-  const began = Date.now()
+  const began = performance.now()
   const first = asked[0]?.at ?? 0
   let failure: unknown = null
 
   for (const one of asked) {
-    const wait = began + (one.at - first) / speed - Date.now()
+    const wait = began + (one.at - first) / speed - performance.now()
     if (wait > 0) await delay(wait)
     while (flying.size >= IN_FLIGHT_MAX) await Promise.race(flying)
     const named = new Map<string, string>()
@@ -217,7 +218,7 @@ function summaryOf(answered: readonly Answered[], instance: string, elapsedMs: n
       .filter(({ asked, answer }) => asked.answer !== answer)
       .map(({ asked, answer, reason }) => ({
         n: asked.n,
-        command: asked.command.type.slice('command.'.length),
+        command: sentAs(asked.command),
         recorded: asked.answer,
         now: answer,
         reason,

@@ -14,6 +14,10 @@ export function addServe(program: Command): void {
     .option('-c, --config <dir>', 'configuration; default ./config if it is there, else the one that comes with OCPS')
     .option('--site <name>', 'the layer _<site>.yaml is read, too', process.env['LSST_SITE'] ?? '')
     .option('--data <dir>', "jobs' files and the server's store", '.ocps')
+    .option(
+      '--log <file>',
+      'where the log goes, opened again on SIGHUP; default standard error unless it is a terminal',
+    )
     .option('-s, --state <state>', `the state to go to: ${STATES.join(', ')}`, 'standby')
     .option('--override <file>', 'the configuration override to start with', '')
     .option(

@@ -6,6 +6,8 @@ export interface ServeOptions extends SharedOptions {
   readonly site: string
   readonly data: string
   readonly state: string
+  /** A file for the log; undefined: standard error, unless that is a terminal. */
+  readonly log?: string
   readonly override: string
   readonly simulate?: boolean
   readonly standby?: boolean

@@ -4,6 +4,7 @@ import { connectOcps, type Ocps } from '../client/index.ts'
 import { removeUrlFile, urlFile, writeUrlFile } from '../client/urlFile.ts'
 import { createConfigurationSource } from '../config/load.ts'
 import { checkTemplate } from '../executor/commandLine.ts'
+import { openLogFile } from '../logFile.ts'
 import { type Service, startService } from '../service.ts'
 import { UserError } from '../userError.ts'
 import { configurationDirectory } from './configurationDirectory.ts'
@@ -11,7 +12,7 @@ import { EXIT } from './exitCodes.ts'
 import { INSPECTOR_PORT, LOOPBACK } from './inspect.ts'
 import { addressOf, type InspectorAddress, OF_SERVE } from './inspectorAddress.ts'
 import { startInspector } from './inspectorChild.ts'
-import { createOutput, type Output } from './output.ts'
+import { complain, createOutput, type Output } from './output.ts'
 import { eventLine } from './watch.ts'
 import { STATES, type ServeOptions } from './serveOptions.ts'
 
@@ -30,15 +31,19 @@ export async function serve(options: ServeOptions): Promise<void> {
   let service: Service | null = null
   let endInspector = () => {}
   let signals = 0
-  const stop = () => {
+  const log = options.log === undefined ? (logs ? openLogFile(2, () => {}) : null) : openLogFile(options.log, complain)
+  const stop = (signal: NodeJS.Signals) => {
     signals += 1
     // Before there is a service there is nothing that needs an orderly end but the server, which ends with us.
     if (signals > 1 || service === null)
       process.exit(signals === 1 && options.standby === true ? EXIT.DONE : EXIT.INTERRUPTED)
-    void service.stop()
+    void service.stop(signal)
   }
   process.on('SIGINT', stop)
   process.on('SIGTERM', stop)
+  const reopen = () => log?.reopen()
+  // Without a file of ours it means what it always meant: the terminal is gone.
+  if (options.log !== undefined) process.on('SIGHUP', reopen)
 
   const running = await startService({
     instance,
@@ -49,7 +54,7 @@ export async function serve(options: ServeOptions): Promise<void> {
     initialState: wanted,
     configurationOverride: override,
     simulate: options.simulate === true,
-    logTo: logs ? 2 : null,
+    logTo: log?.stream ?? null,
     standby: options.standby === true,
     onWaiting: active => {
       if (!logs) process.stderr.write(`OCPS ${instance} stands by; active is ${active}\n`)
@@ -68,6 +73,7 @@ export async function serve(options: ServeOptions): Promise<void> {
   removeUrlFile(path)
   process.off('SIGINT', stop)
   process.off('SIGTERM', stop)
+  process.off('SIGHUP', reopen)
   const ended = { offline: 'went OFFLINE', stopped: 'stopped', lost: 'lost its name to another process' }[how]
   if (!logs) process.stderr.write(`OCPS ${instance} ${ended}\n`)
   process.exitCode = how === 'lost' ? EXIT.FAILED : EXIT.DONE

@@ -4,6 +4,8 @@ import type { Ocps } from '../client/ocps.ts'
 import { EXIT, type ExitCode } from './exitCodes.ts'
 import { createOutput, type Output } from './output.ts'
 
+export { examples } from './examples.ts'
+
 /**
  * What every verb needs: the options all verbs share, and for most a connected client that is closed again whatever happens. Ctrl-C closes
  * it, once; a second one ends the process at once.
@@ -51,13 +53,4 @@ export function withOcps<A extends readonly unknown[], O = object>(run: Run<A, O
       process.off('SIGTERM', interrupt)
     }
   }
-}
-
-/** The examples at the end of a help text, one per line. */
-export function examples(lines: string): string {
-  return `\nExamples:\n${lines
-    .trim()
-    .split('\n')
-    .map(line => `  ${line.trim()}`)
-    .join('\n')}`
 }

@@ -9,6 +9,7 @@ import type { QueueContext } from '../../machines/queue.ts'
 import { explainJob, exposuresOf } from '../inspector/explain.ts'
 import { type GroupRecord, type JobRecord, leafOf, type Night, slotsInUse } from '../inspector/night.ts'
 import { onShelf } from '../inspector/shelf.ts'
+import { type Reserved, reservedIn } from '../inspector/slots.ts'
 import type { Status } from '../inspector/tail.ts'
 import { dataText } from './format.ts'
 
@@ -30,6 +31,8 @@ export interface TopFacts {
     readonly order: string | null
     readonly slots: number
     readonly slotsTaken: number
+    /** The first that waits although slots are free, which are kept for it; null: nothing is kept. */
+    readonly reserved: Reserved | null
     readonly running: number
     /** Handed to the launcher before a slot is free. */
     readonly ahead: number
@@ -157,6 +160,7 @@ function queueOf(night: Night, context: QueueContext | undefined, open: readonly
     order,
     slots: configuration?.slots ?? 0,
     slotsTaken: used.slots,
+    reserved: reservedIn(night),
     running: used.jobs.length,
     ahead: used.ahead,
     waiting: waiting?.size ?? 0,
@@ -197,7 +201,7 @@ function runningOf(night: Night, { jobId, state, context, since, progress }: Job
     data: dataText(context.dataId),
     pipeline: context.pipeline.name,
     forMs: Math.max(0, now - since),
-    leftMs: due.length === 0 ? null : Math.max(0, Math.min(...due) - now),
+    leftMs: due.length === 0 ? null : Math.max(0, night.world.onTheWall(Math.min(...due)) - now),
     note: progress,
   }
 }

@@ -146,8 +146,8 @@ async function show(
 
 /** Returns when it is so, or when the time that is given for it is over. */
 async function until(isSo: () => boolean, limitMs: () => number, signal: AbortSignal): Promise<void> {
-  const from = Date.now()
-  while (!isSo() && !signal.aborted && Date.now() - from < limitMs())
+  const from = performance.now()
+  while (!isSo() && !signal.aborted && performance.now() - from < limitMs())
     await delay(LOOK_MS, undefined, { signal }).catch(() => {})
 }
 

@@ -52,7 +52,7 @@ function headOf({ instance, summaryState, away, process, configuration, error, a
 }
 
 function queueOf({ queue, over, rate }: TopFacts, bars: Bars, columns: number): Line[] {
-  const { state, mode, order, slots, slotsTaken, running, ahead, waiting, held, why } = queue
+  const { state, mode, order, slots, slotsTaken, reserved, running, ahead, waiting, held, why } = queue
   const heldTotal = Object.values(held).reduce((sum, count) => sum + count, 0)
   const reasons = Object.entries(held).map(([name, count]) => `${count} ${HELD_WORDS[name] ?? name}`)
   const rules = mode === null ? '' : `, ${mode}, ${order}`
@@ -63,6 +63,10 @@ function queueOf({ queue, over, rate }: TopFacts, bars: Bars, columns: number): 
       [null, `${rules}   slots `],
       ['busy', bar(bars, BAR_WIDTH, [slotsTaken], slots)],
       [null, ` ${slotsTaken} of ${slots}`],
+      [
+        null,
+        reserved === null ? '' : `, ${reserved.free} kept free for ${reserved.jobId}, which needs ${reserved.needs}`,
+      ],
     ],
     row(
       'jobs',

@@ -34,7 +34,7 @@ export function createSend({ bus, instance, identity }: { bus: Bus; instance: st
   let lastBack = Number.NEGATIVE_INFINITY
   let away = false
   bus.onStatus(status => {
-    if (status === 'connected' && away) lastBack = Date.now()
+    if (status === 'connected' && away) lastBack = performance.now()
     away = status === 'disconnected'
   })
   return acknowledgements
@@ -47,11 +47,11 @@ export function createSend({ bus, instance, identity }: { bus: Bus; instance: st
     const subject = to.command(name)
     const text = JSON.stringify(body)
     const headers = { 'Nats-Msg-Id': id, 'Ocps-Identity': identity }
-    let deadline = Date.now() + timeoutMs
+    let deadline = performance.now() + timeoutMs
     let heard: AckBody | null = null
     let nobodySince: number | null = null
     for (;;) {
-      const left = deadline - Date.now()
+      const left = deadline - performance.now()
       if (left <= 0) throw late(name, instance, timeoutMs, heard)
       const silence = Math.min(left, heard ? SILENCE_IN_PROGRESS_MS : SILENCE_MS)
       try {
@@ -59,7 +59,7 @@ export function createSend({ bus, instance, identity }: { bus: Bus; instance: st
           nobodySince = null
           heard = read(answer)
           if (heard.ack === ACK.INPROGRESS)
-            deadline = Math.max(deadline, Date.now() + heard.timeout * 1_000 + SILENCE_IN_PROGRESS_MS)
+            deadline = Math.max(deadline, performance.now() + heard.timeout * 1_000 + SILENCE_IN_PROGRESS_MS)
           yield heard
           if (heard.ack !== ACK.INPROGRESS) return
         }
@@ -67,9 +67,12 @@ export function createSend({ bus, instance, identity }: { bus: Bus; instance: st
         if (!(error instanceof BusError)) throw error
         if (error.code === 'TIMEOUT') continue
         if (error.code !== 'NO_RESPONDERS') throw fromBus(error)
-        nobodySince ??= Date.now()
-        const settled = Date.now() - lastBack > UNSETTLED_MS
-        if ((settled && Date.now() - nobodySince >= NOBODY_MS) || Date.now() + NOBODY_PAUSE_MS >= deadline)
+        nobodySince ??= performance.now()
+        const settled = performance.now() - lastBack > UNSETTLED_MS
+        if (
+          (settled && performance.now() - nobodySince >= NOBODY_MS) ||
+          performance.now() + NOBODY_PAUSE_MS >= deadline
+        )
           throw nobody(instance, bus.server.url)
         await delay(NOBODY_PAUSE_MS)
       }

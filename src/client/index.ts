@@ -79,7 +79,7 @@ export type { AckBody, GroupResult, GroupState, JobResult } from '../../machines
 export type { CommandBody, CommandName } from '../contract/commands.ts'
 export type { SendOptions } from './acknowledgements.ts'
 export type * from '../contract/answers.ts'
-export { CommandRefused, OcpsError, type OcpsErrorCode } from './errors.ts'
+export { CommandRefused, OcpsError, QueryFailed, type OcpsErrorCode } from './errors.ts'
 export type { OcpsEvent } from './events.ts'
 export { deriveGroupId, newGroupId } from './groupIds.ts'
 export type { Group } from './groups.ts'

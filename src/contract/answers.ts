@@ -53,7 +53,9 @@ export interface JobTimes {
   readonly settled?: number
 }
 
-export interface JobAnswer extends Pick<JobState, 'jobId' | 'state' | 'dataId' | 'pipeline' | 'attempt'> {
+export interface JobAnswer
+  extends Pick<JobState, 'jobId' | 'state' | 'dataId' | 'pipeline' | 'attempt'>,
+    Pick<JobResult, 'version' | 'commandId' | 'askedBy' | 'overrides' | 'configFile' | 'directory'> {
   readonly metrics: readonly Metric[]
   readonly datasets: readonly Dataset[]
   readonly verdict: string | null
@@ -84,8 +86,9 @@ export interface GroupAnswer extends Pick<GroupState, 'group' | 'revision'> {
   readonly failed: readonly string[]
   readonly members: readonly {
     readonly identity: string
-    readonly jobId: string
-    readonly pipeline: string
+    /** null, as is the pipeline, for one that was never processed by itself. */
+    readonly jobId: string | null
+    readonly pipeline: string | null
     readonly outcome: string | null
   }[]
   readonly result: GroupResult | null

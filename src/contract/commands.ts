@@ -33,6 +33,8 @@ const DETECTORS_MAX = 1_000
 const DETECTOR_MAX = 9_999
 const detector = z.int().min(0).max(DETECTOR_MAX)
 
+// The longest groups are calibrations of some hundred exposures.
+const MEMBERS_MAX = 1_000
 // A script waits for a handful of jobs, or for one exposure's detectors.
 const PREREQUISITES_MAX = 1_000
 const OVERRIDES_MAX = 64
@@ -80,6 +82,12 @@ export const processData = z
     }),
     pipeline,
     group: z.union([group, groupRules]).optional().describe('The group this exposure belongs to'),
+    members: z
+      .array(obsid)
+      .min(1)
+      .max(MEMBERS_MAX)
+      .optional()
+      .describe('With a group alone: exposures that belong to it, also such as were never processed by themselves'),
     overrides: overrides.optional(),
     configFile: fileName.optional(),
     version: version.optional(),
@@ -101,8 +109,17 @@ export const processData = z
         'dataId',
       )
     if (exposure === undefined && closing === undefined) say('name an obsid, or a group to combine', 'dataId')
-    if (closing !== undefined && command.dataId.detector !== undefined)
-      say('a group is combined as a whole; leave detector out', 'dataId', 'detector')
+    if (closing !== undefined && Array.isArray(command.dataId.detector))
+      say(
+        'a group is combined as a whole or for one detector; send one command for each detector',
+        'dataId',
+        'detector',
+      )
+    if (closing === undefined && command.members !== undefined)
+      say('members belong to a group; name it in dataId instead of an obsid', 'members')
+    if (new Set(command.members).size < (command.members ?? []).length) say('an exposure is named twice', 'members')
+    if (closing !== undefined && typeof command.group === 'object' && command.group.id !== closing)
+      say(`dataId names another group, ${closing}`, 'group', 'id')
     if (closing !== undefined && typeof command.group === 'string')
       say('dataId names the group to combine already', 'group')
     if (closing !== undefined && (command.after !== undefined || command.readiness !== undefined))
@@ -255,6 +272,7 @@ function processDataOf(
       patienceMs: milliseconds(rules.patience),
       pipeline: rules.pipeline ?? null,
     },
+    ...(command.members && { members: command.members }),
   }
 }
 

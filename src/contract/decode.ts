@@ -67,7 +67,7 @@ function closest(alternatives: readonly (readonly z.core.$ZodIssue[])[]): readon
 
 const QUOTED_MAX = 64
 
-function quoted(text: string): string {
+export function quoted(text: string): string {
   return JSON.stringify(text.slice(0, QUOTED_MAX))
 }
 
@@ -82,7 +82,7 @@ function refuse(code: Refusal['code'], reason: string): Decoding {
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
 /** An empty message stands for an empty object, so that `nats req … ''` works for commands without fields. */
-function parse(body: Uint8Array): { ok: true; value: unknown } | { ok: false; reason: string } {
+export function parse(body: Uint8Array): { ok: true; value: unknown } | { ok: false; reason: string } {
   try {
     const text = utf8.decode(body).trim()
     return {

@@ -3,6 +3,7 @@ import { ACK, type AckBody, type Event, type TelemetryAnnouncement } from '../..
 import { exactly } from './exactly.ts'
 import { jobIdBody, jobResultBody } from './execute.ts'
 import {
+  askedFor,
   count,
   cut,
   dataId,
@@ -119,6 +120,7 @@ const announced = {
       fellBackFrom: z.array(z.string()).describe('Pipelines that were tried before this one and failed'),
       retryOf: z.string().nullable().describe('The first job of this kind, when this one is a retry'),
       askedAs: z.literal('execute').exactOptional().describe('Only of a job that was asked for with execute'),
+      ...askedFor,
       outcome,
       metrics,
       datasets,
@@ -144,16 +146,25 @@ const announced = {
       outcome: z
         .enum(['complete', 'partial', 'skipped', 'failed', 'aborted'])
         .describe(
-          'complete: every member combined. partial: some could not be. skipped, failed: nothing was, by policy. aborted: stopped',
+          'complete: everybody who was promised is combined. partial: some are not. skipped, failed: nothing was, by policy. aborted: stopped',
         ),
       policy,
       closedBy: z.enum(['command', 'expected', 'deadline']),
       message: z.string(),
       members: z.array(
-        z.strictObject({ identity, pipeline: z.string(), jobId: jobIdSaid, outcome: outcomeKind.nullable() }),
+        z.strictObject({
+          identity,
+          jobId: jobIdSaid.nullable().describe('null for one that was never processed by itself'),
+          pipeline: z.string().nullable(),
+          outcome: outcomeKind.nullable(),
+        }),
       ),
       failed: z.array(identity).describe('Members that ended without success'),
       missing: z.array(identity).describe('Members that had not settled when patience ended'),
+      missingCount: count
+        .exactOptional()
+        .describe('Only where expected exposures never came: how many are missing, those in missing included'),
+      detector: z.int().exactOptional().describe('Only where one detector of the group was combined'),
       jobId: jobIdSaid.nullable().describe('The job that combined them; null: none was run'),
       pipeline: z.string().nullable(),
       gather: outcome.nullable().describe('How that job ended'),

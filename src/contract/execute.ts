@@ -1,9 +1,10 @@
 import { z } from 'zod'
 import { exposureNumbers } from '../../machines/domain/dataId.ts'
+import type { ProcessDataCommand } from '../../machines/domain/commands.ts'
 import type { OverrideValue } from '../../machines/domain/pipeline.ts'
 import { checkCommand, jobId, type Checked, type CommandBody } from './commands.ts'
 import { type NamedData, readDataQuery } from './dataQuery.ts'
-import { outcome } from './shapes.ts'
+import { askedFor, outcome } from './shapes.ts'
 
 /**
  * The commands of the Python OCPS, `execute` and `abort_job`, as scripts that exist send them (ts_xml OCPS_Commands; what its fields came to mean is in dm_OCPS),
@@ -65,6 +66,8 @@ export const executeResult = z
     errorSummary: z.strictObject({ message: z.string().describe('Empty for success') }),
     outcome: outcome.omit({ message: true, usage: true }).meta({ description: 'As in jobResult' }),
     verdict: z.string().nullable(),
+    version: z.string(),
+    ...askedFor,
   })
   .describe('The text result of job_result, read as JSON')
 export type ExecuteResult = z.output<typeof executeResult>
@@ -74,7 +77,7 @@ export function mapExecute(name: keyof typeof executeSchemas, body: unknown, ins
   if (name === 'abort_job') {
     const asked = abort_job.safeParse(body)
     return asked.success
-      ? { ok: true, command: { type: 'command.abortJob', jobId: asked.data.job_id } }
+      ? { ok: true, command: { type: 'command.abortJob', jobId: asked.data.job_id, askedAs: 'abort_job' } }
       : { ok: false, error: asked.error }
   }
   const asked = execute.safeParse(body)
@@ -83,11 +86,57 @@ export function mapExecute(name: keyof typeof executeSchemas, body: unknown, ins
   const mapped = bodyOf(asked.data, instance, (name, reason) => wrong.push([name, reason]))
   if (wrong.length > 0) return { ok: false, error: problems(wrong) }
   const checked = checkCommand('processData', mapped, instance)
-  if (!checked.ok) return checked
+  if (!checked.ok) return { ok: false, error: inSentFields(checked.error) }
   const { command } = checked
   return command.type === 'command.processData'
     ? { ok: true, command: { ...command, askedAs: 'execute' } }
     : { ok: true, command }
+}
+
+/** Which field of execute a field of processData was made from. */
+const SENT_IN: Readonly<Record<string, keyof z.output<typeof execute>>> = {
+  dataId: 'data_query',
+  overrides: 'config',
+  configFile: 'config',
+  after: 'prereq_jobs',
+}
+
+/** What is wrong, by the fields that were sent. */
+function inSentFields({ issues }: z.ZodError): z.ZodError {
+  return new z.ZodError(
+    issues.map(issue => {
+      const [first, ...rest] = issue.path
+      const sent = SENT_IN[String(first)]
+      return sent === undefined ? issue : { ...issue, path: [sent, ...rest] }
+    }),
+  )
+}
+
+/** What a script sent, from what was understood: read again it means the same. */
+export function executeBody(command: ProcessDataCommand): z.input<typeof execute> {
+  const { dataId, detectors, pipeline, overrides, configFile, version, after } = command
+  const config = [
+    ...Object.entries(overrides).map(([key, value]) => `${key}=${spelled(value)}`),
+    ...(configFile === null ? [] : [configFile]),
+  ].join(' ')
+  return {
+    pipeline,
+    data_query: [
+      `instrument='${dataId.instrument}'`,
+      `exposure.obs_id='${dataId.obsid}'`,
+      ...detectors.map(detector => `detector=${detector}`),
+    ].join(' AND '),
+    ...(version !== '' && { version }),
+    ...(config !== '' && { config }),
+    ...(after.length > 0 && { prereq_jobs: after.map(({ jobId: id }) => id).join(',') }),
+  }
+}
+
+/** Bare where that is read as the same value, else in the quotes that it does not hold. */
+function spelled(value: OverrideValue): string {
+  const text = String(value)
+  const spellings = [text, `'${text}'`, `"${text}"`]
+  return spellings.find(one => optionsOf(`key=${one}`, () => {}).overrides['key'] === value) ?? text
 }
 
 type Complain = (field: keyof z.output<typeof execute>, reason: string) => void

@@ -4,11 +4,17 @@ import type { ShelfItem } from '../../machines/domain/messages.ts'
 import type { GroupAnswer, JobAnswer, JobsAnswer, ShelfAnswer, StateAnswer } from './answers.ts'
 import { eventSchemas, groupState, jobState } from './events.ts'
 import { exactly } from './exactly.ts'
-import { count, cut, dataId, dataset, identity, jobIdSaid, metric, outcomeKind, time } from './shapes.ts'
+import { QUERY_ERRORS, type QueryError, type QueryErrorCode } from './queryErrors.ts'
+import { askedFor, count, cut, dataId, dataset, identity, jobIdSaid, metric, outcomeKind, time } from './shapes.ts'
 
 /** The questions about the present and their answers, as schemas; the answers' types are answers.ts's. A question that cannot be answered is told why. */
 
-const error = z.strictObject({ error: z.string().describe('Why there is no answer') })
+const error = exactly<QueryError>()(
+  z.strictObject({
+    code: z.enum(Object.keys(QUERY_ERRORS) as QueryErrorCode[]).describe('Why there is no answer'),
+    error: z.string().describe('The same as a sentence'),
+  }),
+)
 const nothing = z.strictObject({})
 
 const jobResult = exactly<JobResult>()(eventSchemas.jobResult.omit({ at: true, cut: true }))
@@ -56,6 +62,9 @@ const openJob = z.strictObject({
   dataId,
   pipeline: z.string(),
   attempt: count,
+  version: z.string(),
+  commandId: z.string(),
+  ...askedFor,
   metrics: z.array(metric),
   datasets: z.array(dataset),
   verdict: z.string().nullable(),
@@ -76,7 +85,12 @@ const openGroup = z.strictObject({
   succeeded: count.exactOptional(),
   failed: z.array(identity),
   members: z.array(
-    z.strictObject({ identity, jobId: jobIdSaid, pipeline: z.string(), outcome: z.string().nullable() }),
+    z.strictObject({
+      identity,
+      jobId: jobIdSaid.nullable(),
+      pipeline: z.string().nullable(),
+      outcome: z.string().nullable(),
+    }),
   ),
   result: groupResult.nullable().describe('null while it is open'),
 })
@@ -98,6 +112,14 @@ const shelfItem = exactly<ShelfItem>()(
     version: z.string(),
     priority: z.int(),
     timeLimitMs: z.number(),
+    readiness: z
+      .union([
+        z.strictObject({ policy: z.literal('runNow') }),
+        z.strictObject({ policy: z.literal('waitFor'), waitMs: z.number() }),
+        z.strictObject({ policy: z.literal('skip') }),
+      ])
+      .exactOptional()
+      .describe('A retry waits for its data in the same way; absent for runNow of old'),
     outcome: outcomeKind,
   }),
 )
@@ -106,19 +128,22 @@ export const querySchemas = {
   state: {
     about: 'What the instance is and does now',
     request: nothing,
-    answer: exactly<StateAnswer>()(state).extend({ cut }),
+    answer: z.union([exactly<StateAnswer>()(state).extend({ cut }), error]),
   },
   jobs: {
     about: 'Open jobs: running first, then in the order they will run',
     request: nothing,
-    answer: exactly<JobsAnswer>()(
-      z.strictObject({
-        jobs: z.array(
-          openJob.pick({ jobId: true, state: true, dataId: true, pipeline: true, attempt: true, times: true }),
-        ),
-        open: count.describe('How many there are; more than jobs holds where the list was cut'),
-      }),
-    ).extend({ cut }),
+    answer: z.union([
+      exactly<JobsAnswer>()(
+        z.strictObject({
+          jobs: z.array(
+            openJob.pick({ jobId: true, state: true, dataId: true, pipeline: true, attempt: true, times: true }),
+          ),
+          open: count.describe('How many there are; more than jobs holds where the list was cut'),
+        }),
+      ).extend({ cut }),
+      error,
+    ]),
   },
   job: {
     about: 'One job, open or settled',
@@ -133,6 +158,6 @@ export const querySchemas = {
   shelf: {
     about: 'Jobs that ended without success and can be retried, oldest first',
     request: nothing,
-    answer: exactly<ShelfAnswer>()(z.strictObject({ jobs: z.array(shelfItem) })).extend({ cut }),
+    answer: z.union([exactly<ShelfAnswer>()(z.strictObject({ jobs: z.array(shelfItem) })).extend({ cut }), error]),
   },
 }

@@ -77,6 +77,20 @@ export const outcome = exactly<Outcome>()(
     .meta({ id: 'Outcome', description: 'How a job ended; never what is thought of its data' }),
 )
 
+/** What a job was asked to do, by whom, and where it did it. */
+export const askedFor = {
+  askedBy: z
+    .string()
+    .nullable()
+    .describe('Whose command asked for it, as they call themselves; null where none did, as for a job that gathers'),
+  overrides: z.record(z.string(), z.union([z.number(), z.string(), z.boolean()])),
+  configFile: z.string().nullable(),
+  directory: z
+    .string()
+    .nullable()
+    .describe('Where its outputs are, under workDir of the query state; null where nothing of it ever ran'),
+}
+
 /** How long each list was that was shortened because the message would have been too large. */
 export const cut = z
   .record(z.string(), count)

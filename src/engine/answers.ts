@@ -16,33 +16,39 @@ export interface Answers {
   ): { readonly as: 'new' | 'other' } | { readonly as: 'repeated'; readonly acks: readonly AckBody[] }
   /** A journaled command, met while recovering. */
   recall(id: string, fingerprint: string): void
-  /** An acknowledgement goes out; returns where copies of it go. */
-  note(ack: Acknowledgement): readonly string[]
-  /** The last answers and those that are promised, for a quiescent entry or a checkpoint. */
+  /** An acknowledgement goes out, of an entry of this time; returns where copies of it go. */
+  note(ack: Acknowledgement, at: number): readonly string[]
+  /** What is to be remembered over a restart and what is promised, for a quiescent entry or a checkpoint. */
   quiet(): readonly QuietAnswer[]
-  /** Begins with what a quiescent entry or a checkpoint holds. */
-  settleInto(answers: readonly QuietAnswer[]): void
+  /** Begins with what a quiescent entry or a checkpoint of this time holds. */
+  settleInto(answers: readonly QuietAnswer[], at: number): void
   /** A command was refused before it was written down: nothing is remembered of it, so that it may be sent again. Returns where copies of the refusal go. */
   forget(id: string): readonly string[]
 }
 
-// A client retries within seconds; a night's commands all fit (DESIGN §1: 190 000 jobs come as 1 000 lists of detectors, or singly).
-const REMEMBERED_MAX = 250_000
+/**
+ * How long an acknowledged id is remembered at least, and of how many commands, whatever restarts and marks come between. A client sends a command again
+ * within seconds, a script that was restarted within minutes; 2 000 answers are some 400 kB, so that a quiescent entry that holds them is one message.
+ */
+export const REMEMBERED = { ms: 600_000, commands: 2_000 } as const
 
-// A command is sent again within seconds of a restart; a quiescent entry, which holds these, is one message on the wire.
-const QUIET_MAX = 500
+// While it runs an instance remembers more, for half a kilobyte each.
+const KNOWN_MAX = 50_000
 
 interface Answered {
   readonly fingerprint: string
   acks: AckBody[]
+  /** When it was acknowledged last; 0 before that. */
+  at: number
   readonly copies: Set<string>
 }
 
 export function createAnswers(): Answers {
   const known = new Map<string, Answered>()
+  let newest = 0
   const remember = (id: string, fingerprint: string) => {
-    known.set(id, { fingerprint, acks: [], copies: new Set() })
-    if (known.size <= REMEMBERED_MAX) return
+    known.set(id, { fingerprint, acks: [], at: 0, copies: new Set() })
+    if (known.size <= KNOWN_MAX) return
     const oldest = known.keys().next()
     if (!oldest.done) known.delete(oldest.value)
   }
@@ -58,11 +64,13 @@ export function createAnswers(): Answers {
       return { as: 'repeated', acks: before.acks }
     },
     recall: remember,
-    note({ caller, body }) {
+    note({ caller, body }, at) {
+      newest = Math.max(newest, at)
       const before = known.get(caller.id)
       if (before === undefined) return []
       // Of the promises only the last still holds.
       before.acks = [body]
+      before.at = at
       const copies = [...before.copies].filter(copy => copy !== caller.reply)
       if (body.ack !== IN_PROGRESS) before.copies.clear()
       return copies
@@ -71,12 +79,16 @@ export function createAnswers(): Answers {
       [...known]
         // Of what was not answered at all nothing is written down yet either: it may be executed when it is sent again.
         .filter(
-          ([, { acks }], at) => acks.length > 0 && (at >= known.size - QUIET_MAX || acks.at(-1)?.ack === IN_PROGRESS),
+          ([, { acks, at }], place) =>
+            acks.length > 0 &&
+            (acks.at(-1)?.ack === IN_PROGRESS ||
+              (at >= newest - REMEMBERED.ms && place >= known.size - REMEMBERED.commands)),
         )
-        .map(([id, { fingerprint, acks }]) => ({ id, fingerprint, acks })),
-    settleInto(answers) {
-      for (const { id, fingerprint, acks } of answers)
-        if (!known.has(id)) known.set(id, { fingerprint, acks: [...acks], copies: new Set() })
+        .map(([id, { fingerprint, acks, at }]) => ({ id, fingerprint, acks, at })),
+    settleInto(answers, markedAt) {
+      newest = Math.max(newest, markedAt)
+      for (const { id, fingerprint, acks, at = markedAt } of answers)
+        if (!known.has(id)) known.set(id, { fingerprint, acks: [...acks], at, copies: new Set() })
     },
     forget(id) {
       const copies = [...(known.get(id)?.copies ?? [])]

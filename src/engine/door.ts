@@ -1,15 +1,16 @@
 import { randomUUID } from 'node:crypto'
-import { refused } from '../../machines/domain/announcements.ts'
+import { type JobResult, refused } from '../../machines/domain/announcements.ts'
 import type { Caller } from '../../machines/domain/commands.ts'
-import { encodeToken } from '../../machines/domain/dataId.ts'
 import type { Refusal } from '../../machines/domain/refusals.ts'
 import type { Bus, Incoming, Retained, Subscription } from '../bus/port.ts'
-import { decodeCommand } from '../contract/decode.ts'
+import { decodeCommand, quoted } from '../contract/decode.ts'
+import { decodeQuery } from '../contract/decodeQuery.ts'
 import { fitting } from '../contract/fit.ts'
-import { lastToken, subjects } from '../contract/subjects.ts'
+import type { QueryError } from '../contract/queryErrors.ts'
+import { subjects } from '../contract/subjects.ts'
 import type { Log } from '../log.ts'
 import type { Engine, Numbered } from './engine.ts'
-import { groupOf, jobOf, jobsOf, shelfOf, stateOf } from './queries.ts'
+import { groupOf, jobOf, jobsOf, settledAnswer, shelfOf, stateOf } from './queries.ts'
 
 /**
  * The door for commands and questions: messages on `ocps.<instance>.cmd.*` are decoded and handed to the inbox or refused, questions on `qry.*` are
@@ -80,23 +81,25 @@ export function openDoor({ bus, retained, instance, engine, say, now, log, facts
   function hearQuery(message: Incoming): void {
     const reply = replyOf(message)
     if (reply === null) return
-    void answer(lastToken(message.subject), new TextDecoder().decode(message.body))
-      .then(body => bus.publish(reply, fitting(body, bus.server.maxPayload)))
+    void answer(message)
       .catch((error: unknown) => {
         log.error(
           { query: message.subject.slice(0, 128) },
           `a query failed: ${error instanceof Error ? error.message : String(error)}`,
         )
-        bus.publish(reply, JSON.stringify({ error: 'the query failed inside OCPS; its log says why' }))
+        return { code: 'INTERNAL', error: 'the query failed inside OCPS; its log says why' } satisfies QueryError
       })
+      .then(body => bus.publish(reply, fitting(body, bus.server.maxPayload)))
       // The bus is closed: nobody can be answered any more.
       .catch(() => {})
   }
 
-  async function answer(query: string, text: string): Promise<object> {
+  async function answer({ subject, body }: Incoming): Promise<object> {
     const { world } = engine
-    const asked = fieldsOf(text)
-    switch (query) {
+    const decoding = decodeQuery(subject.slice(to.queries.length - 1), body)
+    if (!decoding.ok) return decoding.error
+    const { query } = decoding
+    switch (query.name) {
       case 'state':
         return { instance, ...facts(), ...stateOf(world) }
       case 'shelf':
@@ -104,21 +107,15 @@ export function openDoor({ bus, retained, instance, engine, say, now, log, facts
       case 'jobs':
         return jobsOf(world)
       case 'job': {
-        const id = asked['jobId']
-        if (typeof id !== 'string') return { error: 'qry.job needs {"jobId": "…"}' }
-        const settled = () => last(to.event('jobResult', id), 'jobResult')
-        return jobOf(world, id) ?? (await settled()) ?? { error: `no job ${id.slice(0, 128)} is known here` }
+        const { jobId } = query
+        const settled = () => last(to.event('jobResult', jobId), 'jobResult')
+        return jobOf(world, jobId) ?? (await settled()) ?? unknown('UNKNOWN_JOB', 'job', jobId)
       }
       case 'group': {
-        const id = asked['group']
-        if (typeof id !== 'string') return { error: 'qry.group needs {"group": "…"}' }
-        const finished = () => last(to.event('groupResult', id), 'groupResult')
-        return groupOf(world, id) ?? (await finished()) ?? { error: `no group ${id.slice(0, 128)} is known here` }
+        const { group } = query
+        const finished = () => last(to.event('groupResult', group), 'groupResult')
+        return groupOf(world, group) ?? (await finished()) ?? unknown('UNKNOWN_GROUP', 'group', group)
       }
-      default:
-        return {
-          error: `there is no query ${encodeToken(query).slice(0, 64)}; there are state, jobs, job, group, shelf`,
-        }
     }
   }
 
@@ -128,10 +125,9 @@ export function openDoor({ bus, retained, instance, engine, say, now, log, facts
     if (subject.length > SUBJECT_MAX || subject.endsWith('.')) return null
     const kept = await retained.last(subject)
     if (kept === null) return null
-    const result: unknown = JSON.parse(kept)
-    return topic === 'jobResult'
-      ? { ...(result as object), state: 'settled', result }
-      : { ...(result as object), state: 'finished', result }
+    if (topic === 'jobResult') return settledAnswer(JSON.parse(kept) as JobResult)
+    const result = JSON.parse(kept) as object
+    return { ...result, state: 'finished', result }
   }
 }
 
@@ -140,13 +136,6 @@ const REPLY = /^[\x21-\x29\x2B-\x2D\x2F-\x3D\x3F-\x7E]+(\.[\x21-\x29\x2B-\x2D\x2
 // NATS ends a connection over a control line of 4 096 bytes.
 const SUBJECT_MAX = 1_024
 
-function fieldsOf(text: string): Readonly<Record<string, unknown>> {
-  try {
-    const value: unknown = JSON.parse(text || '{}')
-    return typeof value === 'object' && value !== null && !Array.isArray(value)
-      ? (value as Record<string, unknown>)
-      : {}
-  } catch {
-    return {}
-  }
+function unknown(code: QueryError['code'], what: string, id: string): QueryError {
+  return { code, error: `no ${what} ${IDENTITY.test(id) ? id : quoted(id)} is known here` }
 }

@@ -24,8 +24,10 @@ import { createAnswers, fingerprintOf } from './answers.ts'
 import { createAssembly, inParts } from './checkpoint.ts'
 import type { Clock } from './clock.ts'
 import { createInbox } from './inbox.ts'
+import { type Before, createTimeline } from './timeline.ts'
 import { digestOf } from './digest.ts'
-import { createWorld, isAfter, type Effect, type Observer, type World } from './world.ts'
+import { isAfter } from './announcementIds.ts'
+import { createWorld, type Effect, type Observer, type World } from './world.ts'
 
 /**
  * The engine: what comes in by the inbox is stepped through the world, what follows leaves by the outbox: announcements in order, and orders in order. On start it folds the journal,
@@ -118,11 +120,13 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   let sinceMark = 0
 
   const recovered = await recover()
+  const timeline = createTimeline(clock, recovered.last)
   const inbox = createInbox({
     journal,
     clock,
+    timeline,
     log,
-    last: recovered.last,
+    lastN: recovered.last.n,
     loadConfiguration: options.loadConfiguration,
     reloadConfiguration: () => options.loadConfiguration(overrideApplied()),
     deliver,
@@ -178,8 +182,8 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   }
 
   /** Folds the journal with its effects held back; what was said after `lastSaid` may never have been heard. */
-  async function recover(): Promise<{ last: Pick<Entry, 'n' | 'at'>; unsaid: Numbered[] }> {
-    let last: Pick<Entry, 'n' | 'at'> = { n: 0, at: 0 }
+  async function recover(): Promise<{ last: Pick<Entry, 'n'> & Before; unsaid: Numbered[] }> {
+    let last: Pick<Entry, 'n'> & Before = { n: 0, at: 0, anchor: null }
     const unsaid: Numbered[] = []
     const checkpoint = createAssembly()
     let beganAt = 0
@@ -187,12 +191,12 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       const { n, at, what } = entry
       beganAt ||= n
       if (entry.door === 'command') recall(what as Command)
-      if (what.type === 'engine.quiescent') answers.settleInto(what.answers)
+      if (what.type === 'engine.quiescent') answers.settleInto(what.answers, at)
       // Only the one that reading begins with knows more than has been seen coming.
       if (what.type === 'engine.checkpoint' && n - what.part + 1 === beganAt) {
         const whole = checkpoint.take(what)
         if (whole) {
-          answers.settleInto(whole.answers)
+          answers.settleInto(whole.answers, at)
           unsaid.push(...whole.unsaid.filter(({ id }) => isAfter(id, options.lastSaid)))
         }
       }
@@ -200,10 +204,10 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       keepBooks(entry, effects)
       for (const effect of effects) {
         if (effect.do !== 'announce') continue
-        if (effect.announcement.type === 'ack') answers.note(effect.announcement)
+        if (effect.announcement.type === 'ack') answers.note(effect.announcement, effect.at)
         if (isKept(effect.announcement) && isAfter(effect.id, options.lastSaid)) unsaid.push(effect)
       }
-      last = { n, at }
+      last = { n, at: entry.at, steppedMs: entry.steppedMs, anchor: entry.clock ?? last.anchor }
     }
     return { last, unsaid }
   }
@@ -361,7 +365,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   function leave(said: Numbered): void {
     say(said)
     const { announcement } = said
-    if (announcement.type === 'ack') copy(announcement, said, answers.note(announcement))
+    if (announcement.type === 'ack') copy(announcement, said, answers.note(announcement, said.at))
     if (
       announcement.type === 'event' &&
       announcement.topic === 'summaryState' &&
@@ -399,8 +403,8 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     unwake = () => {}
     const next = world.nextDue()
     if (!next) return
-    unwake = clock.wake(next.due, () => {
-      for (let due = world.nextDue(); due && due.due <= clock.now(); due = world.nextDue()) {
+    unwake = timeline.wake(next.due, () => {
+      for (let due = world.nextDue(); due && due.due <= timeline.elapsed(); due = world.nextDue()) {
         world.takeDue()
         inbox.input({ type: 'clock.due', address: due.address, timer: due.timer }, 'clock')
       }

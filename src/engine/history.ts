@@ -3,7 +3,7 @@ import type { Input, Quiescent } from '../../machines/domain/messages.ts'
 import type { ExecutorReport } from '../../machines/domain/reports.ts'
 import type { DataOrder, StartOrder, StopOrder } from '../../machines/ports.ts'
 import { createCapacityBook } from '../../machines/domain/capacity.ts'
-import { type Entry, isMark } from '../journal/entry.ts'
+import { type Entry, isMark, withoutSteps } from '../journal/entry.ts'
 import { createTallying, type Tallying } from './tally.ts'
 import { createWorld, type Effect, type World } from './world.ts'
 
@@ -77,7 +77,8 @@ export async function historyOf(entries: AsyncIterable<Entry>, instance: string)
   let lastAt = 0
   let isFirst = true
 
-  for await (const entry of entries) {
+  for await (const recorded of entries) {
+    const entry = withoutSteps(recorded)
     const { what, ...where } = entry
     if (isFirst && what.type === 'engine.quiescent') rest = { ...where, what }
     isFirst = false

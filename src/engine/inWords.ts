@@ -1,4 +1,5 @@
 import type { Announcement } from '../../machines/domain/announcements.ts'
+import { sentAs } from '../../machines/domain/commands.ts'
 import type { Entry } from '../journal/entry.ts'
 import type { Effect } from './world.ts'
 
@@ -11,7 +12,7 @@ export function inWords({ door, from, what }: Pick<Entry, 'door' | 'from' | 'wha
     const { dataId, detectors, pipeline, jobId, caller } = what
     const data = dataId.obsid ?? `group ${dataId.group ?? '-'}`
     const over = detectors.length === 0 ? '' : ` detectors ${detectors.join(',')}`
-    return `${from} asks processData ${data}${over} with ${pipeline} (job ${jobId}, message ${caller.id})`
+    return `${from} asks ${sentAs(what)} ${data}${over} with ${pipeline} (job ${jobId}, message ${caller.id})`
   }
   if (what.type === 'clock.due') return `timer ${what.timer} of ${what.address} comes due`
   if (what.type === 'engine.quiescent') return `engine notes that nothing is open (machines ${what.machines})`

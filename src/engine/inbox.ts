@@ -3,10 +3,11 @@ import { dayObs } from '../../machines/domain/dataId.ts'
 import type { Input } from '../../machines/domain/messages.ts'
 import type { Refusal } from '../../machines/domain/refusals.ts'
 import type { Decoded } from '../contract/commands.ts'
-import type { Entry } from '../journal/entry.ts'
+import { type Entry, isMark } from '../journal/entry.ts'
 import { JournalError, type Journal } from '../journal/port.ts'
 import type { Log } from '../log.ts'
 import type { Clock } from './clock.ts'
+import type { Timeline } from './timeline.ts'
 
 /**
  * The only door in: everything is stamped, written down, and only then delivered. While one append is in flight the next entries wait and go out
@@ -24,9 +25,10 @@ export interface Inbox {
 export interface InboxOptions {
   readonly journal: Journal
   readonly clock: Clock
+  readonly timeline: Timeline
   readonly log: Log
-  /** Where numbering goes on: the last entry of the journal, or zeros. */
-  readonly last: Pick<Entry, 'n' | 'at'>
+  /** Where numbering goes on: the last entry of the journal, or 0. */
+  readonly lastN: number
   readonly loadConfiguration: (configurationOverride: string) => LoadedConfiguration
   /** The same under the override that is applied. */
   readonly reloadConfiguration: () => LoadedConfiguration
@@ -52,8 +54,9 @@ type Waiting =
 export function createInbox({
   journal,
   clock,
+  timeline,
   log,
-  last,
+  lastN,
   loadConfiguration,
   reloadConfiguration,
   deliver,
@@ -63,7 +66,7 @@ export function createInbox({
 }: InboxOptions): Inbox {
   let waiting: Waiting[] = []
   let commands = 0
-  let { n, at } = last
+  let n = lastN
   let draining: Promise<void> | null = null
   let stopped = false
   /** How many of those waiting go out alone, because one of them is too large and it is not known which. */
@@ -114,8 +117,7 @@ export function createInbox({
         oneByOne = Math.max(0, oneByOne - 1)
         waiting = waiting.slice(batch.length)
         commands -= batch.filter(one => one.kind === 'command').length
-        const newest = entries.at(-1)
-        if (newest) ({ n, at } = newest)
+        n = entries.at(-1)?.n ?? n
         for (const entry of entries) {
           if (stopped) return
           deliver(entry)
@@ -130,15 +132,22 @@ export function createInbox({
   }
 
   function stamp(one: Waiting, number: number): Entry {
-    const now = Math.max(at, clock.now())
+    const times = timeline.stamp()
     if (one.kind === 'input')
-      return { n: number, at: now, door: one.door, from: one.door === 'report' ? 'executor' : one.door, what: one.what }
+      return {
+        n: number,
+        ...times,
+        ...(isBeginning(one.what) && timeline.anchor && { clock: timeline.anchor }),
+        door: one.door,
+        from: one.door === 'report' ? 'executor' : one.door,
+        what: one.what,
+      }
     return {
       n: number,
-      at: now,
+      ...times,
       door: 'command',
       from: one.caller.identity,
-      what: complete(one.command, one.caller, number, now),
+      what: complete(one.command, one.caller, number, times.at),
     }
   }
 
@@ -177,7 +186,7 @@ export function createInbox({
         reason: 'the journal has no space left; free some on the disk of the NATS server, then send it again',
       })
     if (batch.some(one => one.kind !== 'command'))
-      await new Promise<void>(resolve => void clock.wake(clock.now() + FULL_RETRY_MS, resolve))
+      await new Promise<void>(resolve => void clock.wake(clock.elapsed() + FULL_RETRY_MS, resolve))
   }
 
   function putAside(batch: readonly Waiting[], error: JournalError): void {
@@ -202,4 +211,9 @@ export function createInbox({
     waiting = []
     onLost(error)
   }
+}
+
+/** A later process begins to read at a mark, or at the beginning of this life. */
+function isBeginning(what: Input): boolean {
+  return what.type === 'engine.started' || isMark(what)
 }

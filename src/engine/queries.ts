@@ -1,9 +1,11 @@
-import type { JobState } from '../../machines/domain/announcements.ts'
+import type { JobResult, JobState } from '../../machines/domain/announcements.ts'
 import { gatherAddress, jobAddress } from '../../machines/domain/messages.ts'
 import { inOrder } from '../../machines/domain/waitingList.ts'
 import type { CscContext } from '../../machines/csc.ts'
-import { progressOf, type GatherContext } from '../../machines/gather.ts'
+import type { GatherContext } from '../../machines/groupMembers.ts'
+import { progressOf } from '../../machines/groupResult.ts'
 import type { JobContext } from '../../machines/job.ts'
+import { directoryOf } from '../../machines/jobResult.ts'
 import type { ShelfContext } from '../../machines/shelf.ts'
 import { inUse, type QueueContext } from '../../machines/queue.ts'
 import type { GroupAnswer, JobAnswer, JobsAnswer, Present, ShelfAnswer } from '../contract/answers.ts'
@@ -65,7 +67,7 @@ export function jobsOf(world: World): JobsAnswer {
     ...all.filter(({ address }) => !placed.has(address)),
   ]
   const jobs = ordered.slice(0, JOBS_MAX).map(actor => {
-    const { jobId, state, dataId, pipeline, attempt, times } = jobAnswer(actor)
+    const { jobId, state, dataId, pipeline, attempt, times } = jobAnswer(world, actor)
     return { jobId, state, dataId, pipeline, attempt, times }
   })
   return { jobs, open: all.length }
@@ -74,7 +76,14 @@ export function jobsOf(world: World): JobsAnswer {
 /** An open job, or null. */
 export function jobOf(world: World, jobId: string): JobAnswer | null {
   const actor = world.actor(jobAddress(jobId))
-  return actor ? jobAnswer(actor) : null
+  return actor ? jobAnswer(world, actor) : null
+}
+
+/** A settled job, from its event; one that an older OCPS said does not say who asked, nor with what. */
+export function settledAnswer(said: JobResult): JobResult & { state: 'settled'; result: JobResult } {
+  const unsaid = { askedBy: null, overrides: {}, configFile: null, directory: directoryOf(said) }
+  const result = { ...unsaid, ...said }
+  return { ...result, state: 'settled', result }
 }
 
 /** A group that is open or lingers, or null. */
@@ -100,7 +109,7 @@ export function shelfOf(world: World): ShelfAnswer {
   return { jobs: (need(world.actor('shelf')).snapshot.context as ShelfContext).items }
 }
 
-function jobAnswer({ snapshot, timers }: Actor): JobAnswer {
+function jobAnswer(world: World, { snapshot, timers }: Actor): JobAnswer {
   const { jobId, asked, dataId, pipeline, attempt, metrics, datasets, verdict, times } = snapshot.context as JobContext
   const value: unknown = snapshot.value
   const state =
@@ -120,13 +129,19 @@ function jobAnswer({ snapshot, timers }: Actor): JobAnswer {
         ? 'handed over, begins as soon as it fits'
         : due === undefined
           ? ''
-          : `next deadline ${new Date(due).toISOString()}`
+          : `next deadline ${new Date(world.onTheWall(due)).toISOString()}`
   return {
     jobId,
     state: state as JobState['state'],
     dataId,
     pipeline: pipeline.name,
     attempt,
+    version: asked.version,
+    commandId: asked.commandId,
+    askedBy: asked.askedBy ?? null,
+    overrides: asked.overrides,
+    configFile: asked.configFile,
+    directory: directoryOf({ jobId, times }),
     attemptsMax: pipeline.retries.attemptsMax,
     metrics,
     datasets,

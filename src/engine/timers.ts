@@ -2,7 +2,7 @@
 export interface Timer {
   readonly address: string
   readonly timer: string
-  /** Milliseconds since 1970 UTC. */
+  /** In elapsed time (journal/entry.ts), milliseconds. */
   readonly due: number
   /** Equal deadlines fire in the order they were armed. */
   readonly serial: number

@@ -1,7 +1,14 @@
-import type { Command, GroupRules, ProcessDataCommand, RetryCommand } from '../../machines/domain/commands.ts'
+import {
+  type Command,
+  type GroupRules,
+  type ProcessDataCommand,
+  type RetryCommand,
+  sentAs,
+} from '../../machines/domain/commands.ts'
+import { executeBody } from '../contract/execute.ts'
 
 /**
- * A journaled command as a client would send it: the inverse of contract/commands.ts, tested against it. Job ids it names are translated,
+ * A journaled command as a client would send it: the inverse of contract/commands.ts and contract/execute.ts, tested against them. Job ids it names are translated,
  * because another instance gives other ones.
  */
 export interface WireForm {
@@ -10,14 +17,16 @@ export interface WireForm {
 }
 
 export function wireForm(command: Command, translate: (jobId: string) => string): WireForm {
-  const name = command.type.slice('command.'.length)
+  const name = sentAs(command)
   switch (command.type) {
     case 'command.start':
       return { name, body: { configurationOverride: command.configurationOverride } }
     case 'command.processData':
-      return { name, body: given(processDataBody(command, translate)) }
+      return command.askedAs === 'execute'
+        ? { name, body: executeBody(named(command, translate)) }
+        : { name, body: given(processDataBody(named(command, translate))) }
     case 'command.abortJob':
-      return { name, body: { jobId: translate(command.jobId) } }
+      return { name, body: { [command.askedAs ? 'job_id' : 'jobId']: translate(command.jobId) } }
     case 'command.closeGroup': {
       const { group, pipeline, policy, patienceMs } = command
       return { name, body: given({ group, pipeline, policy, patience: seconds(patienceMs) }) }
@@ -62,7 +71,11 @@ export function jobsNamedBy(command: Command): readonly string[] {
   }
 }
 
-function processDataBody(command: ProcessDataCommand, translate: (jobId: string) => string) {
+function named(command: ProcessDataCommand, translate: (jobId: string) => string): ProcessDataCommand {
+  return { ...command, after: command.after.map(one => ({ ...one, jobId: translate(one.jobId) })) }
+}
+
+function processDataBody(command: ProcessDataCommand) {
   const { dataId, detectors, pipeline, overrides, configFile, version, priority, after, readiness } = command
   const { instrument, obsid, group } = dataId
   const { groupRules: rules, timeLimitMs } = command
@@ -72,15 +85,16 @@ function processDataBody(command: ProcessDataCommand, translate: (jobId: string)
       instrument,
       obsid,
       group: isClosing ? group : null,
-      detector: detectors.length === 0 ? null : detectors,
+      detector: detectors.length === 0 ? null : isClosing ? detectors[0] : detectors,
     }),
     pipeline,
     group: rules === null ? (isClosing ? null : group) : { id: group, ...rulesBody(rules) },
+    members: command.members ?? null,
     overrides: isEmpty(overrides) ? null : overrides,
     configFile,
     version: version === '' ? null : version,
     priority: priority === 0 ? null : priority,
-    after: after.length === 0 ? null : after.map(one => ({ ...one, jobId: translate(one.jobId) })),
+    after: after.length === 0 ? null : after,
     readiness:
       readiness.policy === 'waitFor'
         ? { waitFor: readiness.waitMs / 1_000 }

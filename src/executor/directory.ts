@@ -2,13 +2,13 @@
  * Where a job works: `<workDir>/<jobId>`, always its latest attempt. The launcher moves a directory that is there already aside, to
  * `<jobId>~1`, `<jobId>~2` and so on, so earlier attempts stay readable and nobody has to know which attempt counted.
  */
-import { encodeToken } from '../../machines/domain/dataId.ts'
+import { jobDirectoryName } from '../../machines/domain/dataId.ts'
 import type { StartOrder } from '../../machines/ports.ts'
 import { inputPath } from './commandLine.ts'
 
 /** Spelled so that no job id can name anything outside the work directory. */
 export function jobDirectory(workDir: string, jobId: string): string {
-  return `${workDir}/${encodeToken(jobId)}`
+  return `${workDir}/${jobDirectoryName(jobId)}`
 }
 
 /** Begins with a dot, which no encoded job id can. */
@@ -18,13 +18,14 @@ export function ledgerDirectory(workDir: string): string {
 
 /**
  * The text of `members.json`, '' for a job that gathers nothing: `{group, members: [{obsid, detector, pipeline, jobId, outcome, input,
- * workDir, datasets: {name: path}, metrics: {name: {value, unit}}}]}`. Paths are absolute; input is null where it cannot be known.
+ * workDir, datasets: {name: path}, metrics: {name: {value, unit}}}]}`. Paths are absolute; input is null where it cannot be known; pipeline,
+ * jobId, outcome and workDir are for a member that was never processed by itself.
  */
 export function membersText(order: StartOrder, workDir: string): string {
   if (order.members === null) return ''
   const members = order.members.map(({ dataId, pipeline, jobId, outcome, datasets, metrics }) => {
     const input = inputPath(dataId, order.dataPath)
-    const directory = jobDirectory(workDir, jobId)
+    const directory = jobId === null ? null : jobDirectory(workDir, jobId)
     return {
       obsid: dataId.obsid,
       detector: dataId.detector,

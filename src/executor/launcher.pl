@@ -23,7 +23,8 @@ my ($deaf, $saidDeaf) = (0, 0);
 my ($WAIT4, $PRCTL, $CLOCK) = @{ $calls{$machine} || [0, 0, 0] };
 # Time::HiRes is not in perl-base.
 my $clock = $CLOCK ? sub { my $t = "\0" x 16; syscall($CLOCK, 1, $t); my ($s, $ns) = unpack 'qq', $t; $s + $ns / 1e9 }
-  : eval { require Time::HiRes; 1 } ? sub { Time::HiRes::time() } : sub { time };
+  : eval { require Time::HiRes; Time::HiRes::clock_gettime(Time::HiRes::CLOCK_MONOTONIC()) }
+  ? sub { Time::HiRes::clock_gettime(Time::HiRes::CLOCK_MONOTONIC()) } : sub { time };
 
 my (%jobs, %byPid, $ledger, $ledgerBytes, $ledgerFile, $ledgerBefore, $torn, $sequence);
 # Requests that wait for a slot, in order; slots in all, of our jobs, of processes of other launchers.

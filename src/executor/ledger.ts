@@ -99,10 +99,12 @@ export function deafenLaunchers(directory: string): void {
  * an ending that stands here under one of them is another job's. (A journal put back from a copy looks like an old one: then move the work directory away.)
  */
 export function tidyLedger(directory: string, nowMs: number, isJournalNew: boolean): void {
-  for (const name of ledgerFiles(directory)) {
-    const path = `${directory}/${name}`
-    const written = statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? nowMs
-    if (!isJournalNew && nowMs - written <= KEPT_MS) continue
+  const writtenAt = (path: string) => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? nowMs
+  const paths = ledgerFiles(directory).map(name => `${directory}/${name}`)
+  // Old by the clock and by the newest word of a launcher: one of them alone may be of an hour in which the clock was wrong.
+  const present = Math.min(nowMs, Math.max(...paths.map(writtenAt)))
+  for (const path of paths) {
+    if (!isJournalNew && present - writtenAt(path) <= KEPT_MS) continue
     const launcher = isJournalNew ? null : launcherOf(path)
     if (launcher === null || !isLauncherAlive(launcher)) rmSync(path, { force: true })
   }

@@ -22,7 +22,8 @@ export function jobIdOf({ id }: Numbered, { askedAs, body }: Acknowledgement): J
  * The event job_result; null for a job nobody asked for with execute. exit_code is 0 for success, 255 for an aborted job as the Python OCPS had it, else the
  * pipeline's own, or 1 where it has none.
  */
-export function jobResultOf({ jobId, commandId, askedAs, outcome, verdict }: JobResult): JobResultBody | null {
+export function jobResultOf(said: JobResult): JobResultBody | null {
+  const { jobId, commandId, askedAs, outcome, verdict, version, askedBy, overrides, configFile, directory } = said
   if (askedAs === undefined) return null
   const { kind, code, message, exitCode, signal, usage } = outcome
   const result: ExecuteResult = {
@@ -33,6 +34,11 @@ export function jobResultOf({ jobId, commandId, askedAs, outcome, verdict }: Job
     errorSummary: { message: kind === 'succeeded' ? '' : message },
     outcome: { kind, code, exitCode, signal },
     verdict,
+    version,
+    askedBy,
+    overrides,
+    configFile,
+    directory,
   }
   // A pipeline that ends with 0 when it is stopped has not succeeded.
   const exit_code = kind === 'succeeded' ? 0 : kind === 'aborted' ? ABORTED : exitCode || 1

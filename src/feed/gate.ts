@@ -1,5 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises'
-
 /**
  * Lets out what an instance says and orders only while it is certain to be the active one. A process that was frozen does not know that another has taken
  * over; so before it speaks it looks at the clock, and when its lease may have run out it asks first. What waits meanwhile keeps its order; once shut,
@@ -49,7 +47,7 @@ export function createGate({ lease, isOurs, onLost }: GateOptions): Gate {
     isAsking = true
     while (!(await isCertain())) {
       if (isShut) return
-      await delay(LOOK_MS, undefined, { ref: false })
+      await new Promise(resolve => void setTimeout(resolve, LOOK_MS).unref())
     }
     isAsking = false
     for (const act of waiting.splice(0)) if (!isShut) act()

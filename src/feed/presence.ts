@@ -3,6 +3,7 @@ import type { ConfigurationsAvailable, PipelineFiles } from '../../machines/doma
 import type { CscContext } from '../../machines/csc.ts'
 import type { Bus } from '../bus/port.ts'
 import { subjects } from '../contract/subjects.ts'
+import type { Clock } from '../engine/clock.ts'
 import type { Engine } from '../engine/engine.ts'
 
 /** What is looked at of the configuration's files; config/load.ts has it. */
@@ -20,7 +21,14 @@ export interface ConfigurationWatched {
 export interface Presence {
   /** pino writes here; lines at or above the CSC's log level become events logMessage. */
   readonly logStream: Writable
-  begin(parts: { bus: Bus; engine: Engine; source: ConfigurationWatched }): () => void
+  begin(parts: PresenceParts): () => void
+}
+
+export interface PresenceParts {
+  readonly heartbeats: Pick<Bus, 'publish'>
+  readonly lines: Pick<Bus, 'publish'>
+  readonly engine: Pick<Engine, 'world' | 'input'>
+  readonly source: ConfigurationWatched
 }
 
 // salobj base_csc.py HEARTBEAT_INTERVAL.
@@ -28,7 +36,7 @@ const HEARTBEAT_MS = 1_000
 // What was logged before the bus was there; salobj keeps as many.
 const EARLY_MAX = 10
 
-export function createPresence({ instance, now }: { instance: string; now: () => number }): Presence {
+export function createPresence({ instance, clock }: { instance: string; clock: Clock }): Presence {
   const to = subjects(instance)
   let early: string[] = []
   let publish = (line: string): void => {
@@ -42,22 +50,26 @@ export function createPresence({ instance, now }: { instance: string; now: () =>
   })
   return {
     logStream,
-    begin({ bus, engine, source }) {
+    begin({ heartbeats, lines, engine, source }) {
       const context = () => engine.world.actor('csc')?.snapshot.context as CscContext
       publish = line => {
         const message = logMessage(line, instance)
-        if (message.level >= context().logLevel) bus.publish(to.event('logMessage'), JSON.stringify(message))
+        if (message.level >= context().logLevel) lines.publish(to.event('logMessage'), JSON.stringify(message))
       }
       for (const line of early) publish(line)
       /** What was seen, and in view of which applied files; null: of all. */
       let seen: { readonly of: string | null; readonly version: string } | null = null
-      let next = now()
-      let timer: NodeJS.Timeout
+      let next = clock.elapsed()
+      let unwake = () => {}
       const beat = () => {
-        bus.publish(to.event('heartbeat'), JSON.stringify({ heartbeat: true, at: now(), pid: process.pid }))
-        // From the last due moment, not from now, so that delays do not add up.
-        next = Math.max(next + HEARTBEAT_MS, now())
-        timer = setTimeout(beat, next - now())
+        heartbeats.publish(
+          to.event('heartbeat'),
+          JSON.stringify({ heartbeat: true, at: clock.now(), pid: process.pid }),
+        )
+        // From the last due moment, not from now, so that delays do not add up; but what a frozen process missed is not made up for.
+        const now = clock.elapsed()
+        next = next + HEARTBEAT_MS > now ? next + HEARTBEAT_MS : now + HEARTBEAT_MS
+        unwake = clock.wake(next, beat)
         look()
       }
       const look = () => {
@@ -82,7 +94,7 @@ export function createPresence({ instance, now }: { instance: string; now: () =>
       beat()
       return () => {
         publish = () => {}
-        clearTimeout(timer)
+        unwake()
       }
     },
   }

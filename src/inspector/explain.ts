@@ -3,9 +3,9 @@
  * fold does not say, the sentence does not either. Times are UTC.
  */
 import { jobAddress } from '../../machines/domain/messages.ts'
-import { inOrder, type WaitingList } from '../../machines/domain/waitingList.ts'
-import type { QueueContext } from '../../machines/queue.ts'
-import { type GroupRecord, type JobRecord, leafOf, type Night, slotsInUse } from './night.ts'
+import { isAwaited } from '../../machines/groupMembers.ts'
+import type { GroupRecord, JobRecord, Night } from './night.ts'
+import { few, handedOverIn, placeBriefly, placeOf } from './slots.ts'
 
 /** The sentence about a job id, a group id or an actor's address; null for what was never heard of. */
 export function explain(night: Night, id: string): string | null {
@@ -35,7 +35,7 @@ export function explainJob(night: Night, job: JobRecord): string {
       return `${name} waits in the queue${placeOf(night, jobId)}.`
     case 'starting':
       return context.asked.capacity !== undefined
-        ? `${name} was handed to the launcher at ${clock(job.since)}, attempt ${attempt}, and begins as soon as it fits${slotsOf(night)}.`
+        ? `${name} was handed to the launcher at ${clock(job.since)}, attempt ${attempt}, and begins as soon as it fits${handedOverIn(night, jobId)}.`
         : `${name} has its slot and is being started since ${clock(job.since)}, attempt ${attempt}.`
     case 'running': {
       const until = firstTimer(night, jobAddress(jobId))
@@ -65,9 +65,8 @@ export function explainJobBriefly(night: Night, job: JobRecord): string {
   const tries =
     context.attempt > 1 ? [`attempt ${context.attempt} of at most ${context.pipeline.retries.attemptsMax}`] : []
   if (state === 'running') return [...(job.progress ? [job.progress] : []), ...tries, ...limit].join(' · ')
-  const place = state === 'queued' ? placeIn(night, jobId) : null
-  if (place !== null && place.flow === 'flowing')
-    return `place ${place.place} of ${place.of} · ${place.taken} of ${place.slots} slots are taken`
+  const place = state === 'queued' ? placeBriefly(night, jobId) : null
+  if (place !== null) return place
   return explainJob(night, job).replace(`Job ${jobId} `, '')
 }
 
@@ -90,9 +89,9 @@ export function explainGroup(night: Night, { group, address, state, context, sin
       return `${name} is open (${counted}) and closes when ${ways.join(', or ')}.`
     }
     case 'closing': {
-      const missing = members.filter(({ output }) => output === null)
+      const missing = members.filter(isAwaited)
       const named = missing.map(
-        ({ identity, jobId }) => `${identity} (${night.jobs.get(jobId)?.state ?? 'unknown here'})`,
+        ({ identity, jobId }) => `${identity} (${night.jobs.get(jobId ?? '')?.state ?? 'unknown here'})`,
       )
       const until = firstTimer(night, address)
       return `${name} is closed and waits for ${named.length} of ${members.length} members: ${few(named)}${until === null ? '' : `; its patience ends at ${clock(until, night)}`}.`
@@ -120,60 +119,6 @@ const ENDED = {
   skipped: 'was skipped',
 } as const
 
-const NAMED_MAX = 4
-
-function few(names: readonly string[]): string {
-  return (
-    names.slice(0, NAMED_MAX).join(', ') + (names.length > NAMED_MAX ? ` and ${names.length - NAMED_MAX} more` : '')
-  )
-}
-
-function placeOf(night: Night, jobId: string): string {
-  const found = placeIn(night, jobId)
-  if (found === null) return ''
-  const { place, of, flow, taken, slots, holders } = found
-  const where = place === null ? '' : `, place ${place} of ${of}`
-  if (flow === 'closed') return `${where}: the instance is not ENABLED, so nothing is started`
-  if (flow === 'paused') return `${where}: the queue is paused; "ocps resume" lets it go on`
-  return `${where}: ${takenBy(taken, slots, holders)}`
-}
-
-function slotsOf(night: Night): string {
-  const found = placeIn(night, '')
-  return found === null ? '' : `: ${takenBy(found.taken, found.slots, found.holders)}`
-}
-
-function takenBy(taken: number, slots: number, holders: readonly string[]): string {
-  return `${taken} of ${slots} slots are taken${holders.length === 0 ? '' : ` by ${few(holders)}`}`
-}
-
-/** Where a job stands in the queue and what it waits for; `place` is null for one that does not wait there. */
-function placeIn(night: Night, jobId: string) {
-  const queue = night.world.actor('queue')
-  if (!queue) return null
-  const { waiting, configuration } = queue.snapshot.context as QueueContext
-  const used = slotsInUse(night)
-  return {
-    place: placesIn(waiting, configuration?.order ?? 'fifo').get(jobId) ?? null,
-    of: waiting.size,
-    flow: leafOf(queue.snapshot),
-    taken: used.slots,
-    slots: configuration?.slots ?? 0,
-    holders: used.jobs,
-  }
-}
-
-// Of a list that is never changed: whoever asks for many of its places has it gone through once.
-const places = new WeakMap<WaitingList, ReadonlyMap<string, number>>()
-
-function placesIn(list: WaitingList, order: 'fifo' | 'newestFirst'): ReadonlyMap<string, number> {
-  const known = places.get(list)
-  if (known) return known
-  const made = new Map(inOrder(list, order).map(({ jobId }, at) => [jobId, at + 1]))
-  places.set(list, made)
-  return made
-}
-
 function lastFailure(night: Night, jobId: string): string {
   const exited = night.histories.get(jobAddress(jobId))?.findLast(({ event }) => event.type === 'executor.exited')
   if (!exited) return ''
@@ -183,7 +128,7 @@ function lastFailure(night: Night, jobId: string): string {
 
 function firstTimer(night: Night, address: string): number | null {
   const due = [...(night.world.actor(address)?.timers.values() ?? [])]
-  return due.length === 0 ? null : Math.min(...due)
+  return due.length === 0 ? null : night.world.onTheWall(Math.min(...due))
 }
 
 function dataOf({ context: { dataId } }: JobRecord): string {

@@ -201,8 +201,8 @@ export function createLive({
     const isMoving = bufferedAmount < BUFFERED_MAX || bufferedAmount < one.buffered
     one.buffered = bufferedAmount
     if (isMoving) one.stuckSince = null
-    else one.stuckSince ??= Date.now()
-    if (one.stuckSince === null || Date.now() - one.stuckSince < STUCK_MS) return false
+    else one.stuckSince ??= performance.now()
+    if (one.stuckSince === null || performance.now() - one.stuckSince < STUCK_MS) return false
     served.delete(looker)
     looker.close(COME_AGAIN, `this page took nothing for ${STUCK_MS / 1_000} s; it comes again by itself`)
     return true

@@ -5,7 +5,7 @@
 import type { AnyMachineSnapshot, EventObject } from 'xstate'
 import type { Acknowledgement } from '../../machines/domain/announcements.ts'
 import { type EngineMessage, type Emission, gatherAddress, jobAddress } from '../../machines/domain/messages.ts'
-import type { GatherContext } from '../../machines/gather.ts'
+import type { GatherContext } from '../../machines/groupMembers.ts'
 import { MACHINES_VERSION, type MachineKind } from '../../machines/index.ts'
 import type { JobContext } from '../../machines/job.ts'
 import { inUse, type InUse, type QueueContext } from '../../machines/queue.ts'

@@ -102,6 +102,7 @@ export function startTail({ instance, url }: TailOptions): Tail {
     await mustHaveJournal(connected, instance)
     const to = subjects(instance)
     let waiting: string[] | null = []
+    let heartbeatSeen = performance.now()
     const hear = (body: Uint8Array) => {
       for (const line of new TextDecoder().decode(body).split('\n')) {
         if (waiting) waiting.push(line)
@@ -113,6 +114,7 @@ export function startTail({ instance, url }: TailOptions): Tail {
     connected.subscribe(to.event('heartbeat'), () => {
       const isNew = status.heartbeatAt === null
       status = { ...status, heartbeatAt: Date.now() }
+      heartbeatSeen = performance.now()
       if (isNew) void ask(connected)
     })
     const { journal, lastN: newest } = await openJournal({ bus: connected, instance })
@@ -138,7 +140,7 @@ export function startTail({ instance, url }: TailOptions): Tail {
     while (!gone.signal.aborted && !closing.signal.aborted) {
       await delay(RETRY_MS, undefined, { signal: closing.signal }).catch(() => {})
       if (!wasThere && url() !== from) return
-      if (status.heartbeatAt !== null && Date.now() - status.heartbeatAt > HEARTBEAT_LOST_MS) {
+      if (status.heartbeatAt !== null && performance.now() - heartbeatSeen > HEARTBEAT_LOST_MS) {
         // What it said of itself stays: its files can be looked at without it. The next heartbeat asks again.
         status = { ...status, heartbeatAt: null }
       }

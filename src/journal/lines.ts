@@ -2,7 +2,7 @@
  * Entries as lines of JSON, strictly: what does not parse, has the wrong shape, leaves a hole or runs backwards in time is an error that
  * names the place. Messages inside an entry are checked by whoever folds them.
  */
-import type { Entry } from './entry.ts'
+import type { Anchor, Entry } from './entry.ts'
 import { JournalError } from './port.ts'
 
 const doors: ReadonlySet<string> = new Set<Entry['door']>(['command', 'report', 'clock', 'engine'])
@@ -52,6 +52,8 @@ function isEntry(value: unknown): value is Entry {
   if (typeof value !== 'object' || value === null) return false
   if (!('n' in value && 'at' in value && 'door' in value && 'from' in value && 'what' in value)) return false
   const { n, at, door, from, what } = value
+  if ('steppedMs' in value && !Number.isFinite(value.steppedMs)) return false
+  if ('clock' in value && !isAnchor(value.clock)) return false
   return (
     Number.isSafeInteger(n) &&
     Number.isFinite(at) &&
@@ -63,6 +65,11 @@ function isEntry(value: unknown): value is Entry {
     'type' in what &&
     typeof what.type === 'string'
   )
+}
+
+function isAnchor(value: unknown): value is Anchor {
+  if (typeof value !== 'object' || value === null || !('boot' in value && 'offsetMs' in value)) return false
+  return typeof value.boot === 'string' && Number.isFinite(value.offsetMs)
 }
 
 function broken(place: string, why: string): never {

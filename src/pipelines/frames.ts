@@ -3,6 +3,7 @@
 
 import { readFileSync } from 'node:fs'
 import { type Alignment, align, applyTransform, IDENTITY, type Transform } from './align.ts'
+import { analyse, type AnalyseOptions } from './analyse.ts'
 import { type CatalogueStar, readCatalogue } from './catalogue.ts'
 import { PipelineFailure, reasonOf } from './failure.ts'
 import type { Image } from './fits/image.ts'
@@ -36,8 +37,11 @@ export interface Placement {
   readonly frames: readonly Placed[]
 }
 
-/** Reads the catalogues of the members; one that cannot be read is returned with its reason. */
-export function listFrames(members: readonly Member[]): {
+/** Reads the stars of the members, or finds those of one without a catalogue; one that cannot be read is returned with its reason. */
+export function listFrames(
+  members: readonly Member[],
+  settings: AnalyseOptions,
+): {
   listed: Listed[]
   unreadable: { name: string; why: string }[]
 } {
@@ -45,12 +49,18 @@ export function listFrames(members: readonly Member[]): {
   const unreadable: { name: string; why: string }[] = []
   for (const member of members) {
     try {
-      listed.push({ member, stars: readCatalogue(readFileSync(member.catalogue, 'utf8'), member.catalogue) })
+      listed.push({ member, stars: starsOf(member, settings) })
     } catch (error) {
       unreadable.push({ name: member.name, why: reasonOf(error) })
     }
   }
   return { listed, unreadable }
+}
+
+function starsOf({ input, catalogue }: Member, settings: AnalyseOptions): readonly CatalogueStar[] {
+  return catalogue === null
+    ? analyse(readImage(input), settings).stars
+    : readCatalogue(readFileSync(catalogue, 'utf8'), catalogue)
 }
 
 /** Places all frames on the reference that most of them align with. `size`: of the frames, pixels. */

@@ -1,4 +1,4 @@
-// What a gather job combines: the settled members of a group, as the executor writes them to members.json.
+// What a gather job combines: the members of a group, settled or never processed by themselves, as the executor writes them to members.json.
 
 import { readFileSync } from 'node:fs'
 import { fieldsOf } from './catalogue.ts'
@@ -8,11 +8,12 @@ import { PipelineFailure, reasonOf } from './failure.ts'
 export interface Member {
   /** For messages: obsid, and the detector where there is one. */
   readonly name: string
+  /** '' for a frame that was never processed by itself. */
   readonly jobId: string
   /** Absolute path of the frame. */
   readonly input: string
-  /** Absolute path of its star catalogue. */
-  readonly catalogue: string
+  /** Absolute path of its star catalogue; null for a frame that was never processed by itself. */
+  readonly catalogue: string | null
 }
 
 export interface Members {
@@ -50,8 +51,10 @@ function readMember(value: unknown, index: number): Member | { name: string; why
   const { obsid, detector, jobId, outcome, input, datasets } = fieldsOf(value)
   const name = `${textOf(obsid) || `member ${index}`}${typeof detector === 'number' ? `/${detector}` : ''}`
   const { catalogue } = fieldsOf(datasets)
-  if (outcome !== 'succeeded') return { name, why: textOf(outcome) || 'no outcome' }
+  const isRaw = jobId === null && outcome === null
+  if (outcome !== 'succeeded' && !isRaw) return { name, why: textOf(outcome) || 'no outcome' }
   if (typeof input !== 'string' || input === '') return { name, why: 'no input frame' }
+  if (isRaw) return { name, jobId: '', input, catalogue: null }
   if (typeof catalogue !== 'string') return { name, why: 'no star catalogue' }
   return { name, jobId: textOf(jobId), input, catalogue }
 }

@@ -22,7 +22,7 @@ function stack({ reports, numberOverride }: PipelineRun): void {
     throw new PipelineFailure("stack needs OCPS_MEMBERS, the path of the group's members.json.", EXIT.usage)
   const settings = { threshold: numberOverride('threshold', THRESHOLD), saturation: Number.POSITIVE_INFINITY }
   const members = readMembers(path)
-  const stacked = stackGroup(members, reports.progress)
+  const stacked = stackGroup(members, settings, reports.progress)
   const { image, cards, used } = stacked
   const { width, height } = image
   const { background, residual, stars, psf } = analyse(image, settings)

@@ -1,7 +1,7 @@
 // From members to one deeper image: choose, align, resample, scale, combine. Every member ends in exactly one of `used` and `leftOut`,
 // the latter with its reason. Writes and reports nothing; stack.ts does.
 
-import { gainOf } from './analyse.ts'
+import { type AnalyseOptions, gainOf } from './analyse.ts'
 import { estimateBackground } from './background.ts'
 import { combine, type Layer } from './combine.ts'
 import { PipelineFailure } from './failure.ts'
@@ -36,15 +36,19 @@ export interface Stack {
   readonly rejectedValues: number
 }
 
-/** Stacks a group. `tell` hears how far it is (0…1) and who is left out. Throws PipelineFailure (exit 3) where no frame can be used. */
-export function stackGroup(members: Members, tell: (fraction: number, note: string) => void): Stack {
+/** Stacks a group; `settings` find the stars of frames without a catalogue. `tell` hears how far it is (0…1) and who is left out. Throws PipelineFailure (exit 3) where no frame can be used. */
+export function stackGroup(
+  members: Members,
+  settings: AnalyseOptions,
+  tell: (fraction: number, note: string) => void,
+): Stack {
   const leftOut: LeftOut[] = []
   const leave = (fraction: number, name: string, why: string): void => {
     leftOut.push({ name, why })
     tell(fraction, `left out: ${name} (${why})`)
   }
   for (const { name, why } of members.unusable) leave(0, name, why)
-  const { listed, unreadable } = listFrames(members.usable)
+  const { listed, unreadable } = listFrames(members.usable, settings)
   for (const { name, why } of unreadable) leave(0, name, why)
   const size = sizeOf(listed, members)
   const { reference, frames } = placeFrames(listed, size)

@@ -4,23 +4,25 @@ import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { type EmbeddedServer, startEmbeddedServer } from '../../src/bus/embedded.ts'
 import { connectNats } from '../../src/bus/nats.ts'
 import { atLeast, findServer } from '../../src/bus/server-binary.ts'
 import { isAlive } from '../../src/bus/store-lock.ts'
+import { cleanUpAfterEach } from '../cleanUp.ts'
 import { chain, collect } from './contract.ts'
 import { eventually, rejection } from './eventually.ts'
 
 let folder: string
 let servers: EmbeddedServer[] = []
 
+const cleanUp = cleanUpAfterEach()
+
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'ocps-embedded-'))
-})
-afterEach(async () => {
-  await Promise.all(servers.splice(0).map(server => server.stop()))
-  await rm(folder, { recursive: true })
+  const made = (folder = await mkdtemp(join(tmpdir(), 'ocps-embedded-')))
+  servers = []
+  cleanUp(() => rm(made, { recursive: true }))
+  cleanUp(() => Promise.all(servers.splice(0).map(server => server.stop())))
 })
 
 async function start(storeDir = join(folder, 'store')): Promise<EmbeddedServer> {

@@ -4,12 +4,13 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 import { type EmbeddedServer, startEmbeddedServer } from '../../src/bus/embedded.ts'
 import { connectNats } from '../../src/bus/nats.ts'
 import type { Bus } from '../../src/bus/port.ts'
 import { findServer } from '../../src/bus/server-binary.ts'
 import { isAlive } from '../../src/bus/store-lock.ts'
+import { cleanUpAfterEach } from '../cleanUp.ts'
 import { collect, flush, text } from './contract.ts'
 import { eventually, rejection } from './eventually.ts'
 
@@ -17,14 +18,14 @@ let storeDir: string
 let server: EmbeddedServer
 const buses: Bus[] = []
 
+const cleanUp = cleanUpAfterEach()
+
 beforeEach(async () => {
-  storeDir = await mkdtemp(join(tmpdir(), 'ocps-crash-'))
-  server = await startEmbeddedServer({ storeDir })
-})
-afterEach(async () => {
-  await Promise.all(buses.splice(0).map(bus => bus.close()))
-  await server.stop()
-  await rm(storeDir, { recursive: true })
+  const made = (storeDir = await mkdtemp(join(tmpdir(), 'ocps-crash-')))
+  cleanUp(() => rm(made, { recursive: true }))
+  const started = (server = await startEmbeddedServer({ storeDir }))
+  cleanUp(() => started.stop())
+  cleanUp(() => Promise.all(buses.splice(0).map(bus => bus.close())))
 })
 
 async function connect(): Promise<Bus> {

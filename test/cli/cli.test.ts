@@ -3,8 +3,9 @@ import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { writeConfiguration } from '../client/realService.ts'
+import { cleanUpAfterAll } from '../cleanUp.ts'
 import { buildIfMissing, type Child, end, linesOf, nextLine, ocps as run, start } from './run.ts'
 
 let cwd: string
@@ -22,17 +23,17 @@ const json = async (...args: string[]) => {
   }
 }
 
+const cleanUp = cleanUpAfterAll()
+
 beforeAll(async () => {
   await buildIfMissing()
   cwd = await mkdtemp(join(tmpdir(), 'ocps-cli-'))
+  cleanUp(() => rm(cwd, { recursive: true, force: true, maxRetries: 5 }))
   await writeConfiguration(cwd, 'async')
   served = start(['serve', '--state', 'enabled', '--json'], { cwd })
+  cleanUp(() => (served.exitCode === null ? end(served, 'SIGTERM') : null))
   ready = JSON.parse(await nextLine(linesOf(served))) as Record<string, unknown>
 }, 60_000)
-afterAll(async () => {
-  if (served.exitCode === null) await end(served, 'SIGTERM')
-  await rm(cwd, { recursive: true, force: true, maxRetries: 5 })
-})
 
 describe('serve', () => {
   test('says where it is and leaves a note that the other verbs find, also from a directory below', async () => {
@@ -157,6 +158,7 @@ describe('what is there', () => {
     expect(stdout).toMatch(/psf\.fwhm +1\.25 +arcsec/)
     expect(stdout).toContain(join(cwd, '.ocps', 'work', id, 'preview.png'))
     expect(stdout).toMatch(/outcome +succeeded: look succeeded/)
+    expect(stdout).toMatch(/asked by +\S+, message \S+/)
     expect((await json('job', id)).documents[0]).toMatchObject({ jobId: id, state: 'settled' })
     const unknown = await ocps('job', '20261122-999999')
     expect([unknown.code, unknown.stderr]).toEqual([2, 'ocps: no job 20261122-999999 is known here\n'])

@@ -3,11 +3,12 @@ import { once } from 'node:events'
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { topFacts } from '../../src/cli/topFacts.ts'
 import { topScreen } from '../../src/cli/topScreen.ts'
 import { createNight as createShown } from '../../src/inspector/night.ts'
 import type { Status } from '../../src/inspector/tail.ts'
+import { cleanUpAfterAll } from '../cleanUp.ts'
 import { aConfiguration, aPipeline, createNight, type Night } from '../harness.ts'
 import { buildIfMissing, type Child, end, linesOf, nextLine, ocps, program, start } from './run.ts'
 
@@ -147,6 +148,21 @@ describe('the screen of ocps top', () => {
     ).toEqual([null, null, null])
   })
 
+  test('says for whom slots are kept free that are not enough for it', async () => {
+    const pipelines = { quicklook: aPipeline('quicklook'), wide: aPipeline('wide', { slots: 2 }) }
+    const night = await createNight({ configuration: aConfiguration({ slots: 2, pipelines }) })
+    await night.enable()
+    await night.started(await process(night, 'E1'))
+    const wide = await process(night, 'E2', { pipeline: 'wide' })
+    await process(night, 'E3')
+    expect(facts(night).queue).toMatchObject({ slotsTaken: 1, reserved: { jobId: wide, needs: 2, free: 1 } })
+    const text = screen(night, 160).join('\n')
+    expect(text).toContain(` 1 of 2, 1 kept free for ${wide}, which needs 2`)
+    expect(text).toContain(
+      `Job ${wide} waits in the queue, place 1 of 2: it needs 2 slots; the one that is free is kept for it;`,
+    )
+  })
+
   test('says that the queue is paused, and that nothing starts while the instance is not enabled', async () => {
     const night = await createNight({ configuration: aConfiguration({ slots: 1 }) })
     await night.enable()
@@ -218,15 +234,14 @@ describe('the screen of ocps top', () => {
 describe('ocps top', () => {
   let place: string
   let server: Child
+  const cleanUp = cleanUpAfterAll()
   beforeAll(async () => {
     await buildIfMissing()
     place = mkdtempSync(join(tmpdir(), 'ocps-top-'))
+    cleanUp(() => rmSync(place, { recursive: true, force: true }))
     server = start(['serve', '--state', 'enabled', '--json'], { cwd: place })
+    cleanUp(() => end(server, 'SIGTERM'))
     await nextLine(linesOf(server))
-  })
-  afterAll(async () => {
-    await end(server, 'SIGTERM')
-    rmSync(place, { recursive: true, force: true })
   })
 
   test('prints once where there is no terminal, and so many times if asked to', async () => {

@@ -1,19 +1,19 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { CommandRefused, connectOcps, deriveGroupId, newGroupId, type Ocps, OcpsError } from '../../src/client/index.ts'
+import { cleanUpAfterAll } from '../cleanUp.ts'
 import { type RealService, startRealService } from './realService.ts'
 
 describe('a client of a real instance over a real server', () => {
   let real: RealService
   let ocps: Ocps
+  const cleanUp = cleanUpAfterAll()
   beforeAll(async () => {
     real = await startRealService()
+    cleanUp(() => real.stop())
     ocps = await connectOcps({ instance: 'TEST', url: real.service.natsUrl })
-  })
-  afterAll(async () => {
-    await ocps.close()
-    await real.stop()
+    cleanUp(() => ocps.close())
   })
 
   test('processes an exposure and hears every metric, then how it ended', async () => {
@@ -69,7 +69,7 @@ describe('a client of a real instance over a real server', () => {
     expect(refusal).toMatchObject({ code: 'UNKNOWN_PIPELINE', ack: { ack: -302, error: 1 } })
     await expect(ocps.command('start', {})).rejects.toMatchObject({ code: 'WRONG_STATE' })
     await expect(ocps.abort('20261122-999999')).rejects.toMatchObject({ code: 'UNKNOWN_JOB' })
-    await expect(ocps.job('20261122-999999')).rejects.toMatchObject({ code: 'UNKNOWN' })
+    await expect(ocps.job('20261122-999999')).rejects.toMatchObject({ kind: 'UNKNOWN', code: 'UNKNOWN_JOB' })
   })
 
   test('walks through the summary states and says which it visited', async () => {

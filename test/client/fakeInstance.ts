@@ -26,7 +26,10 @@ export interface FakeOptions {
   readonly query?: (name: string, body: Record<string, unknown>) => unknown
 }
 
-export function fakeInstance({ answer, query = () => ({ error: 'no job is known here' }) }: FakeOptions): Fake {
+export function fakeInstance({
+  answer,
+  query = () => ({ code: 'UNKNOWN_JOB', error: 'no job is known here' }),
+}: FakeOptions): Fake {
   const network = createMemoryNetwork()
   const bus = network.connect('instance')
   const to = subjects('FAKE')
@@ -69,6 +72,10 @@ export function aResult(jobId: string, changes: Partial<JobResult> = {}): JobRes
     attempt: 1,
     fellBackFrom: [],
     retryOf: null,
+    askedBy: null,
+    overrides: {},
+    configFile: null,
+    directory: null,
     outcome: { kind: 'succeeded', code: 'OK', message: 'look succeeded', exitCode: 0, signal: null, usage: null },
     metrics: [],
     datasets: [],

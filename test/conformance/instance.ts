@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { stringify } from 'yaml'
 import { startService, type Service, type ServiceOptions } from '../../src/service.ts'
 import { eventually } from '../bus/eventually.ts'
+import { endAll } from '../endAll.ts'
 import { connectWire, type Wire } from './wire.ts'
 
 /*
@@ -159,24 +160,18 @@ export async function startInstance(
 ): Promise<Running> {
   const place = makePlace(extra)
   const options = optionsFor(place, changes)
+  const ends: (() => unknown)[] = [() => place.remove()]
+  const stop = () => endAll(ends)
   try {
     const service = await startService(options)
+    ends.push(() => service.stop())
     const wire = await connectWire(service.natsUrl, options.instance)
+    ends.push(() => wire.close())
     const { summaryState } = await wire.query('state')
     if (summaryState !== options.initialState) throw new Error(`the instance is in ${String(summaryState)}`)
-    return {
-      place,
-      options,
-      service,
-      wire,
-      async stop() {
-        await wire.close()
-        await service.stop()
-        place.remove()
-      },
-    }
+    return { place, options, service, wire, stop }
   } catch (error) {
-    place.remove()
+    await stop()
     throw error
   }
 }

@@ -1,9 +1,10 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it } from 'vitest'
 import type { AckBody } from '../../machines/domain/announcements.ts'
 import { startService, type Service } from '../../src/service.ts'
 import { eventually } from '../bus/eventually.ts'
+import { cleanUpAfterAll } from '../cleanUp.ts'
 import { optionsFor, startInstance, type Gate, type Running } from './instance.ts'
 import { connectWire, must, type Fields, type Sending, type Wire } from './wire.ts'
 
@@ -15,20 +16,21 @@ let running: Running
 let sync: { service: Service; wire: Wire }
 let exposure = 0
 
+const cleanUp = cleanUpAfterAll()
+
 beforeAll(async () => {
   running = await startInstance()
+  cleanUp(() => running.stop())
   const options = optionsFor(running.place, {
     instance: 'SYNC',
     natsUrl: running.service.natsUrl,
     dataDir: join(running.place.dir, 'sync'),
     configurationOverride: 'sync.yaml',
   })
-  sync = { service: await startService(options), wire: await connectWire(running.service.natsUrl, 'SYNC') }
-})
-afterAll(async () => {
-  await sync.wire.close()
-  await sync.service.stop()
-  await running.stop()
+  const service = await startService(options)
+  cleanUp(() => service.stop())
+  sync = { service, wire: await connectWire(running.service.natsUrl, 'SYNC') }
+  cleanUp(() => sync.wire.close())
 })
 
 const nextObsid = () => `AT_O_20261122_${String(++exposure).padStart(6, '0')}`

@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it } from 'vitest'
 import { connectOcps } from '../../src/client/index.ts'
 import { startService, type ServiceOptions } from '../../src/service.ts'
 import { eventually, rejection } from '../bus/eventually.ts'
-import { makePlace, optionsFor, startChild, startInstance, type Place, type Running } from './instance.ts'
+import { cleanUpAfterAll } from '../cleanUp.ts'
+import { makePlace, optionsFor, startChild, startInstance, type Running } from './instance.ts'
 import { connectWire, must, type Wire } from './wire.ts'
 
 /*
@@ -12,19 +13,16 @@ import { connectWire, must, type Wire } from './wire.ts'
  */
 let host: Running
 
+const cleanUp = cleanUpAfterAll()
+
 beforeAll(async () => {
   host = await startInstance({ instance: 'ONE' })
+  cleanUp(() => host.stop())
 })
-afterAll(async () => {
-  await host.stop()
-  for (const place of places) place.remove()
-})
-
-const places: Place[] = []
 
 function beside(instance: string, changes: object = {}): ServiceOptions {
   const place = makePlace()
-  places.push(place)
+  cleanUp(() => place.remove())
   return optionsFor(place, { instance, natsUrl: host.service.natsUrl, ...changes })
 }
 

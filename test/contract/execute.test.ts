@@ -3,7 +3,7 @@ import { decodeCommand } from '../../src/contract/decode.ts'
 import type { AckBody } from '../../machines/domain/announcements.ts'
 import { executeResult } from '../../src/contract/execute.ts'
 import type { Numbered } from '../../src/engine/engine.ts'
-import { isAfter } from '../../src/engine/world.ts'
+import { isAfter } from '../../src/engine/announcementIds.ts'
 import { idOfJobResult } from '../../src/feed/execute.ts'
 import { numberOf } from '../../src/feed/feed.ts'
 import { aConfiguration, aPipeline, createNight, type Night, type NightOptions } from '../harness.ts'
@@ -126,6 +126,7 @@ describe('execute is refused by field where it has no meaning here', () => {
       'config: a JSON object is for Rapid',
     ],
     ['an override nobody has', said({ config: '__proto__=1' }), 'config: '],
+    ['too long an override', said({ config: `a=${'x'.repeat(1_001)}` }), 'config.a: '],
     ['a version with a space', said({ version: 'w 46' }), 'version: '],
     ['job ids without a comma', said({ prereq_jobs: 'A B' }), 'prereq_jobs: "A B" is no job id'],
     ['a comma too many', said({ prereq_jobs: 'A,,B' }), 'prereq_jobs: "" is no job id'],
@@ -155,7 +156,8 @@ describe('execute is refused by field where it has no meaning here', () => {
     ["exposure=2026112200017 AND band='r'", 'band cannot be asked for'],
     ["exposure=2026112200017 AND constructor='r'", 'constructor cannot be asked for'],
     ['exposure=2026112200017 AND', 'equalities joined by AND'],
-    ['exposure=2026112200017 AND detector=99999', 'dataId.detector'],
+    ['exposure=2026112200017 AND detector=99999', 'execute: data_query.detector: '],
+    [`exposure.obs_id='${'x'.repeat(65)}'`, 'execute: data_query.obsid: '],
   ])('the query %j', (query, reason) => {
     expect(refusal(said({ data_query: query }))).toContain(reason)
   })
@@ -179,7 +181,7 @@ describe('execute is refused by field where it has no meaning here', () => {
     const abort = (body: object) => decodeCommand('abort_job', new TextEncoder().encode(JSON.stringify(body)), 'LATISS')
     expect(abort({ job_id: '20261122-000004' })).toEqual({
       ok: true,
-      command: { type: 'command.abortJob', jobId: '20261122-000004' },
+      command: { type: 'command.abortJob', jobId: '20261122-000004', askedAs: 'abort_job' },
     })
     expect(abort({ jobId: 'j' })).toMatchObject({ ok: false, refusal: { code: 'MALFORMED' } })
     expect(abort({ job_id: '../x' })).toMatchObject({ ok: false })
@@ -218,6 +220,11 @@ describe('a script for the Python OCPS', () => {
       errorSummary: { message: '' },
       outcome: { kind: 'succeeded', code: 'OK', exitCode: 0, signal: null },
       verdict: null,
+      version: '',
+      askedBy: 'script',
+      overrides: {},
+      configFile: null,
+      directory: jobId,
     })
   })
 
@@ -236,9 +243,10 @@ describe('a script for the Python OCPS', () => {
   test('7: in STANDBY and in FAULT both commands are refused', async () => {
     const night = await createNight()
     for (const body of [said(), { job_id: 'j' }]) {
-      const ack = await night.command('job_id' in body ? 'abort_job' : 'execute', body)
+      const name = 'job_id' in body ? 'abort_job' : 'execute'
+      const ack = await night.command(name, body)
       expect(ack).toMatchObject({ ack: -302, error: 1, code: 'WRONG_STATE' })
-      expect(ack?.result).toContain('STANDBY')
+      expect(ack?.result).toContain(`${name} is not allowed in state STANDBY`)
     }
   })
 

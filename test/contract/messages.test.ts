@@ -75,6 +75,7 @@ describe('a real instance', () => {
       ['job', { jobId }],
       ['job', { jobId: 'nobody' }],
       ['job', {}],
+      ['state', { verbose: true }],
       ['group', { group: 'G#1' }],
       ['group', { group: 'nobody' }],
     ] as const

@@ -9,11 +9,12 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
-import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Summary } from '../../src/demo/report.ts'
 import { readImage } from '../../src/pipelines/fits/read.ts'
 import { simulatedFrames } from '../../src/sim/frames.ts'
 import { eventually } from '../bus/eventually.ts'
+import { cleanUpAfterEach } from '../cleanUp.ts'
 
 const main = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url))
 /** Two exposures take about five seconds; a loaded machine takes its time. */
@@ -22,18 +23,17 @@ const PATIENCE_MS = 60_000
 let directory: string
 let instance: string
 
+const cleanUp = cleanUpAfterEach()
+
 beforeAll(() => {
   if (!existsSync(main)) throw new Error(`${main} is missing; run "npm run build" first`)
 })
 
 beforeEach(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'ocps-demo-test-'))
+  const made = (directory = await mkdtemp(join(tmpdir(), 'ocps-demo-test-')))
+  cleanUp(() => rm(made, { recursive: true }))
+  cleanUp(async () => (await running()).forEach(({ pid }) => process.kill(pid, 'SIGKILL')))
   instance = `DEMO${Math.floor(Math.random() * 1e9)}`
-})
-
-afterEach(async () => {
-  for (const { pid } of await running()) process.kill(pid, 'SIGKILL')
-  await rm(directory, { recursive: true })
 })
 
 describe('ocps demo', { timeout: PATIENCE_MS }, () => {

@@ -2,7 +2,7 @@
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test } from 'vitest'
 import { steppedClock } from '../../src/bus/memory-clock.ts'
 import { createMemoryNetwork } from '../../src/bus/memory.ts'
 import type { Bus } from '../../src/bus/port.ts'
@@ -13,6 +13,7 @@ import { type FrameSource, recordedFrames, simulatedExposure, simulatedFrames } 
 import { type IngestFault, startOods } from '../../src/sim/oods.ts'
 import { joinFields, splitFields, takeImageSubject } from '../../src/sim/topics.ts'
 import { eventually } from '../bus/eventually.ts'
+import { cleanUpAfterEach } from '../cleanUp.ts'
 
 const now = Date.UTC(2026, 10, 22, 22, 59, 5)
 const groupId = '2026-11-22T22:59:42.721#1'
@@ -21,13 +22,15 @@ const bytes: FrameSource = shot => Promise.resolve(new TextEncoder().encode(shot
 let directory: string
 let bus: Bus
 let heard: { subject: string; body: Record<string, unknown> }[]
-let close: (() => Promise<void>)[]
+
+const cleanUp = cleanUpAfterEach()
 
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'ocps-telescope-'))
+  cleanUp(() => rm(directory, { recursive: true }))
   bus = createMemoryNetwork().connect('test')
+  cleanUp(() => bus.close())
   heard = []
-  close = []
   for (const subject of ['camera.*.evt.>', 'oods.*.evt.>'])
     bus.subscribe(subject, message => {
       heard.push({
@@ -35,12 +38,6 @@ beforeEach(async () => {
         body: JSON.parse(new TextDecoder().decode(message.body)) as Record<string, unknown>,
       })
     })
-})
-
-afterEach(async () => {
-  for (const one of close) await one()
-  await bus.close()
-  await rm(directory, { recursive: true })
 })
 
 describe('the simulated camera', () => {
@@ -207,10 +204,10 @@ describe('the simulated OODS', () => {
   })
 
   test('closed says nothing more', async () => {
-    const clock = oods(() => null)
+    const { clock, close } = openOods(() => null)
     bus.publish('camera.LATISS.evt.endReadout', JSON.stringify({ imageName: 'AT_O_20261122_000017' }))
     await eventually('endReadout', () => heard.length === 1)
-    for (const one of close.splice(0)) await one()
+    await close()
     clock.advance(10_000)
     expect(heard).toHaveLength(1)
   })
@@ -230,11 +227,13 @@ function camera(
     now: () => now,
     wait,
   })
-  close.push(() => one.close())
+  cleanUp(() => one.close())
   return one
 }
 
-function oods(faultOf: () => IngestFault | null) {
+const oods = (faultOf: () => IngestFault | null) => openOods(faultOf).clock
+
+function openOods(faultOf: () => IngestFault | null) {
   const clock = steppedClock(now)
   const one = startOods({
     bus,
@@ -244,8 +243,8 @@ function oods(faultOf: () => IngestFault | null) {
     faultOf,
     after: (milliseconds, call) => clock.after(milliseconds, call),
   })
-  close.push(() => one.close())
-  return clock
+  cleanUp(() => one.close())
+  return { clock, close: () => one.close() }
 }
 
 async function takeImage(body: unknown): Promise<unknown> {

@@ -34,6 +34,28 @@ test('jobs that were handed over before their slots are free are told apart from
   expect(queue()).toMatchObject({ slotsTaken: 3, running: 2, ahead: 0, waiting: 0 })
 })
 
+test('a job says what was asked for, by whom, and where its outputs are, while it is open and when it has settled', async () => {
+  const overrides = { threshold: { type: 'number', default: 3, minimum: null, maximum: null } } as const
+  const night = await createNight({
+    configuration: aConfiguration({
+      pipelines: { quicklook: aPipeline('quicklook', { overrides, configFiles: ['deep.yaml'] }) },
+    }),
+  })
+  await night.enable()
+  const asked = { overrides: { threshold: 5 }, configFile: 'deep.yaml', version: 'w_2026_46' }
+  const body = { dataId: { obsid: 'E1' }, pipeline: 'quicklook', ...asked }
+  const ack = await night.command('processData', body, { id: 'q1', identity: 'maintel' })
+  const [jobId = ''] = ack?.jobIds ?? []
+  const said = { ...asked, askedBy: 'maintel', commandId: 'q1' }
+  expect(jobOf(night.engine().world, jobId)).toMatchObject({ ...said, directory: null })
+  await night.started(jobId)
+  expect(jobOf(night.engine().world, jobId)).toMatchObject({ ...said, directory: jobId })
+  await night.exited(jobId, { exitCode: 1 })
+  expect(night.events('jobResult', jobId)).toMatchObject([{ ...said, directory: jobId }])
+  const [again = ''] = (await night.command('retry', { jobId }, { id: 'q2', identity: 'operator' }))?.jobIds ?? []
+  expect(jobOf(night.engine().world, again)).toMatchObject({ ...said, askedBy: 'operator', commandId: 'q2' })
+})
+
 test('without prefetch a job has its slots as soon as they are granted', async () => {
   const { night, jobIds, queue } = await nightOf(0)
   expect(queue()).toMatchObject({ slots: 3, slotsTaken: 3, running: 2, ahead: 0, waiting: 2, held: 0 })

@@ -63,6 +63,11 @@ test('a command sent again after a restart from a quiescent entry is answered, n
   await night.restart()
   const again = await night.command('processData', { dataId: { obsid: 'E199' }, pipeline: 'quicklook' }, { id: 'm199' })
   expect(again).toEqual(before)
+  // Six hundred commands before the mark.
+  const first = await night.command('processData', { dataId: { obsid: 'E0' }, pipeline: 'quicklook' }, { id: 'm0' })
+  expect(first).toEqual(night.acks('m0')[0])
+  expect(night.events('jobResult').filter(({ dataId }) => dataId.obsid === 'E0')).toHaveLength(1)
+  expect([...night.engine().world.actors('job')]).toEqual([])
 })
 
 test('ended under load it writes the digests of everything that was taken in, in order', async () => {

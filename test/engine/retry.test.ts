@@ -31,6 +31,25 @@ test('a job that failed is run again by its id, linked to the first attempt, and
   expect(await night.command('retry', { jobId: third }, { id: 'r4' })).toMatchObject({ code: 'NOTHING_TO_RETRY' })
 })
 
+test.each([
+  ['skip', 'skip', 'settled'],
+  ['waitFor', { waitFor: 60 }, 'held.awaitingData'],
+] as const)('a retry waits for its data as the original did: %s', async (_, readiness, becomes) => {
+  const night = await createNight()
+  await night.enable()
+  const [first = ''] = (await process(night, 'E1', { readiness }))?.jobIds ?? []
+  await night.report({ type: 'data.absent', jobId: first })
+  await night.advance(60_000)
+  expect(night.events('jobResult', first)).toMatchObject([{ outcome: { code: 'DATA_NOT_READY' } }])
+  const [second = ''] = (await night.command('retry', { jobId: first }, { id: 'r1' }))?.jobIds ?? []
+  expect(night.state(`job.${second}`)).toBe('held.awaitingData')
+  await night.report({ type: 'data.absent', jobId: second })
+  if (becomes === 'settled')
+    expect(night.events('jobResult', second)).toMatchObject([{ outcome: { code: 'DATA_NOT_READY' } }])
+  else expect(night.state(`job.${second}`)).toBe(becomes)
+  expect(night.orders().filter(({ type }) => type === 'executor.start')).toEqual([])
+})
+
 test('a night is run again with another version, what succeeded is left alone', async () => {
   const night = await createNight()
   await night.enable()

@@ -134,8 +134,10 @@ describe.each(['c', 'fallback'] as const)('a subprocess (launcher: %s)', kind =>
     const metrics = [{ metric: 'psf.fwhm', value: 1.2, unit: 'arcsec' }]
     const datasets = [{ dataset: 'preview', path: 'p.png', mime: 'image/png' }]
     const member = { dataId, pipeline: 'quicklook', jobId: 'j0', outcome: 'succeeded', datasets, metrics }
+    const nothing = { pipeline: null, jobId: null, outcome: null }
+    const raw = { ...nothing, dataId: { ...dataId, detector: null }, datasets: [], metrics: [] }
     executor.start(
-      order(['cat', '{members}'], { members: [member], dataId: { ...dataId, obsid: null, detector: null } }),
+      order(['cat', '{members}'], { members: [member, raw], dataId: { ...dataId, obsid: null, detector: null } }),
     )
     await heard.end()
     expect(JSON.parse(at.file('j1', 'stdout.log'))).toEqual({
@@ -151,6 +153,15 @@ describe.each(['c', 'fallback'] as const)('a subprocess (launcher: %s)', kind =>
           workDir: join(at.workDir, 'j0'),
           datasets: { preview: join(at.workDir, 'j0/p.png') },
           metrics: { 'psf.fwhm': { value: 1.2, unit: 'arcsec' } },
+        },
+        {
+          ...nothing,
+          obsid: 'AT_O_20261122_000016',
+          detector: null,
+          input: '/data/LATISS/20261122/AT_O_20261122_000016.fits',
+          workDir: null,
+          datasets: {},
+          metrics: {},
         },
       ],
     })

@@ -78,7 +78,13 @@ describe('a command that is wrong is refused with its code and says what is wron
     ],
     ['an obsid and a group to combine', { ...good, dataId: { obsid, group: 'G' } }, 'MALFORMED', /not both/],
     ['neither an obsid nor a group', { ...good, dataId: {} }, 'MALFORMED', /name an obsid/],
-    ['a detector of a group', { dataId: { group: 'G', detector: 3 }, pipeline: 'stack' }, 'MALFORMED', /as a whole/],
+    [
+      'detectors of a group',
+      { dataId: { group: 'G', detector: [3, 4] }, pipeline: 'stack' },
+      'MALFORMED',
+      /one command for each/,
+    ],
+    ['members of an exposure', { ...good, members: [obsid] }, 'MALFORMED', /name it in dataId/],
     ['a priority of 99', { ...good, priority: 99 }, 'MALFORMED', /priority/],
     ['a time limit of 0', { ...good, timeLimit: 0 }, 'MALFORMED', /timeLimit/],
     [
@@ -156,7 +162,7 @@ describe('a command that is wrong is refused with its code and says what is wron
       'WRONG_SCOPE',
       /single exposures/,
     ],
-    ['a group nobody knows', { dataId: { group: 'G' }, pipeline: 'stack' }, 'UNKNOWN_GROUP', /group G/],
+    ['a group nobody knows', { dataId: { group: 'G' }, pipeline: 'stack' }, 'UNKNOWN_GROUP', /group G.*in members/],
     ['a group id with a space', { ...good, group: 'a group' }, 'MALFORMED', /group/],
     ['a group id of 65 characters', { ...good, group: 'G'.repeat(65) }, 'MALFORMED', /group/],
     ['after a job nobody knows', { ...good, after: ['20010101-000001'] }, 'UNKNOWN_JOB', /20010101-000001/],
@@ -211,17 +217,21 @@ describe('a command that is wrong is refused with its code and says what is wron
   it('questions about such ids are answered with a sentence, not with silence', async () => {
     for (const id of ids) {
       expect(await running.wire.query('job', { jobId: id })).toMatchObject({
+        code: 'UNKNOWN_JOB',
         error: expect.stringContaining('no job') as unknown,
       })
       expect(await running.wire.query('group', { group: id })).toMatchObject({
+        code: 'UNKNOWN_GROUP',
         error: expect.stringContaining('no group') as unknown,
       })
     }
     for (const text of ['', 'no json', '[]', '7', 'null', '{"jobId":7}'])
       expect(await running.wire.query('job', text)).toMatchObject({
-        error: expect.stringContaining('needs') as unknown,
+        code: 'BAD_REQUEST',
+        error: expect.stringMatching(/^job: /) as unknown,
       })
     expect(await running.wire.query('everything')).toMatchObject({
+      code: 'UNKNOWN_QUERY',
       error: expect.stringContaining('there is no query') as unknown,
     })
   })

@@ -1,28 +1,26 @@
 import { hostname } from 'node:os'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it } from 'vitest'
 import { startService } from '../../src/service.ts'
 import { UserError } from '../../src/userError.ts'
 import { rejection } from '../bus/eventually.ts'
-import { makePlace, optionsFor, startChild, startInstance, type Place, type Running } from '../conformance/instance.ts'
+import { cleanUpAfterAll } from '../cleanUp.ts'
+import { makePlace, optionsFor, startChild, startInstance, type Running } from '../conformance/instance.ts'
 import { connectWire } from '../conformance/wire.ts'
 
 /*
  * One name, one instance: a second one refuses and says who holds the name (salobj's duplicate check), and takes over soon after the first has died.
  */
 let host: Running
-const places: Place[] = []
 
+const cleanUp = cleanUpAfterAll()
 beforeAll(async () => {
   host = await startInstance({ instance: 'HOST', initialState: 'STANDBY' })
-})
-afterAll(async () => {
-  await host.stop()
-  for (const place of places) place.remove()
+  cleanUp(() => host.stop())
 })
 
 function options(instance: string) {
   const place = makePlace()
-  places.push(place)
+  cleanUp(() => place.remove())
   return optionsFor(place, { instance, natsUrl: host.service.natsUrl })
 }
 
@@ -69,7 +67,7 @@ describe.concurrent('a second instance of one name', () => {
 
   it('on the same folder with a server of its own is refused too, and the first one goes on', async () => {
     const place = makePlace()
-    places.push(place)
+    cleanUp(() => place.remove())
     const own = optionsFor(place, { instance: 'OWN' })
     const first = await startService(own)
     expect(String(await rejection(startService(own)))).toMatch(/in use|running|holds/)

@@ -1,16 +1,35 @@
-import { existsSync } from 'node:fs'
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
+import { find } from '../outside.ts'
+import { bundledChromium, type Chromium } from './bundledChromium.ts'
 
-/* A real browser for tests: the one the system has. Pages that complain, about anything, fail the test that opened them. */
+/* A real browser for tests: the one the system has, else the one npm brings. Pages that complain, about anything, fail the test that opened them. */
 
-const PLACES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome']
+let found: Chromium | null | undefined
+
+/** Null where no browser starts. */
+export function findBrowser(): Chromium | null {
+  if (found !== undefined) return found
+  const path = find('chromium')
+  found = path === null ? bundledChromium() : { path, env: {} }
+  return found
+}
 
 export async function startBrowser(): Promise<Browser> {
-  const executablePath = process.env['CHROMIUM'] ?? PLACES.find(place => existsSync(place))
-  if (executablePath === undefined)
-    throw new Error('The tests of the page need Chromium: "apt-get install chromium", or name one with CHROMIUM.')
-  // Tests may run as root, where Chromium has no sandbox; it sees nothing but our own page.
-  return await chromium.launch({ executablePath, args: ['--no-sandbox'] })
+  const browser = findBrowser()
+  if (browser === null)
+    throw new Error('No Chromium or Chrome starts on this machine; install one, or name it with CHROMIUM.')
+  return await chromium.launch({
+    executablePath: browser.path,
+    env: { ...definedEnvironment(), ...browser.env },
+    // Tests may run as root, where Chromium has no sandbox; it sees nothing but our own page.
+    args: ['--no-sandbox'],
+  })
+}
+
+function definedEnvironment(): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(process.env).flatMap(([key, value]) => (value === undefined ? [] : [[key, value]])),
+  )
 }
 
 export interface Watched {

@@ -4,8 +4,9 @@ import { createServer } from 'node:net'
 import { once } from 'node:events'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { eventually } from '../bus/eventually.ts'
+import { cleanUpAfterAll } from '../cleanUp.ts'
 import { buildIfMissing, type Child, end, linesOf, nextLine, ocps, start } from '../cli/run.ts'
 
 /* `ocps inspect`, `ocps explain` and `ocps serve --inspector` as people run them: built, in processes of their own. */
@@ -14,15 +15,15 @@ let place: string
 let server: Child
 let ready: { natsUrl: string; inspector: string }
 
+const cleanUp = cleanUpAfterAll()
+
 beforeAll(async () => {
   await buildIfMissing()
   place = mkdtempSync(join(tmpdir(), 'ocps-inspect-'))
+  cleanUp(() => rmSync(place, { recursive: true, force: true }))
   server = start(['serve', '--state', 'enabled', '--json', '--inspector', '0'], { cwd: place })
+  cleanUp(() => end(server, 'SIGTERM'))
   ready = JSON.parse(await nextLine(linesOf(server))) as typeof ready
-})
-afterAll(async () => {
-  await end(server, 'SIGTERM')
-  rmSync(place, { recursive: true, force: true })
 })
 
 // Each start draws the charts, seconds on a loaded machine, and one test makes two.

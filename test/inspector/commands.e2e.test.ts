@@ -2,7 +2,7 @@ import { createServer } from 'node:http'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import type { Browser, BrowserContext, Page } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeAll, beforeEach, describe, expect } from 'vitest'
 import { drawCharts } from '../../src/inspector/charts.ts'
 import { createCommands } from '../../src/inspector/commands.ts'
 import { type Gateway, startGateway } from '../../src/inspector/gateway.ts'
@@ -10,9 +10,13 @@ import { readPage } from '../../src/inspector/pageFiles.ts'
 import { startTail, type Tail } from '../../src/inspector/tail.ts'
 import { type Running, startInstance } from '../conformance/instance.ts'
 import { must } from '../conformance/wire.ts'
+import { cleanUpAfterAll, cleanUpAfterEach } from '../cleanUp.ts'
+import { needs } from '../needs.ts'
 import { openPage, startBrowser, type Watched } from './browser.ts'
 
 /* An operator's hands on the page: buttons, the question before each command, and what the instance and the journal make of it. */
+
+const test = needs('chromium')
 
 // A browser that starts on a loaded two-core machine.
 const SLOW_MS = 60_000
@@ -30,33 +34,33 @@ let browser: Browser
 let context: BrowserContext
 let open: Watched[] = []
 
+const cleanUp = cleanUpAfterAll()
+const cleanUpTest = cleanUpAfterEach()
+
 beforeAll(async () => {
   browser = await startBrowser()
+  cleanUp(() => browser.close())
   running = await startInstance()
+  cleanUp(() => running.stop())
   const url = () => running.service.natsUrl
   tail = startTail({ instance: 'LATISS', url })
+  cleanUp(() => tail.close())
   const commands = createCommands({ instance: 'LATISS', url })
   const options = { instance: 'LATISS', port: 0, host: '127.0.0.1', page: readPage(await drawCharts()), tail }
   gateway = await startGateway({ ...options, commands })
+  cleanUp(() => gateway.close())
   showing = await startGateway(options)
+  cleanUp(() => showing.close())
   guarded = await startGateway({ ...options, commands, token: TOKEN })
+  cleanUp(() => guarded.close())
 }, SLOW_MS)
-
-afterAll(async () => {
-  for (const one of [gateway, showing, guarded]) await one.close()
-  await tail.close()
-  await running.stop()
-  await browser.close()
-})
 
 beforeEach(async () => {
   context = await browser.newContext({ viewport: { width: 1366, height: 850 } })
+  cleanUpTest(() => context.close())
   open = []
 })
-afterEach(async () => {
-  expect(open.flatMap(({ complaints }) => complaints)).toEqual([])
-  await context.close()
-})
+afterEach(() => expect(open.flatMap(({ complaints }) => complaints)).toEqual([]))
 
 async function view(hash: string, url = gateway.url): Promise<Page> {
   const watched = await openPage(context, `${url}#/${hash}`)

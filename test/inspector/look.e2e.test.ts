@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { PNG } from 'pngjs'
 import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { stringify } from 'yaml'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeAll, beforeEach, describe, expect } from 'vitest'
 import { drawCharts } from '../../src/inspector/charts.ts'
 import { type Gateway, startGateway } from '../../src/inspector/gateway.ts'
 import { readPage } from '../../src/inspector/pageFiles.ts'
@@ -12,9 +12,13 @@ import { startTail, type Tail } from '../../src/inspector/tail.ts'
 import { type Service, startService } from '../../src/service.ts'
 import { makePlace, optionsFor, type Place } from '../conformance/instance.ts'
 import { connectWire, must, type Wire } from '../conformance/wire.ts'
+import { cleanUpAfterAll, cleanUpAfterEach } from '../cleanUp.ts'
+import { needs } from '../needs.ts'
 import { openPage, startBrowser, type Watched } from './browser.ts'
 
 /* Images, focal plane and metrics in a real browser, over a real instance whose jobs make real images when they are told to. */
+
+const test = needs('chromium')
 
 // A browser that starts on a loaded two-core machine.
 const SLOW_MS = 60_000
@@ -48,39 +52,37 @@ let context: BrowserContext
 let open: Watched[] = []
 let images: string
 
+const cleanUp = cleanUpAfterAll()
+const cleanUpTest = cleanUpAfterEach()
+
 beforeAll(async () => {
   images = mkdtempSync(join(tmpdir(), 'ocps-look-'))
+  cleanUp(() => rmSync(images, { recursive: true, force: true }))
   browser = await startBrowser()
+  cleanUp(() => browser.close())
   place = makePlace({ look: look('exposure'), lookEach: look('detector') })
+  cleanUp(() => place.remove())
   writeFileSync(
     join(place.configDir, 'display.yaml'),
     stringify({ display: [{ view: 'newest', dataset: 'preview', instrument: 'LATISS' }] }),
   )
   service = await startService(optionsFor(place, { configurationOverride: 'display.yaml' }))
+  cleanUp(() => service.stop())
   wire = await connectWire(service.natsUrl, 'LATISS')
+  cleanUp(() => wire.close())
   tail = startTail({ instance: 'LATISS', url: () => service.natsUrl })
+  cleanUp(() => tail.close())
   const page = readPage(await drawCharts())
   gateway = await startGateway({ instance: 'LATISS', port: 0, host: '127.0.0.1', page, tail })
+  cleanUp(() => gateway.close())
 }, SLOW_MS)
-
-afterAll(async () => {
-  await gateway.close()
-  await tail.close()
-  await wire.close()
-  await service.stop()
-  place.remove()
-  await browser.close()
-  rmSync(images, { recursive: true, force: true })
-})
 
 beforeEach(async () => {
   context = await browser.newContext({ viewport: { width: 1280, height: 800 } })
+  cleanUpTest(() => context.close())
   open = []
 })
-afterEach(async () => {
-  expect(open.flatMap(({ complaints }) => complaints)).toEqual([])
-  await context.close()
-})
+afterEach(() => expect(open.flatMap(({ complaints }) => complaints)).toEqual([]))
 
 async function view(hash: string, within = context): Promise<Page> {
   const watched = await openPage(within, `${gateway.url}#/${hash}`)

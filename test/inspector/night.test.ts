@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { inParts } from '../../src/engine/checkpoint.ts'
-import { explain } from '../../src/inspector/explain.ts'
+import { explain, explainJobBriefly } from '../../src/inspector/explain.ts'
 import { createNight as createShown, leafOf, type Night as Shown } from '../../src/inspector/night.ts'
+import { reservedIn } from '../../src/inspector/slots.ts'
 import { edgesTaken, legalNext } from '../../src/inspector/page/taken.ts'
 import type { Entry } from '../../src/journal/entry.ts'
 import { MACHINES_VERSION } from '../../machines/index.ts'
@@ -26,6 +27,12 @@ function shown(night: Night, count?: number): Shown {
   const page = createShown('LATISS')
   for (const entry of night.entries().slice(0, count)) page.apply(entry)
   return page
+}
+
+function jobOf(page: Shown, jobId: string) {
+  const job = page.jobs.get(jobId)
+  if (!job) throw new Error(`the page does not know ${jobId}`)
+  return job
 }
 
 /** All that a page shows of it, as plain data. */
@@ -201,6 +208,66 @@ describe('explain says in one sentence', () => {
       ),
     )
     expect(explain(shown(night), third)).toContain(`place 1 of 1: 1 of 1 slots are taken by ${first}.`)
+  })
+
+  describe('of jobs that need several slots', () => {
+    async function blocked(more: object = {}) {
+      const pipelines = { quicklook: aPipeline('quicklook'), wide: aPipeline('wide', { slots: 3 }) }
+      const night = await enabled({ configuration: aConfiguration({ slots: 4, pipelines, ...more }) })
+      const runs = [await process(night, 'E1'), await process(night, 'E2')]
+      for (const jobId of runs) await night.started(jobId)
+      const wide = await process(night, 'E3', { pipeline: 'wide' })
+      return { night, runs: runs.join(', '), wide, small: await process(night, 'E4') }
+    }
+
+    test('what the first needs, and that the free ones are kept for it', async () => {
+      const { night, runs, wide } = await blocked()
+      expect(explain(shown(night), wide)).toBe(
+        `Job ${wide} waits in the queue, place 1 of 2: it needs 3 slots; the 2 that are free are kept for it; 2 of 4 slots are taken by ${runs}.`,
+      )
+    })
+
+    test('why one that would fit is not started: who is ahead, and that nobody overtakes', async () => {
+      const { night, runs, wide, small } = await blocked()
+      const page = shown(night)
+      expect(explain(page, small)).toBe(
+        `Job ${small} waits in the queue, place 2 of 2 behind ${wide}: it needs 1 slot; 2 that are free are kept for ${wide}, which is first and needs 3; none overtakes it, or it might wait for ever; 2 of 4 slots are taken by ${runs}.`,
+      )
+      expect(page.jobs.get(small)?.state).toBe('queued')
+      const briefly = [wide, small].map(jobId => explainJobBriefly(page, jobOf(page, jobId)))
+      expect(briefly).toEqual([
+        'place 1 of 2 · needs 3 slots · 2 kept free for it · 2 of 4 slots are taken',
+        `place 2 of 2 · 2 kept free for ${wide} · 2 of 4 slots are taken`,
+      ])
+    })
+
+    test('the same of those that were handed to the launcher, whose slots are kept before those of the queue', async () => {
+      const { night, runs, wide, small } = await blocked({ prefetch: 1 })
+      const page = shown(night)
+      expect(page.jobs.get(wide)?.state).toBe('starting')
+      expect(explain(page, wide)).toContain(
+        `begins as soon as it fits: it needs 3 slots; the 2 that are free are kept for it; 2 of 4 slots are taken by ${runs}.`,
+      )
+      expect(explain(page, small)).toContain(
+        `place 1 of 1: it needs 1 slot; 2 that are free are kept for ${wide}, which is first and needs 3; none overtakes`,
+      )
+      await night.exited(runs.split(', ')[0] ?? '')
+      expect(reservedIn(shown(night))).toBeNull()
+    })
+
+    test('nothing is kept where the queue does not flow, or nothing is free', async () => {
+      const { night, wide } = await blocked()
+      await night.command('pause')
+      expect(reservedIn(shown(night))).toBeNull()
+      expect(explain(shown(night), wide)).toContain('the queue is paused')
+      const full = await blocked({ slots: 3 })
+      await full.night.exited(full.runs.split(', ')[0] ?? '')
+      await full.night.exited(full.runs.split(', ')[1] ?? '')
+      const page = shown(full.night)
+      expect(page.jobs.get(full.wide)?.state).toBe('starting')
+      expect(reservedIn(page)).toBeNull()
+      expect(explain(page, full.small)).toContain(`place 1 of 1: 3 of 3 slots are taken by ${full.wide}.`)
+    })
   })
 
   test('that nothing is started while the queue is paused, or the instance is not enabled', async () => {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { Browser, BrowserContext, Page } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeAll, beforeEach, describe, expect } from 'vitest'
 import { connectNats } from '../../src/bus/nats.ts'
 import { drawCharts } from '../../src/inspector/charts.ts'
 import { type Gateway, startGateway } from '../../src/inspector/gateway.ts'
@@ -14,9 +14,13 @@ import { openJournal } from '../../src/journal/log.ts'
 import { startService } from '../../src/service.ts'
 import { type Gate, type Running, startInstance } from '../conformance/instance.ts'
 import { must } from '../conformance/wire.ts'
+import { cleanUpAfterAll, cleanUpAfterEach } from '../cleanUp.ts'
+import { needs } from '../needs.ts'
 import { openPage, startBrowser, type Watched } from './browser.ts'
 
 /* The page in a real browser, over a real instance with real jobs: what an operator sees, and what the page asks of the world (nothing). */
+
+const test = needs('chromium')
 
 // A browser that starts on a loaded two-core machine.
 const SLOW_MS = 60_000
@@ -35,11 +39,16 @@ let open: Watched[] = []
 let natsUrl: string
 let place: string
 
+const cleanUp = cleanUpAfterAll()
+const cleanUpTest = cleanUpAfterEach()
+
 beforeAll(async () => {
   place = mkdtempSync(join(tmpdir(), 'ocps-page-'))
+  cleanUp(() => rmSync(place, { recursive: true, force: true }))
   const image = join(place, 'image.png')
   writeFileSync(image, PNG)
   browser = await startBrowser()
+  cleanUp(() => browser.close())
   running = await startInstance(
     {},
     {
@@ -56,8 +65,10 @@ beforeAll(async () => {
       },
     },
   )
+  cleanUp(() => running.stop())
   natsUrl = running.service.natsUrl
   tail = startTail({ instance: 'LATISS', url: () => natsUrl })
+  cleanUp(() => tail.close())
   gateway = await startGateway({
     instance: 'LATISS',
     port: 0,
@@ -65,24 +76,15 @@ beforeAll(async () => {
     page: readPage(await drawCharts()),
     tail,
   })
+  cleanUp(() => gateway.close())
 }, SLOW_MS)
-
-afterAll(async () => {
-  await gateway.close()
-  await tail.close()
-  await running.stop()
-  await browser.close()
-  rmSync(place, { recursive: true, force: true })
-})
 
 beforeEach(async () => {
   context = await browser.newContext({ viewport: { width: 1366, height: 850 } })
+  cleanUpTest(() => context.close())
   open = []
 })
-afterEach(async () => {
-  expect(open.flatMap(({ complaints }) => complaints)).toEqual([])
-  await context.close()
-})
+afterEach(() => expect(open.flatMap(({ complaints }) => complaints)).toEqual([]))
 
 /** `before`: runs in the page before its own script does. */
 async function view(hash: string, url = gateway.url, before?: () => void): Promise<Page> {
@@ -140,6 +142,13 @@ describe('the page, live', { timeout: SLOW_MS }, () => {
     gate.open()
     await page.locator('[data-state="job.settled"].is-active').waitFor()
     await page.locator('[data-state="job.active.running"].is-active').waitFor({ state: 'detached' })
+  })
+
+  test('is drawn by a browser whose language is none, as in the C locale', async () => {
+    const page = await view('', gateway.url, () =>
+      Object.defineProperty(navigator, 'language', { value: 'en-US@posix', configurable: true }),
+    )
+    await page.getByRole('banner').getByText('ENABLED').waitFor()
   })
 
   test('draws a chart of every kind of machine', async () => {

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import type { StatelyInspectionEvent } from '@statelyai/inspect'
 import type { Browser, BrowserContext, Frame, Page } from 'playwright-core'
 import { build } from 'vite'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { beforeAll, beforeEach, describe, expect } from 'vitest'
 import { WebSocket } from 'ws'
 import { machines, type MachineKind } from '../../machines/index.ts'
 import { type Gateway, startGateway } from '../../src/inspector/gateway.ts'
@@ -15,9 +15,13 @@ import type { Kept } from '../../src/inspector/keeping.ts'
 import type { Tail } from '../../src/inspector/tail.ts'
 import { eventually } from '../bus/eventually.ts'
 import { createNight, type Night } from '../harness.ts'
+import { cleanUpAfterAll, cleanUpAfterEach } from '../cleanUp.ts'
+import { needs } from '../needs.ts'
 import { openPage, startBrowser } from './browser.ts'
 
 /* A viewer of another origin with the package's own receiver, in a real browser, behind the bridge page of a real gateway, over a night in memory. */
+
+const test = needs('chromium')
 
 // A browser that starts on a loaded two-core machine.
 const SLOW_MS = 60_000
@@ -30,8 +34,12 @@ let gateway: Gateway
 let night: Night
 let lines: Kept[]
 
+const cleanUp = cleanUpAfterAll()
+const cleanUpTest = cleanUpAfterEach()
+
 beforeAll(async () => {
   browser = await startBrowser()
+  cleanUp(() => browser.close())
   const script = await bundled()
   elsewhere = createServer((request, response) => {
     const isScript = request.url === '/viewer.js'
@@ -43,17 +51,17 @@ beforeAll(async () => {
           : '<!doctype html><title>viewer</title><link rel="icon" href="data:,"><script type="module" src="/viewer.js"></script>',
       )
   }).listen(0, '127.0.0.1')
+  cleanUp(() => {
+    elsewhere.closeAllConnections()
+    elsewhere.close()
+  })
   await once(elsewhere, 'listening')
   viewerUrl = `http://127.0.0.1:${(elsewhere.address() as AddressInfo).port}/viewer`
 }, SLOW_MS)
-afterAll(async () => {
-  await browser.close()
-  elsewhere.closeAllConnections()
-  elsewhere.close()
-})
 
 beforeEach(async () => {
   context = await browser.newContext()
+  cleanUpTest(() => context.close())
   night = await createNight()
   await night.enable()
   lines = []
@@ -65,10 +73,7 @@ beforeEach(async () => {
     close: async () => {},
   }
   gateway = await startGateway({ instance: 'LATISS', port: 0, host: '127.0.0.1', page: { files: new Map() }, tail })
-})
-afterEach(async () => {
-  await context.close()
-  await gateway.close()
+  cleanUpTest(() => gateway.close())
 })
 
 async function bundled(): Promise<string> {

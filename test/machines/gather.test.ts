@@ -116,6 +116,7 @@ describe('gather: closing', () => {
     const closing = open.after('deadline')
     expect(closing.state).toBe('closing')
     expect(resultsOf(closing.when(good('a')))).toMatchObject([{ closedBy: 'deadline', outcome: 'complete' }])
+    expect(resultsOf(closing.when(good('a')))[0]).not.toHaveProperty('missingCount')
   })
 
   test('a group told to close twice refuses the second time', () => {
@@ -297,7 +298,168 @@ describe('gather: what becomes of it', () => {
   })
 })
 
+describe('gather: what was promised', () => {
+  const promised = (policy: GroupRules['policy'], pipeline: string | null = 'stack') =>
+    group({ expected: 4, deadlineMs: 9_000, policy, pipeline }).when(member('a', 'E1'), good('a')).after('deadline')
+
+  test('one of four expected is partial, and the result says how many never came', () => {
+    expect(resultsOf(promised('partial').when(good(G1)))).toMatchObject([
+      {
+        outcome: 'partial',
+        closedBy: 'deadline',
+        missing: [],
+        missingCount: 3,
+        message: 'stack combined 1 members; 3 of 4 expected never came',
+      },
+    ])
+    expect(resultsOf(promised('partial', null))).toMatchObject([{ outcome: 'partial', missingCount: 3 }])
+  })
+
+  test.each([
+    ['fail', 'failed'],
+    ['skip', 'skipped'],
+  ] as const)('one of four expected under policy %s is %s, and nothing is combined', (policy, kind) => {
+    const now = promised(policy)
+    expect(jobsOf(now)).toEqual([])
+    expect(resultsOf(now)).toMatchObject([
+      {
+        outcome: kind,
+        missingCount: 3,
+        jobId: null,
+        message: `nothing was combined: 3 of 4 expected never came and the policy is ${policy}`,
+      },
+    ])
+  })
+
+  test('who closes a group before all expected are in makes it no more complete', () => {
+    const now = group({ expected: 3 }).when(member('a', 'E1'), member('b', 'E2'), good('a'))
+    expect(resultsOf(now.when(close()).after('patience'))).toMatchObject([
+      { outcome: 'partial', missing: ['E2'], missingCount: 2 },
+    ])
+    expect(resultsOf(two.when(good('a'), good('b'), close({ expected: 3 })))).toMatchObject([
+      { outcome: 'partial', missingCount: 1 },
+    ])
+  })
+
+  test('a group of which nothing came says so', () => {
+    const now = group({ expected: 2 }).when(member('a', 'E1'), bad('a'), close())
+    expect(resultsOf(now)).toMatchObject([
+      { outcome: 'failed', message: 'nothing was combined: no member succeeded, and 1 of 2 expected never came' },
+    ])
+  })
+
+  test('the exposure that was missing makes the group complete in revision 2', () => {
+    const late = promised('fail').when(...['E2', 'E3', 'E4'].map(name => member(name, name)))
+    expect(resultsOf(late.when(good('E2'), good('E3'), good('E4'), good('20261122-000004-g2')))).toMatchObject([
+      { revision: 2, outcome: 'complete' },
+    ])
+  })
+
+  test('a pipeline that says it used fewer frames makes the group partial, and the sentence says so', () => {
+    const used = (value: number) => [
+      { metric: 'stack.framesUsed', value: 2, unit: '' },
+      { metric: 'stack.framesUsed', value, unit: '' },
+    ]
+    expect(resultsOf(stacking.when(good(G1, { metrics: used(1) })))).toMatchObject([
+      { outcome: 'partial', message: 'stack used 1 of 2 members', failed: [], missing: [] },
+    ])
+    expect(resultsOf(stacking.when(good(G1, { metrics: used(2) })))).toMatchObject([
+      { outcome: 'complete', message: 'stack combined 2 members' },
+    ])
+  })
+
+  test('an exposure processed by two pipelines is one frame', () => {
+    const both = group({ pipeline: 'stack' }).when(member('a', 'E1'), { ...member('b', 'E1'), pipeline: 'detect' })
+    const metrics = [{ metric: 'stack.framesUsed', value: 1, unit: '' }]
+    expect(resultsOf(both.when(good('a'), good('b'), close(), good(G1, { metrics })))).toMatchObject([
+      { outcome: 'complete' },
+    ])
+  })
+
+  test('a failed member that comes again while the group gathers makes this revision no more complete', () => {
+    const first = two.when(good('a'), bad('b'), close({ pipeline: 'stack' }), member('b2', 'E2'), good('b2'), good(G1))
+    expect(resultsOf(first)).toMatchObject([
+      { revision: 1, outcome: 'partial', failed: ['E2'], message: 'stack combined 1 members' },
+    ])
+  })
+})
+
 describe('gather: late members', () => {
+  test('a member that misses the patience and succeeds later is combined in revision 2', () => {
+    const first = two
+      .when(good('a'), close({ pipeline: 'stack' }))
+      .after('patience')
+      .when(good(G1))
+    const second = first.when(good('b'))
+    expect(jobsOf(second)).toMatchObject([{ members: [{ jobId: 'a' }, { jobId: 'b' }] }])
+    expect(resultsOf(second.when(good('20261122-000004-g2')))).toMatchObject([
+      { revision: 2, outcome: 'complete', missing: [] },
+    ])
+  })
+
+  test('a missing member that succeeds while the rest is combined is in the next revision', () => {
+    const now = two
+      .when(good('a'), close({ pipeline: 'stack' }))
+      .after('patience')
+      .when(good('b'))
+    expect(now.state).toBe('gathering')
+    expect(jobsOf(now.when(good(G1)))).toMatchObject([{ members: [{ jobId: 'a' }, { jobId: 'b' }] }])
+  })
+
+  test('a missing member of a group given up by policy brings it back when it succeeds', () => {
+    const given = two.when(good('a'), close({ policy: 'fail' })).after('patience')
+    expect(given.state).toBe('abandoned')
+    expect(resultsOf(given.when(good('b')))).toMatchObject([{ revision: 2, outcome: 'complete' }])
+  })
+
+  test('a missing member that fails later brings nothing to combine', () => {
+    const first = two
+      .when(good('a'), close({ pipeline: 'stack' }))
+      .after('patience')
+      .when(good(G1))
+    const later = first.when(bad('b'))
+    expect(later.state).toBe('gathered')
+    expect(acks(later.when(close()))).toMatchObject([{ code: 'GROUP_CLOSED' }])
+  })
+
+  test('where late members are ignored a missing one that succeeded waits for a closing command', () => {
+    const configuration = aConfiguration({ groups: { ...aConfiguration().groups, late: 'ignore' } })
+    const first = two
+      .when(good('a'), close({ pipeline: 'stack', configuration }))
+      .after('patience')
+      .when(good(G1))
+    const later = first.when(good('b'))
+    expect(later.state).toBe('gathered')
+    expect(jobsOf(later.when(close({ configuration })))).toMatchObject([{ members: [{ jobId: 'a' }, { jobId: 'b' }] }])
+  })
+
+  test('a retry stands for the job it retries, whatever its pipeline', () => {
+    const first = two.when(good('a'), bad('b'), close({ pipeline: 'stack' }), good(G1))
+    const again = { ...member('r', 'E2'), pipeline: 'detect', retryOf: 'b' }
+    const third = { ...member('r2', 'E2'), pipeline: 'quicklook', retryOf: 'b' }
+    const second = first.when(again, good('r'))
+    expect(jobsOf(second)).toMatchObject([{ members: [{ jobId: 'a' }, { jobId: 'r', pipeline: 'detect' }] }])
+    expect(resultsOf(second.when(good('20261122-000004-g2')))).toMatchObject([{ outcome: 'complete', failed: [] }])
+    expect(
+      jobsOf(first.when(again, bad('r')).when(good('20261122-000004-g2'), third, good('r2'))).at(-1),
+    ).toMatchObject({
+      members: [{ jobId: 'a' }, { jobId: 'r2' }],
+    })
+  })
+
+  test('a retry of one that is still awaited is awaited in its place, once', () => {
+    const twice = two.when({ ...member('r', 'E2'), pipeline: 'detect', retryOf: 'b' }, good('a'), close())
+    expect(twice.state).toBe('closing')
+    expect(resultsOf(twice.when(good('r')))).toMatchObject([{ outcome: 'complete', members: [{}, { jobId: 'r' }] }])
+  })
+
+  test('a finished group is combined again by who asks for something else', () => {
+    const plain = two.when(good('a'), bad('b'), close())
+    expect(jobsOf(plain.when(close({ pipeline: 'stack' })))).toMatchObject([{ members: [{ jobId: 'a' }] }])
+    expect(resultsOf(plain.when(close({ policy: 'fail' })))).toMatchObject([{ revision: 2, outcome: 'failed' }])
+    expect(acks(gathered.when(close({ pipeline: 'stack', policy: 'fail' })))).toMatchObject([{ code: 'GROUP_CLOSED' }])
+  })
+
   test('a member that comes late makes the group gather again, under revision 2', () => {
     const late = gathered.when(member('c', 'E3'))
     expect(late.state).toBe('closing')
@@ -346,6 +508,91 @@ describe('gather: late members', () => {
       expect(resultsOf(late)).toEqual([])
       expect(resultsOf(late.when(close({ configuration })))).toMatchObject([{ revision: 2 }])
     }
+  })
+})
+
+describe('gather: a group alone is a dataId', () => {
+  test('exposures that were never processed are combined as they are', () => {
+    const now = group().when(close({ pipeline: 'stack', members: [dataIdOf('E1'), dataIdOf('E2')] }))
+    expect(jobsOf(now)).toMatchObject([
+      {
+        members: ['E1', 'E2'].map(obsid => ({
+          dataId: { obsid },
+          jobId: null,
+          pipeline: null,
+          outcome: null,
+          datasets: [],
+        })),
+      },
+    ])
+    expect(resultsOf(now.when(good(G1)))).toMatchObject([
+      { outcome: 'complete', members: [{ identity: 'E1', jobId: null, outcome: null }, { identity: 'E2' }] },
+    ])
+  })
+
+  test('one that was accepted is awaited, not combined as it is', () => {
+    const now = group().when(member('a', 'E1'), close({ pipeline: 'stack', members: [dataIdOf('E1'), dataIdOf('E2')] }))
+    expect(now.state).toBe('closing')
+    expect(jobsOf(now.when(good('a')))).toMatchObject([{ members: [{ jobId: 'a' }, { jobId: null }] }])
+  })
+
+  test('one that is processed later takes the place of what was only named', () => {
+    const first = group().when(close({ pipeline: 'stack', members: [dataIdOf('E1'), dataIdOf('E2')] }), good(G1))
+    expect(jobsOf(first.when(member('b', 'E1'), good('b')))).toMatchObject([
+      { members: [{ jobId: 'b' }, { jobId: null }] },
+    ])
+  })
+
+  test('a finished group is combined again with exposures it did not know, and not for those it did', () => {
+    const named = (obsid: string) => close({ members: [dataIdOf(obsid)] })
+    expect(jobsOf(gathered.when(named('E3')))).toMatchObject([{ members: [{}, {}, { dataId: { obsid: 'E3' } }] }])
+    expect(acks(gathered.when(named('E2')))).toMatchObject([{ code: 'GROUP_CLOSED' }])
+  })
+
+  const detectors = group({ pipeline: 'stack' }).when(
+    member('a0', 'E1', 0),
+    member('a1', 'E1', 1),
+    member('b0', 'E2', 0),
+    member('b1', 'E2', 1),
+  )
+
+  test('one detector of a group awaits, combines and reports its own members alone', () => {
+    const now = detectors.when(bad('a1'), good('a0'), close({ detector: 0 }))
+    expect(now.state).toBe('closing')
+    const gathering = now.when(good('b0'))
+    expect(jobsOf(gathering)).toMatchObject([
+      { dataId: { group: 'G#1', detector: 0 }, members: [{ jobId: 'a0' }, { jobId: 'b0' }] },
+    ])
+    expect(resultsOf(gathering.when(good(G1)))).toMatchObject([
+      { detector: 0, outcome: 'complete', failed: [], missing: [], members: [{ jobId: 'a0' }, { jobId: 'b0' }] },
+    ])
+  })
+
+  test('the next detector, and then the whole, are further revisions', () => {
+    const first = detectors.when(good('a0'), good('b0'), close({ detector: 0 }), good(G1), good('a1'), bad('b1'))
+    expect(first.state).toBe('gathered')
+    const second = first.when(close({ detector: 1 }), good('20261122-000004-g2'))
+    expect(resultsOf(second)).toMatchObject([{ revision: 2, detector: 1, outcome: 'partial', failed: ['E2/1'] }])
+    const whole = second.when(close())
+    expect(jobsOf(whole)).toMatchObject([{ dataId: { detector: null }, members: [{}, {}, {}] }])
+    expect(resultsOf(whole.when(good('20261122-000004-g3')))[0]).not.toHaveProperty('detector')
+  })
+
+  test('a late member is late for its own detector', () => {
+    const first = detectors.when(good('a0'), good('b0'), close({ detector: 0 }), good(G1))
+    expect(first.when(member('c1', 'E3', 1)).state).toBe('gathered')
+    expect(first.when(member('c0', 'E3', 0)).state).toBe('closing')
+  })
+
+  test('a detector nobody knows is refused, by its own reply in synchronous mode', () => {
+    expect(acks(detectors.when(close({ detector: 7 })))).toMatchObject([
+      { code: 'UNKNOWN_GROUP', result: expect.stringContaining('name its exposures in members') },
+    ])
+    expect(finishes(detectors.when(close({ detector: 7, answerTo: 'reply.m1' })))).toMatchObject([
+      { code: 'UNKNOWN_GROUP' },
+    ])
+    const named = detectors.when(close({ detector: 7, members: [dataIdOf('E1', 7)] }))
+    expect(jobsOf(named)).toMatchObject([{ members: [{ dataId: { obsid: 'E1', detector: 7 }, jobId: null }] }])
   })
 })
 
@@ -412,6 +659,41 @@ describe('gather: in a night', () => {
     await night.succeeds(`${a}-g1`)
     expect(night.events('groupResult')).toMatchObject([{ group: 'G#1', outcome: 'partial', failed: ['E2'] }])
     expect(night.events('jobResult')).toHaveLength(3)
+  })
+
+  test('a failed member that is retried with another pipeline completes its group', async () => {
+    const night = await createNight()
+    await night.enable()
+    const jobs = []
+    for (const obsid of ['E1', 'E2'])
+      jobs.push((await night.command('processData', asked(obsid, { expected: 2, pipeline: 'stack' })))?.jobIds[0] ?? '')
+    const [a = '', b = ''] = jobs
+    await night.succeeds(a)
+    await night.started(b)
+    await night.exited(b, { exitCode: 1 })
+    await night.succeeds(`${a}-g1`)
+    const again = (await night.command('retry', { group: 'G#1', pipeline: 'detect' }))?.jobIds[0] ?? ''
+    await night.succeeds(again)
+    await night.succeeds(`${a}-g2`)
+    expect(night.events('groupResult')).toMatchObject([
+      { revision: 1, outcome: 'partial', failed: ['E2'] },
+      { revision: 2, outcome: 'complete', failed: [], members: [{ jobId: a }, { jobId: again, pipeline: 'detect' }] },
+    ])
+  })
+
+  test('a group of exposures that were never processed is combined by one command', async () => {
+    const night = await createNight()
+    await night.enable()
+    const command = { dataId: { group: 'G#1' }, pipeline: 'stack' }
+    expect(await night.command('processData', command)).toMatchObject({ code: 'UNKNOWN_GROUP' })
+    expect(await night.command('processData', { ...command, members: ['E1', 'E2'] })).toMatchObject({
+      ack: ACK.COMPLETE,
+    })
+    const order = night.orders().at(-1)
+    expect(order).toMatchObject({ type: 'executor.start', members: [{ dataId: { obsid: 'E1' } }, { jobId: null }] })
+    await night.succeeds(order?.jobId ?? '')
+    expect(night.events('groupResult')).toMatchObject([{ group: 'G#1', outcome: 'complete' }])
+    expect(await night.command('processData', { ...command, members: ['E1'] })).toMatchObject({ code: 'GROUP_CLOSED' })
   })
 
   test('the gather job can be aborted, and the group says so', async () => {

@@ -74,6 +74,20 @@ const ready = (jobId: string, { priority = 0, slots = 1 } = {}) =>
     { type: 'job.ready', jobId, priority, slots },
   ] as const
 
+const shelfItem = {
+  jobId: 'old',
+  retryOf: null,
+  at: 0,
+  dataId: { instrument: 'LATISS', obsid: 'E1', group: null, detector: null },
+  pipeline: 'quicklook',
+  overrides: { gone: 1 },
+  configFile: 'gone.yaml',
+  version: 'w_1',
+  priority: 3,
+  timeLimitMs: 1e9,
+  outcome: 'failed',
+} as const
+
 describe('queue: who runs', () => {
   test('jobs get slots in the order they came, as many as there are', () => {
     const now = flowing().when(...ready('a'), ...ready('b'), ...ready('c'))
@@ -290,6 +304,41 @@ describe('queue: what is admitted', () => {
     expect(byData.context.open).toBe(0)
   })
 
+  test('a group nobody knows yet is opened by who names its exposures, and told which they are', () => {
+    const dataId = { instrument: 'LSSTCam', obsid: null, group: 'G' }
+    const rules = { expected: 3, deadlineMs: null, policy: null, patienceMs: null, pipeline: null }
+    const named = submit(
+      { ...overGroup, dataId, detectors: [94], members: ['E1', 'E2'], groupRules: rules },
+      { 'gather.G': 'unknown' },
+    )
+    expect(flowing().when(named).emissions).toMatchObject([
+      { type: 'open', address: 'gather.G', input: { kind: 'gather', group: 'G', stem: 'j1' } },
+      { type: 'watch', address: 'gather.G' },
+      {
+        to: 'gather.G',
+        message: {
+          type: 'group.close',
+          expected: 3,
+          detector: 94,
+          members: ['E1', 'E2'].map(obsid => ({ instrument: 'LSSTCam', group: 'G', obsid, detector: 94 })),
+        },
+      },
+    ])
+  })
+
+  test('a group hears which job a retry stands for', () => {
+    const command = { type: 'command.retry', caller, jobId: 'again', of: { by: 'group', group: 'G' } } as const
+    const items = [{ ...shelfItem, jobId: 'r1', retryOf: 'first', dataId: { ...shelfItem.dataId, group: 'G' } }]
+    const full = { ...command, pipeline: 'detect', overrides: null, version: null }
+    const now = flowing().when({ type: 'queue.resubmit', command: full, items })
+    expect(now.emissions).toContainEqual(
+      expect.objectContaining({
+        to: 'gather.G',
+        message: expect.objectContaining({ type: 'member.accepted', pipeline: 'detect', retryOf: 'first' }),
+      }),
+    )
+  })
+
   const strict = aPipeline('quicklook', {
     overrides: {
       snr: { type: 'number', default: null, minimum: 3, maximum: 50 },
@@ -354,6 +403,16 @@ describe('queue: what is admitted', () => {
     const room = full.when(ended('a', outcome('succeeded')))
     expect(acks(room.when(submit()))).toMatchObject([{ ack: ACK.COMPLETE }])
     expect(acks(room.when(submit({ pipeline: 'detect', detectors: [1, 2] })))).toMatchObject([{ code: 'QUEUE_FULL' }])
+  })
+
+  test('what the queue can never hold is refused as that, however few are waiting', () => {
+    const camera = { pipeline: 'detect', detectors: Array.from({ length: 189 }, (_, detector) => detector) }
+    const [never] = acks(flowing({ slots: 4, queueDepthMax: 100 }).when(submit(camera)))
+    expect(never).toMatchObject({ code: 'QUEUE_FULL' })
+    expect(never?.result).toContain('asks for 189 jobs and the queue never holds more than 100')
+    const occupied = flowing({ slots: 1, queueDepthMax: 189 }).when(...ready('a'), ...ready('b'))
+    const [later] = acks(occupied.when(submit(camera)))
+    expect(later?.result).toContain('1 job is waiting and the queue holds 189, so these 189 do not fit; send it again')
   })
 
   test('a group can be closed although the queue is full', () => {
@@ -485,19 +544,7 @@ describe('queue: files', () => {
 
 describe('queue: chart and comment', () => {
   test('jobs from the shelf are opened again under new ids, or refused as any command would be', () => {
-    const item = {
-      jobId: 'old',
-      retryOf: null,
-      at: 0,
-      dataId: { instrument: 'LATISS', obsid: 'E1', group: null, detector: null },
-      pipeline: 'quicklook',
-      overrides: { gone: 1 },
-      configFile: 'gone.yaml',
-      version: 'w_1',
-      priority: 3,
-      timeLimitMs: 1e9,
-      outcome: 'failed',
-    } as const
+    const item = shelfItem
     const command = {
       type: 'command.retry',
       caller,

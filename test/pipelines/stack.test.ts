@@ -128,6 +128,21 @@ const dithered = (cosmicRays: number): MemberFile[] =>
     exposure: { ...FIELD, exposureSeed: i + 1, dither: { dx, dy }, cosmicRays: i === 1 ? cosmicRays : 0 },
   }))
 
+describe('a stack of frames that were never processed', () => {
+  test('finds their stars by itself, and leaves out the one that is not there', () => {
+    const folder = temporaryFolder()
+    const frames = dithered(0).slice(0, 2)
+    for (const { obsid, exposure } of frames) writeFileSync(join(folder, `${obsid}.fits`), renderExposure(exposure))
+    const raw = { detector: null, pipeline: null, jobId: null, outcome: null, workDir: null, datasets: {}, metrics: {} }
+    const members = ['obs0', 'obs1', 'gone'].map(obsid => ({ ...raw, obsid, input: join(folder, `${obsid}.fits`) }))
+    const ran = runStack(folder, members)
+    expect(ran).toMatchObject({ exitCode: 0, stderr: '' })
+    expect(metric(ran, 'stack.framesUsed')).toBe(2)
+    expect(metric(ran, 'stack.framesRejected')).toBe(1)
+    expect(metric(ran, 'stack.alignmentResidual')).toBeLessThan(0.2)
+  })
+})
+
 describe('a stack of four dithered frames', () => {
   test('is aligned to a fifth of a pixel, twice as quiet as one frame, and free of cosmic rays', () => {
     const { ran, folder } = stacked(dithered(60))

@@ -1,10 +1,11 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DiscardPolicy, jetstreamManager } from '@nats-io/jetstream'
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { parse, stringify } from 'yaml'
 import { eventually } from '../bus/eventually.ts'
 import { marked, signal } from '../chaos/processes.ts'
+import { cleanUpAfterEach } from '../cleanUp.ts'
 import { makePlace, type Place } from '../conformance/instance.ts'
 import { connectWire, type Wire } from '../conformance/wire.ts'
 import { ready, serve, type Server, type Serving, startServer } from './surroundings.ts'
@@ -36,31 +37,27 @@ const pipelines = {
 let place: Place
 let server: Server
 let wire: Wire
-let lives: Serving[] = []
 
-afterEach(async () => {
-  await wire.close()
-  for (const one of lives) await one.end()
-  await server.kill()
-  // A test that failed may have left a job that waits for ever.
-  for (const { pid } of marked(join(place.dataDir, 'work'))) signal(pid, 'SIGKILL')
-  place.remove()
-})
+const cleanUp = cleanUpAfterEach()
 
 async function begin(instance: string, settings: object = {}): Promise<Serving> {
-  place = makePlace(pipelines)
+  const here = (place = makePlace(pipelines))
+  cleanUp(() => here.remove())
+  // A test that failed may have left a job that waits for ever.
+  cleanUp(() => marked(join(here.dataDir, 'work')).forEach(({ pid }) => signal(pid, 'SIGKILL')))
   const init = join(place.configDir, '_init.yaml')
   writeFileSync(init, stringify({ ...parse(readFileSync(init, 'utf8')), ...settings }))
-  server = await startServer(place.dir)
-  lives = []
+  const there = (server = await startServer(place.dir))
+  cleanUp(() => there.kill())
   const first = await live(instance)
-  wire = await connectWire(server.url, instance)
+  const listener = (wire = await connectWire(server.url, instance))
+  cleanUp(() => listener.close())
   return first
 }
 
 async function live(instance: string): Promise<Serving> {
   const one = serve(place, server.url, instance)
-  lives.push(one)
+  cleanUp(() => one.end())
   await ready(one)
   return one
 }

@@ -1,9 +1,10 @@
 import { join } from 'node:path'
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { streams } from '../../src/contract/subjects.ts'
 import { startService } from '../../src/service.ts'
 import { eventually, rejection } from '../bus/eventually.ts'
 import { marked, signal } from '../chaos/processes.ts'
+import { cleanUpAfterEach } from '../cleanUp.ts'
 import { makePlace, optionsFor, type Place } from '../conformance/instance.ts'
 import { connectWire, must, type Wire } from '../conformance/wire.ts'
 import { ready, serve, type Server, type Serving, startServer, wayTo } from './surroundings.ts'
@@ -18,29 +19,30 @@ const dataId = (seqNum: number) => ({ obsid: `AT_O_20261122_${String(seqNum).pad
 let place: Place
 let server: Server
 let wire: Wire
-let pair: Serving[] = []
 
-afterEach(async () => {
-  await wire.close()
-  for (const one of pair) await one.end()
-  await server.kill()
+const cleanUp = cleanUpAfterEach()
+
+async function enter(): Promise<void> {
+  const here = (place = makePlace())
+  cleanUp(() => here.remove())
   // A test that failed may have left a job that waits for ever.
-  for (const { pid } of marked(join(place.dataDir, 'work'))) signal(pid, 'SIGKILL')
-  place.remove()
-})
+  cleanUp(() => marked(join(here.dataDir, 'work')).forEach(({ pid }) => signal(pid, 'SIGKILL')))
+  const there = (server = await startServer(place.dir))
+  cleanUp(() => there.kill())
+}
 
 async function begin(instance: string): Promise<[active: Serving, standby: Serving]> {
-  place = makePlace()
-  server = await startServer(place.dir)
+  await enter()
   const active = serve(place, server.url, instance)
-  pair = [active]
+  cleanUp(() => active.end())
   await ready(active)
   const standby = serve(place, server.url, instance)
-  pair.push(standby)
+  cleanUp(() => standby.end())
   await eventually('it says who is active', () =>
     standby.log.some(line => line.includes(`active is process ${active.pid} `)),
   )
-  wire = await connectWire(server.url, instance)
+  const listener = (wire = await connectWire(server.url, instance))
+  cleanUp(() => listener.close())
   return [active, standby]
 }
 
@@ -138,16 +140,17 @@ describe('who stands by', () => {
   })
 
   it('stands by again when it loses the name while it takes over, and takes over when the name is free', async () => {
-    place = makePlace()
-    server = await startServer(place.dir)
+    await enter()
     await eventually('the server answers', async () => {
       const connected = await connectWire(server.url, 'AGAIN').catch(() => null)
       wire = connected ?? wire
       return connected !== null
     })
+    cleanUp(() => wire.close())
     const way = await wayTo(server.url, `STREAM.CREATE.${streams('AGAIN').events}`)
+    cleanUp(() => way.close())
     const one = serve(place, way.url, 'AGAIN')
-    pair = [one]
+    cleanUp(() => one.end())
     await eventually('it has the name and takes over', () => way.sent('') !== null)
     const key = `$KV.${streams('AGAIN').lease}.holder`
     wire.connection.publish(key, JSON.stringify({ holder: 'somebody else', token: 'theirs' }))
@@ -159,12 +162,11 @@ describe('who stands by', () => {
     // Somebody else does not renew it.
     await ready(one)
     expect(one.process.exitCode).toBeNull()
-    way.close()
   })
 })
 
 it('standing by needs a server that both can reach', async () => {
   const place = makePlace()
+  onTestFinished(() => place.remove())
   expect(String(await rejection(startService(optionsFor(place, { standby: true }))))).toContain('--url')
-  place.remove()
 })

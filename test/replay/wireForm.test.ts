@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Command } from '../../machines/domain/commands.ts'
 import { type CommandBody, type CommandName, checkCommand, commandSchemas } from '../../src/contract/commands.ts'
+import { decodeCommand } from '../../src/contract/decode.ts'
 import { jobsNamedBy, wireForm } from '../../src/engine/wireForm.ts'
 import { aCaller } from '../harness.ts'
 
@@ -40,6 +41,7 @@ const said: Said = {
       timeLimit: 90,
     },
     { dataId: { group }, pipeline: 'stack' },
+    { dataId: { group, detector: 94, instrument: 'LSSTCam' }, pipeline: 'stack', members: ['E1', 'E2'] },
     { dataId: { group }, pipeline: 'stack', group: { id: group, policy: 'skip', patience: 3 }, timeLimit: 20 },
   ],
 }
@@ -56,6 +58,48 @@ describe.each(Object.keys(commandSchemas))('%s', name => {
     }
   })
 })
+
+const query = "instrument='LATISS' AND exposure=2026112200017"
+
+describe('what a script for the Python OCPS sent is sent again as it was understood:', () => {
+  test.each([
+    ['execute', { pipeline: 'look', data_query: query }],
+    ['execute', { pipeline: 'look.yaml', version: 'w_2026_46', data_query: `${query} AND detector IN (94)` }],
+    [
+      'execute',
+      { pipeline: 'look', data_query: "exposure.obs_id='E1' AND instrument='LSSTCam'", prereq_jobs: 'j1, j2' },
+    ],
+    [
+      'execute',
+      { pipeline: 'look', data_query: query, config: `-c isr:doFlat=False a=4.50 b=-1e-7 c='5' d="True" deep.yaml` },
+    ],
+    ['execute', { pipeline: 'look', data_query: query, config: `a="it's" b='say "so"' c='x y' d= e=x'y z'"w" f=0x10` }],
+    ['execute', { pipeline: 'look', data_query: query, output_dataset_types: 'bias,dark' }],
+    ['abort_job', { job_id: 'j1' }],
+  ])('%s %j', (name, body) => {
+    const decoded = decoding(name, body)
+    const form = wireForm(
+      { ...decoded, caller: aCaller('m1'), ...(name === 'execute' && { jobId: 'stamped' }) } as Command,
+      jobId => jobId,
+    )
+    expect(form.name).toBe(name)
+    expect(decoding(name, form.body)).toEqual(decoded)
+  })
+
+  test('with the jobs it names translated', () => {
+    const execute = decoding('execute', { pipeline: 'look', data_query: query, prereq_jobs: 'j1,j2' })
+    const command = { ...execute, caller: aCaller('m1'), jobId: 'stamped' } as Command
+    expect(wireForm(command, jobId => `new-${jobId}`).body).toMatchObject({ prereq_jobs: 'new-j1,new-j2' })
+    const abort = { ...decoding('abort_job', { job_id: 'j1' }), caller: aCaller('m2') } as Command
+    expect(wireForm(abort, jobId => `new-${jobId}`)).toEqual({ name: 'abort_job', body: { job_id: 'new-j1' } })
+  })
+})
+
+function decoding(name: string, body: object) {
+  const decoded = decodeCommand(name, new TextEncoder().encode(JSON.stringify(body)), 'LATISS')
+  if (!decoded.ok) throw new Error(decoded.refusal.reason)
+  return decoded.command
+}
 
 test('jobs that a command names are translated', () => {
   const after = understood('processData', said.processData[3], 'LATISS')

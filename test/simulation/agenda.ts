@@ -61,6 +61,8 @@ export function createAgenda(startAt: number): Agenda {
 
   return {
     now: () => now,
+    elapsed: () => now,
+    boot: null,
     wake(at, call) {
       const happening = arrange(at, call)
       return () => {

@@ -236,7 +236,7 @@ export function createDirectSite(options: SiteOptions): Site {
       }
       for (const effect of live.apply(entry)) {
         replay?.did(effect)
-        if (effect.do === 'announce' && effect.announcement.type === 'ack') answers.note(effect.announcement)
+        if (effect.do === 'announce' && effect.announcement.type === 'ack') answers.note(effect.announcement, effect.at)
         carryOut(effect)
       }
       replay?.compare(live, promises.touched)

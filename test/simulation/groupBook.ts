@@ -2,7 +2,7 @@ import type { AnyMachineSnapshot, EventObject } from 'xstate'
 import { memberIdentity } from '../../machines/domain/dataId.ts'
 import type { Emission, GatherMessage } from '../../machines/domain/messages.ts'
 import type { OutcomeKind } from '../../machines/domain/outcome.ts'
-import type { GatherContext } from '../../machines/gather.ts'
+import type { GatherContext } from '../../machines/groupMembers.ts'
 import type { JobInput } from '../../machines/job.ts'
 import type { Actor } from '../../src/engine/world.ts'
 import type { PromiseName } from './violation.ts'
@@ -19,7 +19,10 @@ interface Group {
   readonly stem: string
   expected: number | null
   /** identity and pipeline → the newest job of it. */
-  readonly members: Map<string, { readonly jobId: string; readonly identity: string; readonly obsid: string | null }>
+  readonly members: Map<
+    string,
+    { readonly jobId: string; readonly identity: string; readonly obsid: string | null; readonly first: string }
+  >
 }
 
 export function createGroupBook(
@@ -39,7 +42,18 @@ export function createGroupBook(
       if (event.type === 'member.accepted') {
         const identity = memberIdentity(event.dataId)
         const key = `${identity} ${event.pipeline}`
-        group.members.set(key, { jobId: event.jobId, identity, obsid: event.dataId.obsid })
+        // A retry stands for the job it retries, whatever its pipeline; it takes that one's place in the order.
+        const first = event.retryOf ?? event.jobId
+        const entries = [...group.members]
+        const isReplaced = ([of, one]: (typeof entries)[number]) =>
+          of === key || (one.identity === identity && one.first === first)
+        const at = entries.findIndex(isReplaced)
+        const mine = [key, { jobId: event.jobId, identity, obsid: event.dataId.obsid, first }] as const
+        group.members.clear()
+        for (const [place, entry] of entries.entries())
+          if (place === at) group.members.set(...mine)
+          else if (!isReplaced(entry)) group.members.set(...entry)
+        if (at === -1) group.members.set(...mine)
         group.expected = event.rules?.expected ?? group.expected
       }
       checkExpected(address, group, before, snapshot, event.type)

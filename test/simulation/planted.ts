@@ -166,19 +166,19 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'a quiescent entry is written while a job is open',
-    file: 'src/engine/world.js',
-    edits: [['byKind.job.size > 0 ||', '']],
+    file: 'src/engine/population.js',
+    edits: [['this.#byKind.job.size > 0 ||', '']],
     finds: 'direct',
   },
   {
     name: 'a checkpoint forgets who watches whom',
-    file: 'src/engine/world.js',
+    file: 'src/engine/population.js',
     edits: [['...(watchers.size > 0 && { watchers: [...watchers] }),', '']],
     finds: 'direct',
   },
   {
     name: 'a checkpoint forgets where a paused queue was',
-    file: 'src/engine/world.js',
+    file: 'src/engine/population.js',
     edits: [['[id, nodes.map(node => node.id)]', '[id, []]']],
     finds: 'direct',
   },
@@ -196,8 +196,8 @@ export const MUTANTS: readonly Mutant[] = [
     file: 'src/engine/world.js',
     edits: [
       [
-        'const due = entry.at + change.delayMs',
-        'const due = entry.at + change.delayMs + (performance.now() % 2 < 1 ? 0 : 1)',
+        'const due = elapsedAt(this.#entry) + change.delayMs',
+        'const due = elapsedAt(this.#entry) + change.delayMs + (performance.now() % 2 < 1 ? 0 : 1)',
       ],
     ],
     finds: 'direct',
@@ -258,7 +258,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'what a checkpoint holds of the answers is forgotten',
     file: 'src/engine/engine.js',
-    edits: [['answers.settleInto(whole.answers);', ';']],
+    edits: [['answers.settleInto(whole.answers, at);', ';']],
     finds: 'whole',
   },
   {

@@ -3,9 +3,11 @@
 import type { QueueContext } from '../../../machines/queue.ts'
 import { useMemo } from 'preact/hooks'
 import type { CscContext } from '../../../machines/csc.ts'
+import { isAwaited } from '../../../machines/groupMembers.ts'
 import type { JobContext } from '../../../machines/job.ts'
 import { explainGroup, explainJob, explainJobBriefly, exposuresOf } from '../explain.ts'
 import { type GroupRecord, type JobRecord, leafOf, type Night, slotsInUse } from '../night.ts'
+import { reservedIn } from '../slots.ts'
 import {
   Actor,
   Chip,
@@ -80,6 +82,7 @@ function Tiles({ night: tonight, open }: { night: Night; open: number }) {
   if (!queue || !csc) return null
   const { configuration, waiting, running } = queue.snapshot.context as QueueContext
   const used = slotsInUse(tonight)
+  const reserved = reservedIn(tonight)
   const { applied } = csc.snapshot.context as CscContext
   const flow = leafOf(queue.snapshot)
   const { over, succeeded } = tonight.tally
@@ -99,7 +102,12 @@ function Tiles({ night: tonight, open }: { night: Night; open: number }) {
       <Tile
         title="Slots"
         value={`${used.slots} / ${configuration?.slots ?? 0}`}
-        note={<Bar parts={used.slots} of={configuration?.slots ?? 0} />}
+        note={
+          <span title={reserved ? `kept free for ${reserved.jobId}, which needs ${reserved.needs}` : ''}>
+            <Bar parts={used.slots} of={configuration?.slots ?? 0} />
+            {reserved && `${reserved.free} kept free`}
+          </span>
+        }
       />
       <Tile
         title="Running"
@@ -314,7 +322,7 @@ function Group({ night: tonight, group }: { night: Night; group: GroupRecord }) 
         <Chip tone={tone}>{outcome ?? state}</Chip>
         <Actor address={address}>{group.group}</Actor>
         <span class="count">
-          {members.filter(({ output }) => output !== null).length}/{members.length}
+          {members.filter(member => !isAwaited(member)).length}/{members.length}
           {context.revision > 1 && ` · revision ${context.revision}`}
         </span>
       </header>
@@ -324,22 +332,26 @@ function Group({ night: tonight, group }: { night: Night; group: GroupRecord }) 
   )
 }
 
-function Members({ night: tonight, group: { group, context } }: { night: Night; group: GroupRecord }) {
+function Members({ night: tonight, group: { group, context, address } }: { night: Night; group: GroupRecord }) {
   const { members } = context
   const missing = Math.max(0, (context.expected ?? 0) - exposuresOf(context))
-  const words = members.map(({ jobId, output }) => output?.outcome.kind ?? tonight.jobs.get(jobId)?.state ?? 'unknown')
+  const words = members.map(
+    ({ jobId, output }) =>
+      output?.outcome.kind ??
+      (jobId === null ? 'not processed by itself' : (tonight.jobs.get(jobId)?.state ?? 'unknown')),
+  )
   // A dozen groups are two thousand members: those of a group where nothing has changed are not gone through again.
   return useMemo(
     () => (
       <ul class={members.length > 60 ? 'cells many' : 'cells'} aria-label={`members of ${group}`}>
         {members.map(({ jobId, identity, output }, at) => {
-          const job = tonight.jobs.get(jobId)
+          const job = tonight.jobs.get(jobId ?? '')
           const tone = output ? outcomeTone(output.outcome.kind) : job ? jobTone(job) : 'wait'
           return (
-            <li key={jobId}>
+            <li key={jobId ?? identity}>
               <a
                 class={`cell ${tone}`}
-                href={`#/actor/${encodeURIComponent(`job.${jobId}`)}`}
+                href={`#/actor/${encodeURIComponent(jobId === null ? address : `job.${jobId}`)}`}
                 title={`${identity}: ${words[at]}`}
                 aria-label={`${identity}: ${words[at]}`}
               >

@@ -3,6 +3,7 @@
  * The inspector's page: the address after # says which view. Live when it comes from a gateway; showing a recording when one is inside it or is dropped
  * on it. Asks nothing of anybody but its own gateway.
  */
+import './language.ts'
 import { computed, signal } from '@preact/signals'
 import { render } from 'preact'
 import type { Charts } from '../pageFiles.ts'
