@@ -2,15 +2,15 @@
 const may = {
   '^machines/': ['^machines/', 'xstate'],
   '^src/contract/': ['^src/contract/', '^machines/domain/', 'zod'],
-  '^src/bus/': ['^src/bus/', '^src/log\\.ts$', '@nats-io/'],
+  '^src/bus/': ['^src/bus/', '^src/(log|lockFile)\\.ts$', '@nats-io/'],
   '^src/journal/': ['^src/journal/', '^src/bus/port\\.ts$', '^machines/domain/'],
   '^src/engine/': ['^src/engine/', '^machines/', '^src/contract/', '^src/bus/port\\.ts$', '^src/journal/(entry|port)\\.ts$', '^src/log\\.ts$', 'xstate'],
-  '^src/executor/': ['^src/executor/', '^machines/ports\\.ts$', '^machines/domain/', '^src/log\\.ts$'],
+  '^src/executor/': ['^src/executor/', '^machines/ports\\.ts$', '^machines/domain/', '^src/(log|printable|untrusted)\\.ts$'],
   '^src/feed/': ['^src/feed/', '^machines/', '^src/contract/', '^src/bus/port\\.ts$', '^src/engine/', '^src/log\\.ts$'],
   '^src/ingest/': ['^src/ingest/', '^machines/', '^src/contract/', '^src/bus/port\\.ts$', 'zod'],
   '^src/config/': ['^src/config/', '^machines/domain/', '^src/contract/', 'yaml', 'zod'],
   '^src/client/': ['^src/client/', '^src/bus/', '^src/contract/', '^machines/domain/'],
-  '^src/inspector/': ['^src/inspector/', '^src/client/', '^src/contract/', '^machines/', '^src/bus/', '^src/journal/', '^src/engine/(world|step|timers|inWords|checkpoint)\\.ts$', '^src/userError\\.ts$', 'xstate', 'elkjs', 'preact', '@preact/signals', 'uplot', 'vite', 'ws'],
+  '^src/inspector/': ['^src/inspector/', '^src/client/', '^src/contract/', '^machines/', '^src/bus/', '^src/journal/', '^src/engine/(world|step|timers|inWords|checkpoint)\\.ts$', '^src/(untrusted|userError)\\.ts$', 'xstate', 'elkjs', 'preact', '@preact/signals', 'uplot', 'vite', 'ws'],
   '^src/pipelines/': ['^src/pipelines/', '^src/sim/random\\.ts$', 'pngjs'],
   '^src/sim/': ['^src/sim/', '^src/client/', '^src/contract/', '^src/bus/', '^src/pipelines/', '^machines/domain/', 'zod', '^src/log\\.ts$', '^src/userError\\.ts$'],
 }

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import pino from 'pino'
 import { SUMMARY_STATE, transitionChain, type SummaryState } from '../machines/domain/summaryState.ts'
 import { MACHINES_VERSION } from '../machines/index.ts'
-import { startEmbeddedServer } from './bus/embedded.ts'
+import { startEmbeddedServer, type Survives } from './bus/embedded.ts'
 import { connectNats } from './bus/nats.ts'
 import { type Bus, BusError, type BusErrorCode, type LeaseResult } from './bus/port.ts'
 import { createConfigurationSource } from './config/load.ts'
@@ -19,14 +19,17 @@ import { bootId } from './executor/processes.ts'
 import { createSimulatedExecutor } from './executor/simulated.ts'
 import { createSubprocessExecutor } from './executor/subprocess.ts'
 import { createChronicle } from './feed/chronicle.ts'
-import { createFeed, numberOf } from './feed/feed.ts'
+import { createFeed } from './feed/feed.ts'
 import { createGate, type Gate } from './feed/gate.ts'
 import { newest } from './feed/newest.ts'
 import { createPresence } from './feed/presence.ts'
 import { createIngestWatch } from './ingest/ingest.ts'
-import { openJournal } from './journal/log.ts'
 import { type Journal, JournalError } from './journal/port.ts'
+import { checkServer, promiseOf } from './serverPromise.ts'
+import { takeUpJournal } from './takingUp.ts'
+import { shownUrl } from './bus/serverUrl.ts'
 import { UserError } from './userError.ts'
+import { lockWorkDirectory } from './workDirectory.ts'
 
 /**
  * One running instance of OCPS: wires the adapters to the engine, in the order of the path of a command, and takes them apart again. Everything that can be
@@ -50,30 +53,47 @@ export interface ServiceOptions {
   readonly logTo: pino.DestinationStream | null
   /** Waits until nobody else is active under this name, for as long as it takes. Needs natsUrl, and the dataDir of the active one to take up its jobs. */
   readonly standby?: boolean
+  /** What an accepted command is to survive; of a server that is named: what that one is configured for. Unless given, power where our own server can. */
+  readonly survives?: Survives
+  /** Use a server older than 2.10 although other machines reach it. */
+  readonly allowOldServer?: boolean
   /** Called with who is active, while waiting, whenever that changes. */
   readonly onWaiting?: (active: string) => void
 }
 
 export interface Service {
   readonly instance: string
+  /** To connect to, credentials included: never shown, logged, written down or given to another process but in its environment. */
   readonly natsUrl: string
+  /** The same for people. */
+  readonly shownUrl: string
+  /** Of a server of our own: what whoever connects must say. */
+  readonly token: string | null
   readonly promise: string
+  readonly survives: Survives
+  readonly serverVersion: string
   readonly workDir: string
-  /** How it ended: exitControl, a signal or stop(), or the loss of the journal to another instance. */
-  readonly ended: Promise<'offline' | 'stopped' | 'lost'>
+  readonly ended: Promise<Ended>
   /** Why it is asked to stop goes into the log. */
   stop(why?: string): Promise<void>
 }
 
+/** exitControl; a signal or stop(); another process runs the instance; it cannot go on for a reason of its own, such as a journal that is damaged. */
+export interface Ended {
+  readonly how: 'offline' | 'stopped' | 'lost' | 'broken'
+  /** Empty where it was asked to end. */
+  readonly why: string
+}
+
 // The server notices within a quarter of a second that a lease ran out: who stands by has taken over three seconds after its holder died or froze.
-const LEASE_MS = 2_000
+export const LEASE_MS = 2_000
 // How often who waits for the lease asks for it: a handful of small requests.
 const LEASE_POLL_MS = 100
 // Not at once: a server that restarts would be asked hundreds of times, to no avail.
 const STANDBY_AGAIN_MS = 1_000
 const INITIAL_STATES: readonly SummaryState[] = ['OFFLINE', 'STANDBY', 'DISABLED', 'ENABLED']
 // Jobs and groups of a week can be asked for; older ones are in the archive.
-const EVENTS_KEPT_MS = 7 * 24 * 3_600_000
+export const EVENTS_KEPT_MS = 7 * 24 * 3_600_000
 
 export const packageRoot = findPackageRoot()
 
@@ -132,9 +152,18 @@ async function assemble(
   )
 
   const server =
-    options.natsUrl === null ? await startEmbeddedServer({ storeDir: join(dataDir, 'nats'), cacheDir, log }) : null
+    options.natsUrl === null
+      ? await startEmbeddedServer({
+          storeDir: join(dataDir, 'nats'),
+          cacheDir,
+          log,
+          ...(options.survives !== undefined && { survives: options.survives }),
+        })
+      : null
   if (server) undo.push(() => server.stop())
   const natsUrl = server?.url ?? options.natsUrl ?? ''
+  const shown = shownUrl(natsUrl)
+  const stated = options.survives ?? null
   const bus = await connectNats({
     url: natsUrl,
     name: `ocps.${instance}`,
@@ -149,25 +178,26 @@ async function assemble(
     waitForServer: options.standby === true,
   })
   undo.push(() => telemetry.close())
-  const promise = server?.promise ?? 'as the server is configured'
+  checkServer(bus.server, { stated, allowOld: options.allowOldServer === true, log })
+  const promised = () => promiseOf(server, bus.server, stated)
 
   let executorClose = async () => {}
   let finish = async () => {}
-  let tellEnded: (how: 'offline' | 'stopped' | 'lost') => void = () => {}
-  const ended = new Promise<'offline' | 'stopped' | 'lost'>(resolve => (tellEnded = resolve))
+  let tellEnded: (ended: Ended) => void = () => {}
+  const ended = new Promise<Ended>(resolve => (tellEnded = resolve))
   let ending: Promise<void> | null = null
-  const end = (how: 'offline' | 'stopped' | 'lost') => (ending ??= shutDown(how))
+  const end = (how: Ended['how'], why = '') => (ending ??= shutDown({ how, why }))
   let silence = () => {}
   let isReady = false
-  const lost: { because: string | null } = { because: null }
-  const lose = (why: string) => {
+  const lost: { because: BusError | null } = { because: null }
+  const lose = (how: 'lost' | 'broken', why: string) => {
     if (ending === null && isReady) log.error({}, `OCPS ${instance} ends here: ${why}`)
-    lost.because ??= why
+    lost.because ??= new BusError(how === 'lost' ? 'FENCED' : 'BROKEN', `OCPS ${instance} ends here: ${why}`)
     silence()
     // Taken apart while it is put together it would break at some other place; it comes to its end, silent, and is taken apart then.
-    if (isReady) void end('lost')
+    if (isReady) void end(how, why)
   }
-  const yieldName = () => lose('another process runs this instance now')
+  const yieldName = () => lose('lost', 'another process runs this instance now')
 
   const taken = await takeLease(bus, options, log, yieldName)
   const { lease } = taken
@@ -177,13 +207,21 @@ async function assemble(
   try {
     await putTogether()
   } catch (error) {
-    const problem =
-      lost.because === null ? error : new BusError('FENCED', `OCPS ${instance} ends here: ${lost.because}`)
+    const problem = lost.because ?? error
     if (options.standby !== true || !(problem instanceof BusError && PASSING.has(problem.code))) throw problem
-    log.warn({}, `OCPS ${instance} stands by again: ${lost.because ?? problem.message}`)
+    log.warn({}, `OCPS ${instance} stands by again: ${problem.message}`)
     throw new NotNow(problem.message, isTakeover)
   }
-  return { instance, natsUrl, promise, workDir, ended, stop }
+  return {
+    instance,
+    natsUrl,
+    shownUrl: shown,
+    token: server?.token ?? null,
+    ...promised(),
+    workDir,
+    ended,
+    stop,
+  }
 
   function stop(why = 'it was asked to'): Promise<void> {
     if (ending === null) log.info({}, `OCPS ${instance} stops: ${why}`)
@@ -197,7 +235,13 @@ async function assemble(
       subjects: [subjects(instance).events],
       maxAgeMs: EVENTS_KEPT_MS,
     })
-    const { journal, lastN, isOurs } = await openJournal({ bus, instance })
+    const { journal, lastN, isOurs, lastSaid, numbersAfter } = await takeUpJournal({
+      bus,
+      instance,
+      retained,
+      workDir,
+      log,
+    })
     const gate = createGate({ lease, isOurs, onLost: yieldName })
     const first = firstWhenSure(journal, gate)
     silence = () => {
@@ -205,7 +249,8 @@ async function assemble(
       first.refuse()
     }
     // Lost while the journal was opened: nobody was there yet to be silenced.
-    if (lost.because !== null) throw new BusError('FENCED', lost.because)
+    if (lost.because !== null) throw lost.because
+    if (!options.simulate) undo.push(await lockWorkDirectory({ bus, instance, workDir }))
     if (server) await server.sync()
     const feed = createFeed({ bus, telemetry, retained, instance })
     const source = createConfigurationSource({ dir: options.configDir, site: options.site, instance, checkTemplate })
@@ -264,17 +309,19 @@ async function assemble(
         pipelineFiles: source.pipelineFiles(),
         host: hostname(),
         pid: process.pid,
-        promise,
+        promise: promised().promise,
       },
-      lastSaid: numberOf(await retained.lastId()),
+      lastSaid,
+      numbersAfter,
       onOffline: () => void end('offline'),
       onLost: error => {
         if (error instanceof JournalError && error.code === 'FENCED') yieldName()
-        else lose(`its journal is lost to this process: ${error.message}`)
+        else if (error instanceof JournalError) lose('broken', `its journal cannot be written: ${error.message}`)
+        else lose('broken', `it met something that it holds impossible: ${error.message}`)
       },
     })
     undo.push(async () => engine.stop())
-    if (lost.because !== null) throw new BusError('FENCED', lost.because)
+    if (lost.because !== null) throw lost.because
     isReady = true
     finish = () => engine.finish().then(() => retained.flushed())
     const door = openDoor({
@@ -285,7 +332,7 @@ async function assemble(
       say,
       now: () => wallClock.now(),
       log,
-      facts: () => ({ natsUrl, promise, workDir, versions, pid: process.pid, host: hostname() }),
+      facts: () => ({ natsUrl: shown, ...promised(), workDir, versions, pid: process.pid, host: hostname() }),
     })
     undo.push(() => door.close())
     const stopPresence = presence.begin({
@@ -295,15 +342,16 @@ async function assemble(
       source,
     })
     undo.push(async () => stopPresence())
-    log.info({ natsUrl, promise, workDir }, `OCPS ${instance} is ready`)
+    log.info({ natsUrl: shown, ...promised(), workDir }, `OCPS ${instance} is ready`)
     // Who takes over goes on where the other one was: perhaps someone had put it there.
     if (!isTakeover || lastN === 0) await reach(engine, options)
   }
 
-  async function shutDown(how: 'offline' | 'stopped' | 'lost'): Promise<void> {
-    if (how !== 'lost') await Promise.race([finish(), delay(FLUSH_MS, undefined, { ref: false })])
+  async function shutDown(because: Ended): Promise<void> {
+    if (because.how === 'offline' || because.how === 'stopped')
+      await Promise.race([finish(), delay(FLUSH_MS, undefined, { ref: false })])
     await takeApart(undo)
-    tellEnded(how)
+    tellEnded(because)
   }
 }
 

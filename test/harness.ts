@@ -319,8 +319,11 @@ export interface Night {
   events<T extends keyof Bodies>(topic: T, key?: string): Bodies[T][]
   entries(): Entry[]
   state(address: string): string | undefined
-  /** The process dies and another begins over the same journal. lastSaid: what is known to have been said; all of it unless given. */
-  restart(options?: { lastSaid?: string | null }): Promise<void>
+  /**
+   * The process dies and another begins over the same journal. lastSaid: what is known to have been said; all of it unless given. numbersAfter: entries up
+   * to there were given out, though the journal may end before.
+   */
+  restart(options?: { lastSaid?: string | null; numbersAfter?: number }): Promise<void>
 }
 
 export interface Who {
@@ -406,18 +409,18 @@ export async function createNight(options: NightOptions = {}): Promise<Night> {
       const actor = engine.world.actor(address)
       return actor && dotted(actor.snapshot.value)
     },
-    async restart({ lastSaid = lastEventId() } = {}) {
+    async restart({ lastSaid = lastEventId(), numbersAfter = 0 } = {}) {
       engine.stop()
       orders = []
       adopted = []
       lost = []
       offline = false
-      engine = await begins(lastSaid)
+      engine = await begins(lastSaid, numbersAfter)
     },
   }
   return night
 
-  function begins(lastSaid: string | null): Promise<Engine> {
+  function begins(lastSaid: string | null, numbersAfter = 0): Promise<Engine> {
     return createEngine({
       instance: 'LATISS',
       journal,
@@ -426,6 +429,7 @@ export async function createNight(options: NightOptions = {}): Promise<Night> {
       log: silentLog,
       started: STARTED,
       lastSaid,
+      numbersAfter,
       executor: report => {
         const take = (order: Order) => {
           orders.push(order)

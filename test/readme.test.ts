@@ -11,6 +11,7 @@ import { decodeCommand } from '../src/contract/decode.ts'
 import { configurationSchema, pipelineSchema } from '../src/contract/configuration.ts'
 import { QUERY_ERRORS } from '../src/contract/queryErrors.ts'
 import { placeholders } from '../src/executor/commandLine.ts'
+import { DAMAGES } from '../src/journal/port.ts'
 
 const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
 const scripts = (
@@ -32,6 +33,10 @@ test('the README explains every code a query can fail with, in the words of the 
 
 test('the README explains every outcome code, in the words of the code', () => {
   for (const [code, text] of Object.entries(OUTCOME_CODES)) expect(rows.get(code), code).toBe(text)
+})
+
+test('the README explains every damage of a journal, in the words of the code', () => {
+  for (const [code, text] of Object.entries(DAMAGES)) expect(rows.get(`JOURNAL_${code}`), code).toBe(text)
 })
 
 test('the README explains every key of the configuration, in the words of its schema', () => {

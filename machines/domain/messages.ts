@@ -118,6 +118,8 @@ export interface Quiescent {
   readonly type: 'engine.quiescent'
   /** The machines that wrote it; others begin at the start of the journal instead. */
   readonly machines: string
+  /** Of the form of all that follows; left out: 1. */
+  readonly format?: number
   readonly actors: readonly QuietActor[]
   readonly ended: readonly (readonly [jobId: string, kind: Outcome['kind']])[]
   readonly answers: readonly QuietAnswer[]
@@ -131,6 +133,7 @@ export interface Checkpoint {
   readonly type: 'engine.checkpoint'
   /** As in Quiescent. */
   readonly machines: string
+  readonly format?: number
   /** 1, 2, … `of`. */
   readonly part: number
   readonly of: number
@@ -139,7 +142,7 @@ export interface Checkpoint {
 }
 
 /** What the texts of a checkpoint are together. */
-export interface Whole extends Omit<Quiescent, 'type' | 'machines'> {
+export interface Whole extends Omit<Quiescent, 'type' | 'machines' | 'format'> {
   /** Said, but not known to be heard when this was written: whoever begins here says it again if it was not. */
   readonly unsaid: readonly { readonly id: string; readonly at: number; readonly announcement: Announcement }[]
 }

@@ -10,6 +10,7 @@ import {
   type LeaseOptions,
   type LeaseResult,
   type Log,
+  type LogMessage,
   type LogOptions,
   type Retained,
   type RetainedOptions,
@@ -43,12 +44,15 @@ export interface Connection {
 export interface MemoryStream {
   keep(subject: string, body: string, id: string | null): boolean
   last(subject: string): string | null
-  lastId(): string | null
+  lastId(accepts: (id: string) => boolean): string | null
 }
 
 export interface MemoryLog {
-  readonly entries: { body: string; id: string; isMark: boolean }[]
-  readonly ids: Set<string>
+  messages: (LogMessage & { readonly isMark: boolean })[]
+  /** The newest place ever given. */
+  last: number
+  /** What anybody publishes on its subjects is kept, too. */
+  keep(subject: string, body: string, id: string): void
 }
 
 export interface StoredLease {
@@ -98,7 +102,7 @@ export function openMemoryRetained(shared: Shared, connection: Connection, optio
       checkSubject(subject)
       return stream.last(subject)
     },
-    lastId: async () => stream.lastId(),
+    lastId: async (accepts = () => true) => stream.lastId(accepts),
   }
 
   function isPublishable(subject: string, body: string, id: string): boolean {
@@ -133,9 +137,9 @@ function createStream(shared: Shared, options: RetainedOptions): MemoryStream {
       forgetOld()
       return kept.get(subject)?.body ?? null
     },
-    lastId: () => {
+    lastId: accepts => {
       forgetOld()
-      return [...kept.values()].findLast(message => message.id !== null)?.id ?? null
+      return [...kept.values()].findLast(({ id }) => id !== null && accepts(id))?.id ?? null
     },
   }
 
@@ -149,11 +153,12 @@ function createStream(shared: Shared, options: RetainedOptions): MemoryStream {
 
 export function openMemoryLog(shared: Shared, connection: Connection, options: LogOptions): Log {
   checkSubject(options.subject)
-  const log = shared.logs.get(options.name) ?? { entries: [], ids: new Set() }
-  shared.logs.set(options.name, log)
+  const { name, isWritten = ({ id }) => id !== '' } = options
+  const log = shared.logs.get(name) ?? createLog(options.subject)
+  shared.logs.set(name, log)
   const waiting = new Set<(error: Error) => void>()
   const closed = (): BusError => new BusError('CLOSED', `The connection ${connection.name} is closed.`)
-  const newest = (): string => log.entries.at(-1)?.id ?? ''
+  const newest = () => log.messages.findLast(isWritten) ?? null
   connection.onClosed(() => {
     for (const reject of waiting) reject(closed())
   })
@@ -163,39 +168,68 @@ export function openMemoryLog(shared: Shared, connection: Connection, options: L
       if (connection.isClosed()) throw closed()
       checkSize(
         options.subject,
-        wireBytes(body, { 'Nats-Msg-Id': id, 'Nats-Expected-Last-Msg-Id': after }),
+        wireBytes(body, { 'Nats-Msg-Id': id, 'Nats-Expected-Last-Sequence': String(Number.MAX_SAFE_INTEGER) }),
         shared.maxPayload,
       )
       await new Promise<void>((resolve, reject) => {
         waiting.add(reject)
         shared.whenAppending(() => {
           if (!waiting.delete(reject) || connection.isClosed()) return
-          const refusal = store(body, id, after, isMark)
+          const refusal = store({ body, id, isMark }, after)
           if (refusal === null) resolve()
           else reject(refusal)
         })
       })
     },
     async *read(from = 'start', before = 0) {
-      const first = from === 'mark' ? Math.max(0, log.entries.findLastIndex(({ isMark }) => isMark) - before) : 0
-      for (const { body, id } of log.entries.slice(first)) yield { body, id }
+      let first = from === 'mark' ? log.messages.findLastIndex(message => message.isMark && isWritten(message)) : 0
+      for (let left = before; left > 0 && first > 0; ) {
+        first -= 1
+        if (log.messages.slice(first, first + 1).some(isWritten)) left -= 1
+      }
+      for (const { body, id, sequence } of log.messages.slice(Math.max(0, first))) yield { body, id, sequence }
     },
-    lastId: async () => newest(),
+    last: async () => newest(),
+    state: async () => ({
+      first: log.messages[0]?.sequence ?? log.last + 1,
+      last: log.last,
+      lastReadable: log.messages.at(-1)?.sequence ?? 0,
+      messages: log.messages.length,
+    }),
+    keepsBehindLost: () => true,
+    purge: async () => {
+      log.messages = []
+    },
   }
 
-  function store(body: string, id: string, after: string, isMark: boolean): BusError | null {
-    if (log.ids.has(id)) return null
-    if (shared.appends === 'FULL') return new BusError('FULL', `The log ${options.name} is full; nothing was written.`)
-    if (after !== newest()) {
+  function store(message: { body: string; id: string; isMark: boolean }, after: string): BusError | null {
+    const present = newest()
+    if (present?.id === message.id) return null
+    if (shared.appends === 'FULL') return new BusError('FULL', `The log ${name} is full; nothing was written.`)
+    const at = present?.id ?? ''
+    if (after !== at) {
       return new BusError(
         'FENCED',
-        `Another writer has taken over ${options.name}: it is at ${newest() || 'empty'}, expected ${after || 'empty'}.`,
+        `Another writer has taken over ${name}: it is at ${at || 'empty'}, expected ${after || 'empty'}.`,
       )
     }
-    log.entries.push({ body, id, isMark })
-    log.ids.add(id)
+    log.last += 1
+    log.messages.push({ ...message, sequence: log.last })
     return null
   }
+}
+
+function createLog(subject: string): MemoryLog {
+  const log: MemoryLog = {
+    messages: [],
+    last: 0,
+    keep: (to, body, id) => {
+      if (to !== subject && to !== `${subject}.mark`) return
+      log.last += 1
+      log.messages.push({ body, id, isMark: to !== subject, sequence: log.last })
+    },
+  }
+  return log
 }
 
 export function openMemoryLease(shared: Shared, connection: Connection, options: LeaseOptions): LeaseResult {

@@ -130,7 +130,7 @@ export function createMemoryNetwork(options: MemoryOptions = {}): MemoryNetwork 
     const handlers = new Set<() => void>()
 
     return {
-      server: { url: `memory://${name}`, version: 'memory', maxPayload: shared.maxPayload },
+      server: { url: `memory://${name}`, version: 'memory', maxPayload: shared.maxPayload, isLoopbackOnly: true },
 
       subscribe: (subject, handler) => {
         checkPattern(subject)
@@ -219,7 +219,9 @@ export function createMemoryNetwork(options: MemoryOptions = {}): MemoryNetwork 
       if (!shared.up) return
       const message: Incoming = { subject, body: new TextEncoder().encode(body), headers: asReceived(headers), reply }
       shared.later(() => {
-        for (const stream of shared.streams.values()) stream.keep(subject, body, null)
+        const id = message.headers['nats-msg-id'] ?? ''
+        for (const stream of shared.streams.values()) stream.keep(subject, body, id || null)
+        for (const log of shared.logs.values()) log.keep(subject, body, id)
         const heard = shared.deliver(message)
         onHeard?.(heard)
       })

@@ -1,13 +1,13 @@
 /**
  * A lease in a KV bucket whose entries expire: whoever creates the key holds the name, renewing it every third of its time. It decides
- * only who tries; the log's id chain decides who writes.
+ * only who tries; the place a log's writer expects decides who writes.
  */
 import { randomUUID } from 'node:crypto'
 import { JetStreamApiCodes, JetStreamApiError, jetstream, StorageType } from '@nats-io/jetstream'
 import { type KV, Kvm } from '@nats-io/kv'
 import { createLeaseClock } from './lease-clock.ts'
 import type { Link } from './nats-link.ts'
-import { explain, nanoseconds, type Streams } from './nats-streams.ts'
+import { explain, isGone, nanoseconds, type Streams } from './nats-streams.ts'
 import type { LeaseOptions, LeaseResult } from './port.ts'
 
 const key = 'holder'
@@ -23,7 +23,7 @@ export async function takeLease(link: Link, streams: Streams, options: LeaseOpti
     const value = JSON.stringify({ holder: options.holder, token: randomUUID() })
     const askedAt = leaseNow()
     const revision = await tryCreate(bucket, value)
-    if (revision !== null) return hold(link, bucket, value, { revision, askedAt }, options)
+    if (revision !== null) return hold(link, streams, bucket, value, { revision, askedAt }, options)
     const current = await bucket.get(key)
     return { held: false, holder: current === null ? 'unknown' : holderIn(current.string()) }
   } catch (error) {
@@ -47,13 +47,16 @@ async function openBucket(link: Link, streams: Streams, options: LeaseOptions): 
 
 function hold(
   link: Link,
-  bucket: KV,
+  streams: Streams,
+  openedBucket: KV,
   value: string,
   first: { readonly revision: number; readonly askedAt: number },
   options: LeaseOptions,
 ): LeaseResult {
   let { revision, askedAt: renewedAt } = first
   let lapses = 0
+  let bucket = openedBucket
+  let hasComplained = false
   let state: 'held' | 'released' | 'lost' = 'held'
   let renewing: Promise<void> | null = null
 
@@ -99,9 +102,33 @@ function hold(
       }
       revision = next
       renewedAt = askedAt
-    } catch {
+      if (hasComplained) link.log.info({ lease: options.name }, `The lease ${options.name} is renewed again.`)
+      hasComplained = false
+    } catch (error) {
       // A server that is away or has no space gives the name to nobody else either; whoever must be sure asks isSure.
+      await whenNotRenewed(error)
     }
+  }
+
+  async function whenNotRenewed(error: unknown): Promise<void> {
+    if (state !== 'held' || !link.connected()) return
+    const because = error instanceof Error ? error.message : String(error)
+    try {
+      if (await isGone(streams, `KV_${options.name}`)) {
+        // While it was gone somebody else may have made it and given the lease back: the next renewal takes the key anew, and counts that.
+        bucket = await openBucket(link, streams, options)
+        link.log.warn({ lease: options.name }, `The bucket of the lease ${options.name} was gone; it was made again.`)
+        return
+      }
+    } catch {
+      // Said below.
+    }
+    if (hasComplained || leaseNow() - renewedAt < options.ttlMs) return
+    hasComplained = true
+    link.log.error(
+      { lease: options.name, because },
+      `The lease ${options.name} cannot be renewed at ${link.url}: ${because}; nothing is said or started until it can.`,
+    )
   }
 
   /** A renewal whose answer was lost, or one that came just too late: the lease may still be ours. */

@@ -12,6 +12,7 @@ import {
   lastOf,
   nanoseconds,
   readStream,
+  stateOf,
   type Streams,
 } from './nats-streams.ts'
 import { type Item, type Refusal, startingMs, Window } from './nats-window.ts'
@@ -109,15 +110,14 @@ export async function openRetained(link: Link, streams: Streams, options: Retain
       return message === null ? null : Buffer.from(message.body).toString()
     },
 
-    lastId: async () => {
-      const { state } = await streams.manager.streams.info(options.name)
+    lastId: async (accepts = () => true) => {
+      const { first, last } = await stateOf(link, streams, options.name)
       for (let back = lookBackFirst; ; back *= lookBackFactor) {
-        const from = Math.max(state.first_seq, state.last_seq - back + 1, 1)
+        const from = Math.max(first, last - back + 1, 1)
         let newest: string | null = null
-        for await (const message of readStream(link, streams, options.name, { from, headersOnly: true })) {
-          newest = message.headers?.get('Nats-Msg-Id') || newest
-        }
-        if (newest !== null || from <= Math.max(state.first_seq, 1)) return newest
+        for await (const { id } of readStream(link, streams, options.name, { from, headersOnly: true }))
+          if (id !== null && accepts(id)) newest = id
+        if (newest !== null || from <= Math.max(first, 1)) return newest
       }
     },
   }

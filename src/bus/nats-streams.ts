@@ -18,7 +18,7 @@ import {
 } from '@nats-io/jetstream'
 import { RequestError } from '@nats-io/transport-node'
 import type { Link } from './nats-link.ts'
-import { BusError } from './port.ts'
+import { BusError, type LogState } from './port.ts'
 
 /** A stream operation touches the disk; a busy or syncing one takes seconds, not tens of them. */
 const streamTimeoutMs = 10_000
@@ -101,22 +101,22 @@ export interface Kept {
   readonly id: string | null
 }
 
-/** The newest message of a stream, or null. */
-export async function newestOf(link: Link, streams: Streams, stream: string): Promise<Kept | null> {
+/** What a stream says of itself. */
+export async function stateOf(link: Link, streams: Streams, stream: string): Promise<Omit<LogState, 'lastReadable'>> {
   try {
     const { state } = await streams.manager.streams.info(stream)
-    return state.messages === 0 ? null : await lastOf(link, streams, stream, { seq: state.last_seq })
+    return { first: state.first_seq, last: state.last_seq, messages: state.messages }
   } catch (error) {
     throw explain(error, link, `stream ${stream}`)
   }
 }
 
-/** One message, or null: the last of a subject, or the one with a sequence number. */
+/** One message, or null: the last of a subject, the one with a sequence number, or the first of a subject from there on. */
 export async function lastOf(
   link: Link,
   streams: Streams,
   stream: string,
-  which: { last_by_subj: string } | { seq: number },
+  which: { last_by_subj: string } | { seq: number } | { seq: number; next_by_subj: string },
 ): Promise<Kept | null> {
   try {
     const message = await streams.manager.direct.getMessage(stream, which)
@@ -129,42 +129,82 @@ export async function lastOf(
 
 /**
  * What a stream holds from sequence `from` up to what was there at the call, oldest first. Finishes on an empty stream too. Waits while
- * the server is away.
+ * the server is away, but not for what a damaged stream counts and cannot deliver: that is left out.
  */
 export async function* readStream(
   link: Link,
   streams: Streams,
   stream: string,
   options: { from: number; headersOnly: boolean },
-): AsyncGenerator<JsMsg> {
+): AsyncGenerator<Kept> {
   try {
     const { state } = await streams.manager.streams.info(stream)
-    if (state.messages === 0 || options.from > state.last_seq) return
-    const consumer = await streams.client.consumers.get(stream, {
-      ...(options.from > 1
-        ? { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: options.from }
-        : { deliver_policy: DeliverPolicy.All }),
-      headers_only: options.headersOnly,
-    })
-    const most = options.headersOnly ? { max_messages: readBatch } : { max_bytes: readBytesMax }
-    const messages = await consumer.consume({ ...most, expires: readExpiresMs })
-    let turned = performance.now()
-    try {
-      for await (const message of messages) {
-        if (performance.now() - turned > readTurnMs) {
-          await nextTurn()
-          turned = performance.now()
-        }
+    if (state.messages === 0) return
+    const quietMs = (state.num_deleted ?? 0) > 0 ? quietWithGapsMs : quietReadMs
+    for (let from = options.from; from <= state.last_seq; ) {
+      const before = from
+      for await (const message of consume(link, streams, stream, {
+        ...options,
+        from,
+        until: state.last_seq,
+        quietMs,
+      })) {
         yield message
-        if (message.seq >= state.last_seq || message.info.pending === 0) return
+        from = message.sequence + 1
+        if (message.isLast) return
       }
-    } finally {
-      messages.stop()
-      await consumer.delete().catch(() => false)
+      // Nothing came for a while: what comes next, as the server finds it without a consumer.
+      const next = await lastOf(link, streams, stream, { seq: from, next_by_subj: '>' })
+      if (next === null || next.sequence > state.last_seq) return
+      if (from === before) yield next
+      from = from === before ? next.sequence + 1 : next.sequence
     }
   } catch (error) {
     throw explain(error, link, `stream ${stream}`)
   }
+}
+
+/** Ends with the last message, or when nothing has come for a while although the server is there. */
+async function* consume(
+  link: Link,
+  streams: Streams,
+  stream: string,
+  options: { from: number; until: number; headersOnly: boolean; quietMs: number },
+): AsyncGenerator<Kept & { isLast: boolean }> {
+  const consumer = await streams.client.consumers.get(stream, {
+    ...(options.from > 1
+      ? { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: options.from }
+      : { deliver_policy: DeliverPolicy.All }),
+    headers_only: options.headersOnly,
+  })
+  const most = options.headersOnly ? { max_messages: readBatch } : { max_bytes: readBytesMax }
+  const messages = await consumer.consume({ ...most, expires: readExpiresMs })
+  let turned = performance.now()
+  /** Since when the next one is awaited; null while the reader is busy with the one before. */
+  let since: number | null = performance.now()
+  const watch = setInterval(() => {
+    if (!link.connected()) since &&= performance.now()
+    else if (since !== null && performance.now() - since > options.quietMs) messages.stop()
+  }, options.quietMs / 4)
+  try {
+    for await (const message of messages) {
+      since = null
+      if (performance.now() - turned > readTurnMs) {
+        await nextTurn()
+        turned = performance.now()
+      }
+      yield toKept(message, message.seq >= options.until || message.info.pending === 0)
+      since = performance.now()
+    }
+  } finally {
+    clearInterval(watch)
+    messages.stop()
+    await consumer.delete().catch(() => false)
+  }
+}
+
+function toKept(message: JsMsg, isLast: boolean): Kept & { isLast: boolean } {
+  return { sequence: message.seq, body: message.data, id: message.headers?.get('Nats-Msg-Id') || null, isLast }
 }
 
 /** Measured: 130 000 to 150 000 messages a second from a thousand upwards. */
@@ -178,6 +218,10 @@ const readTurnMs = 20
 
 /** A server that restarts forgets who was reading; that is noticed after two missed heartbeats, each half of this. The client's own 30 s are 30 s of recovery. */
 const readExpiresMs = 2000
+
+/** A reader that was forgotten is noticed within this and made again; in a stream with gaps the rest may never come. */
+const quietReadMs = 6000
+const quietWithGapsMs = 1000
 
 export function nanoseconds(milliseconds: number): number {
   return milliseconds * nanosecondsPerMs

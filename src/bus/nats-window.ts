@@ -27,7 +27,7 @@ export interface Refusal {
 }
 
 /** Its sequence number in the stream; and whether it was there before it came. */
-interface Stored {
+export interface Stored {
   readonly place: number
   readonly isRepeat: boolean
 }
@@ -35,7 +35,8 @@ interface Stored {
 export interface Policy<T extends Item> {
   /** All subjects of the stream, where nobody but this connection writes to it as a rule: then not every message needs to ask to be confirmed. */
   readonly ownSubjects: readonly string[]
-  onStored(item: T): void
+  /** `answer` is the server's; null where it was concluded otherwise. */
+  onStored(item: T, answer: Stored | null): void
   onRefused(item: T, refusal: Refusal): void
   /** Sent without asking, and somebody else has written meanwhile: it is not known whether they are stored. */
   onUnsure(items: readonly T[]): void
@@ -123,13 +124,13 @@ export class Window<T extends Item> {
 
   /** Takes an item for stored although no answer said so. */
   markStored(item: T): void {
-    this.#noteStored(item)
+    this.#noteStored(item, null)
     this.#settleFront()
   }
 
-  #noteStored(item: T): void {
+  #noteStored(item: T, answer: Stored | null): void {
     item.stored = true
-    this.#policy.onStored(item)
+    this.#policy.onStored(item, answer)
   }
 
   /** Takes everything off, sent or not; later answers to it are ignored. */
@@ -201,18 +202,20 @@ export class Window<T extends Item> {
   }
 
   /** Everything we send takes one place in the stream: what was sent since the last one confirmed is there if as many places were taken. */
-  #confirm(item: T, { place, isRepeat }: Stored): void {
+  #confirm(item: T, answer: Stored): void {
+    const { place, isRepeat } = answer
     const { number } = this.#confirmed
     const areThere = !isRepeat && number > 0 && place - this.#confirmed.place === item.number - number
     const unsure: T[] = []
     for (const one of this.inFlight) {
       if (one === item) break
       if (one.stored || one.copies > 0) continue
-      if (areThere && one.number > number) this.#noteStored(one)
+      if (areThere && one.number > number) this.#noteStored(one, null)
       else unsure.push(one)
     }
     if (!isRepeat && item.number > number) this.#confirmed = { place, number: item.number }
-    this.markStored(item)
+    this.#noteStored(item, answer)
+    this.#settleFront()
     if (unsure.length > 0) this.#policy.onUnsure(unsure)
   }
 

@@ -27,6 +27,13 @@ import { openLog } from './nats-log.ts'
 import { openRetained } from './nats-retained.ts'
 import { openStreams, type Streams } from './nats-streams.ts'
 import { type Bus, BusError, type Headers, type Incoming, type RequestOptions } from './port.ts'
+import {
+  credentialsIn,
+  isLoopback,
+  parseUrl,
+  shownUrl as withoutCredentials,
+  type UrlCredentials,
+} from './serverUrl.ts'
 
 export interface NatsOptions {
   /** `nats://host:port` or `tls://host:port`, also with `user:password@` or `token@`. */
@@ -43,11 +50,7 @@ export interface NatsOptions {
   readonly log?: Logger
 }
 
-export type Credentials =
-  | { readonly user: string; readonly password: string }
-  | { readonly token: string }
-  | { readonly nkeySeed: string }
-  | { readonly credsFile: string }
+export type Credentials = UrlCredentials | { readonly nkeySeed: string } | { readonly credsFile: string }
 
 /** A server on the same network answers in milliseconds. */
 const connectTimeoutMs = 5000
@@ -84,6 +87,7 @@ export async function connectNats(options: NatsOptions): Promise<Bus> {
     url: shownUrl,
     version: connection.info?.version ?? 'unknown',
     maxPayload: connection.info?.max_payload ?? 0,
+    isLoopbackOnly: listensOnLoopback(connection, shownUrl),
   }
   let streams: Promise<Streams> | null = null
   let later: (() => void)[] = []
@@ -418,7 +422,6 @@ async function within(milliseconds: number, work: Promise<unknown>): Promise<voi
 
 async function toClientOptions(options: NatsOptions): Promise<{ clientOptions: ConnectionOptions; shownUrl: string }> {
   const url = parseUrl(options.url)
-  const shownUrl = `${url.protocol}//${url.host}`
   const clientOptions: ConnectionOptions = {
     servers: url.host,
     name: options.name,
@@ -435,30 +438,11 @@ async function toClientOptions(options: NatsOptions): Promise<{ clientOptions: C
     ...(options.tls !== undefined || url.protocol === 'tls:' ? { tls: tlsOptions(options.tls) } : {}),
     ...(await authentication(options.credentials ?? credentialsIn(url))),
   }
-  return { clientOptions, shownUrl }
-}
-
-function parseUrl(text: string): URL {
-  const full = text.includes('://') ? text : `nats://${text}`
-  const url = URL.canParse(full) ? new URL(full) : null
-  if (url === null || url.host === '' || !['nats:', 'tls:'].includes(url.protocol)) {
-    throw new BusError(
-      'UNREACHABLE',
-      `The NATS URL ${JSON.stringify(text)} is not of the form nats://host:port or tls://host:port.`,
-    )
-  }
-  if (url.port === '') url.port = '4222'
-  return url
+  return { clientOptions, shownUrl: withoutCredentials(options.url) }
 }
 
 function tlsOptions(files: NatsOptions['tls'] = {}): TlsOptions {
   return { ...files }
-}
-
-function credentialsIn(url: URL): Credentials | undefined {
-  const user = decodeURIComponent(url.username)
-  if (user === '') return undefined
-  return url.password === '' ? { token: user } : { user, password: decodeURIComponent(url.password) }
 }
 
 async function authentication(credentials: Credentials | undefined): Promise<Partial<ConnectionOptions>> {
@@ -481,6 +465,11 @@ function unreachable(error: unknown, url: string): BusError {
     'UNREACHABLE',
     `No NATS server answers at ${url} (${because}). Start one there, correct NATS_URL, or leave it unset and OCPS starts its own.`,
   )
+}
+
+/** What the server says it listens on; asked for at another address it is reached there, whatever it says. */
+function listensOnLoopback({ info }: NatsConnection, url: string): boolean {
+  return isLoopback(info?.host ?? '') && isLoopback(new URL(url).hostname)
 }
 
 function nothing(): void {}

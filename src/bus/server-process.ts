@@ -15,6 +15,8 @@ import { isAlive } from './store-lock.ts'
 /** A store of a night opens in a second or two; a slow disk after a power cut may take longer. */
 const startMs = 60_000
 const pollMs = 10
+/** By default a client that is slow to log in is turned away after two seconds, as with a wrong token; on a machine with too much to do that is soon. */
+const loginS = 60
 
 /** Closing a store takes well under this; after it the server is killed, which loses nothing confirmed. */
 const stopMs = 10_000
@@ -54,17 +56,24 @@ export interface Running {
   readonly ended: Promise<unknown>
 }
 
+export interface ServerFiles {
+  readonly storeDir: string
+  readonly configFile: string
+  /** What every client must say. */
+  readonly token: string
+  /** Every write reaches the disk before it is confirmed; a server older than syncAlwaysSince refuses the word. */
+  readonly syncAlways: boolean
+}
+
 /** Port -1 is a free one. Throws BusError UNREACHABLE with the server's own last words. */
-export async function start(
-  binary: ServerBinary,
-  storeDir: string,
-  configFile: string,
-  port: number,
-): Promise<Running> {
+export async function start(binary: ServerBinary, files: ServerFiles, port: number): Promise<Running> {
+  const { storeDir, configFile } = files
   const portsDir = join(storeDir, 'ports')
   await rm(portsDir, { recursive: true, force: true })
   await mkdir(portsDir, { recursive: true })
-  await writeFile(configFile, configuration(binary.version, storeDir, portsDir, port))
+  // Made anew: the mode of a file that is there already stays as it is.
+  await rm(configFile, { force: true })
+  await writeFile(configFile, configuration(binary.version, files, portsDir, port), { mode: 0o600 })
   const child = spawn('/bin/sh', ['-c', guard, 'ocps-nats-guard', binary.path, '-c', configFile], {
     stdio: ['pipe', 'pipe', 'ignore'],
     detached: true,
@@ -94,12 +103,18 @@ export async function start(
   }
 }
 
-function configuration(version: string, storeDir: string, portsDir: string, port: number): string {
-  const sync = atLeast(version, syncAlwaysSince) ? ', sync_interval: always' : ''
+function configuration(
+  version: string,
+  { storeDir, token, syncAlways }: ServerFiles,
+  portsDir: string,
+  port: number,
+): string {
+  const sync = syncAlways ? ', sync_interval: always' : ''
   const stall = atLeast(version, noStallSince) ? 'no_fast_producer_stall: true\n' : ''
   return `# Written by OCPS at every start.
 host: "127.0.0.1"
 port: ${port}
+authorization { token: ${JSON.stringify(token)}, timeout: ${loginS} }
 jetstream { store_dir: ${JSON.stringify(join(storeDir, 'streams'))}${sync} }
 ports_file_dir: ${JSON.stringify(portsDir)}
 log_file: ${JSON.stringify(join(storeDir, 'nats-server.log'))}

@@ -1,6 +1,7 @@
 import { CommanderError } from 'commander'
 import { BusError } from '../bus/port.ts'
 import { OcpsError, type OcpsErrorCode } from '../client/errors.ts'
+import { JournalError } from '../journal/port.ts'
 import { UserError } from '../userError.ts'
 
 /** What a script can tell from how `ocps` ended. One list, shown in the help; the sentence is for people, on standard error. */
@@ -55,6 +56,7 @@ export function endingOf(error: unknown): Ending {
   if (error instanceof UserError) return ending(EXIT.USAGE, 'USAGE', error.message)
   if (error instanceof BusError)
     return ending(error.code === 'UNREACHABLE' ? EXIT.NO_ANSWER : EXIT.FAILED, error.code, error.message)
+  if (error instanceof JournalError) return ending(EXIT.FAILED, `JOURNAL_${error.code}`, error.message)
   const message = error instanceof Error ? error.message : String(error)
   const debugging = (process.env['OCPS_DEBUG'] ?? '') !== ''
   const detail = debugging && error instanceof Error ? `\n${error.stack}` : '; set OCPS_DEBUG=1 and repeat to see where'

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { endingOf } from './exitCodes.ts'
+import { hideCredentials } from './processTitle.ts'
 import { complain, createOutput, endQuietlyWithThePipe } from './output.ts'
 import { buildProgram } from './program.ts'
 
@@ -7,6 +8,7 @@ import { buildProgram } from './program.ts'
  * `ocps`. Every error ends here: as one sentence on standard error, with an exit code a script can tell apart, and with --json as one
  * document {error} on standard output, too.
  */
+hideCredentials(process.argv)
 endQuietlyWithThePipe()
 try {
   const program = await buildProgram(process.argv.slice(2))

@@ -1,4 +1,5 @@
 import { styleText } from 'node:util'
+import { printable, shown, shownJson } from '../printable.ts'
 
 /**
  * What a verb prints. For people: text on standard output, coloured on a terminal unless NO_COLOR is set. With --json: one JSON document,
@@ -19,15 +20,15 @@ export function createOutput(json: boolean): Output {
   return {
     json,
     say(text, document) {
-      if (json) process.stdout.write(`${JSON.stringify(document)}\n`)
-      else if (text !== '') process.stdout.write(`${text}\n`)
+      if (json) process.stdout.write(`${shownJson(document)}\n`)
+      else if (text !== '') process.stdout.write(`${shown(text)}\n`)
     },
     paint: isColoured() && !json ? (how, text) => styleText(STYLES[how], text) : (_how, text) => text,
   }
 }
 
 export function complain(sentence: string): void {
-  process.stderr.write(`ocps: ${sentence}\n`)
+  process.stderr.write(`ocps: ${printable(sentence)}\n`)
 }
 
 /** `ocps … | head` closes the pipe when it has enough; that is no error. */

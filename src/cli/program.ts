@@ -23,6 +23,7 @@ const VERBS: readonly (readonly [names: string, add: () => Promise<(program: Com
   ['inspect explain', async () => (await import('./inspect.ts')).addInspect],
   ['record', async () => (await import('./record.ts')).addRecord],
   ['replay', async () => (await import('./replay.ts')).addReplay],
+  ['journal', async () => (await import('./journal.ts')).addJournal],
   ['config', async () => (await import('./config.ts')).addConfig],
   ['schema', async () => (await import('./schema.ts')).addSchema],
   ['chart', async () => (await import('./chart.ts')).addChart],

@@ -5,7 +5,7 @@ import { createGzip } from 'node:zlib'
 import { startEmbeddedServer } from '../bus/embedded.ts'
 import { connectNats } from '../bus/nats.ts'
 import type { Bus } from '../bus/port.ts'
-import { findUrlNote } from '../client/urlFile.ts'
+import { findUrlNote, withNotedToken } from '../client/urlFile.ts'
 import { INSTANCE_PATTERN, streams } from '../contract/subjects.ts'
 import { entriesIn, type Range, rangeOfDay } from '../engine/range.ts'
 import { type Entry, isMark } from '../journal/entry.ts'
@@ -22,8 +22,7 @@ import type { RecordOptions } from './record.ts'
 export async function record(options: RecordOptions): Promise<void> {
   const { instance, output, gzip = false } = options
   const range = rangeOf(options)
-  if (!INSTANCE_PATTERN.test(instance))
-    throw new UserError(`the instance name ${JSON.stringify(instance)} must be 1 to 32 letters, digits, _ or -`)
+  checkInstance(instance)
   if (gzip && output !== undefined && !output.endsWith('.gz'))
     throw new UserError(`--gzip with -o ${output}: name the file ${output}.gz, which compresses it`)
   const undo: (() => Promise<void>)[] = []
@@ -44,16 +43,22 @@ export async function record(options: RecordOptions): Promise<void> {
   }
 }
 
+export function checkInstance(instance: string): void {
+  if (!INSTANCE_PATTERN.test(instance))
+    throw new UserError(`the instance name ${JSON.stringify(instance)} must be 1 to 32 letters, digits, _ or -`)
+}
+
 /** The server of an instance: the one named, NATS_URL, or the one of an `ocps serve` started here or above. Throws UserError. */
 export function serverUrl({ instance, url }: Pick<RecordOptions, 'instance' | 'url'>): string {
-  const known = url ?? (process.env['NATS_URL'] || findUrlNote(instance)?.url)
+  const named = url ?? (process.env['NATS_URL'] || undefined)
+  const known = named === undefined ? findUrlNote(instance)?.url : withNotedToken(named)
   if (known !== undefined) return known
   throw new UserError(
     `no server is known for ${instance}: name it with --url or NATS_URL, or with --data the directory of an instance that had its own`,
   )
 }
 
-async function ownServer(data: string, undo: (() => Promise<void>)[]): Promise<string> {
+export async function ownServer(data: string, undo: (() => Promise<void>)[]): Promise<string> {
   const storeDir = join(resolve(data), 'nats')
   if (!existsSync(storeDir))
     throw new UserError(`there is no ${storeDir}; --data is the directory that serve was given, .ocps unless said`)
@@ -66,7 +71,7 @@ async function ownServer(data: string, undo: (() => Promise<void>)[]): Promise<s
 const INFO_MS = 5_000
 
 /** Opening a journal that does not exist would create an empty one; a slip of the finger must not. */
-async function mustExist(bus: Bus, instance: string): Promise<void> {
+export async function mustExist(bus: Bus, instance: string): Promise<void> {
   const stream = streams(instance).journal
   const { body } = await bus.request(`$JS.API.STREAM.INFO.${stream}`, '', { timeoutMs: INFO_MS })
   const { error } = JSON.parse(new TextDecoder().decode(body)) as { error?: { description?: string } }

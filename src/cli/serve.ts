@@ -24,6 +24,11 @@ export function addServe(program: Command): void {
       '--standby',
       'wait until no other process runs this instance, then take over; needs --url and the same --data',
     )
+    .option(
+      '--promise <power|process>',
+      'what an accepted command survives; with --url: what that server is configured for (default power where our own can)',
+    )
+    .option('--allow-old-server', 'use a nats-server older than 2.10 although other machines reach it')
     .option('--inspector [port]', 'serve the page of `ocps inspect`, too, in a process of its own (default port 8133)')
     .option(
       '--inspector-host <address>',

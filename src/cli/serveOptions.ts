@@ -11,6 +11,8 @@ export interface ServeOptions extends SharedOptions {
   readonly override: string
   readonly simulate?: boolean
   readonly standby?: boolean
+  readonly promise?: string
+  readonly allowOldServer?: boolean
   /** A port, or true for the usual one; undefined: no page. */
   readonly inspector?: string | true
   readonly inspectorHost?: string

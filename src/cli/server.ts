@@ -1,6 +1,7 @@
 import { join, resolve } from 'node:path'
 import type { Command } from 'commander'
 import { atLeast, findServer } from '../bus/server-binary.ts'
+import { shownUrl } from '../bus/serverUrl.ts'
 import { syncAlwaysSince } from '../bus/server-process.ts'
 import { table } from './format.ts'
 import { createOutput } from './output.ts'
@@ -27,8 +28,8 @@ export function addServer(program: Command): void {
       } = command.optsWithGlobals<SharedOptions & { data: string }>()
       const out = createOutput(json === true)
       if (url !== null)
-        return out.say(`the server at ${url}, which is named; none would be started`, {
-          url,
+        return out.say(`the server at ${shownUrl(url)}, which is named; none would be started`, {
+          url: shownUrl(url),
           path: null,
           version: null,
           durability: null,

@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { SummaryState } from '../../machines/domain/summaryState.ts'
+import type { Survives } from '../bus/embedded.ts'
 import { connectOcps, type Ocps } from '../client/index.ts'
-import { removeUrlFile, urlFile, writeUrlFile } from '../client/urlFile.ts'
+import { removeUrlFile, urlFile, withNotedToken, writeUrlFile } from '../client/urlFile.ts'
 import { createConfigurationSource } from '../config/load.ts'
 import { checkTemplate } from '../executor/commandLine.ts'
 import { openLogFile } from '../logFile.ts'
@@ -9,7 +10,7 @@ import { type Service, startService } from '../service.ts'
 import { UserError } from '../userError.ts'
 import { configurationDirectory } from './configurationDirectory.ts'
 import { EXIT } from './exitCodes.ts'
-import { INSPECTOR_PORT, LOOPBACK } from './inspect.ts'
+import { INSPECTOR_PORT, LOOPBACK, TOKEN_VARIABLE } from './inspect.ts'
 import { addressOf, type InspectorAddress, OF_SERVE } from './inspectorAddress.ts'
 import { startInspector } from './inspectorChild.ts'
 import { complain, createOutput, type Output } from './output.ts'
@@ -24,6 +25,10 @@ export async function serve(options: ServeOptions): Promise<void> {
   const wanted = stateOf(options.state)
   const allowCommands = options.allowCommands === true
   const inspectorAt = inspectorOf(options)
+  const survives = promiseOf(options.promise)
+  const natsUrl = serverOf(options)
+  // Whoever we start gets what it needs, and no more: a launcher lives longer than we do.
+  for (const secret of ['NATS_URL', TOKEN_VARIABLE]) delete process.env[secret]
   const out = createOutput(options.json === true)
   const configDir = configurationDirectory(options.config)
   const path = urlFile(instance)
@@ -47,7 +52,7 @@ export async function serve(options: ServeOptions): Promise<void> {
 
   const running = await startService({
     instance,
-    natsUrl: options.url ?? (process.env['NATS_URL'] || null),
+    natsUrl,
     configDir,
     site,
     dataDir: options.data,
@@ -56,6 +61,8 @@ export async function serve(options: ServeOptions): Promise<void> {
     simulate: options.simulate === true,
     logTo: log?.stream ?? null,
     standby: options.standby === true,
+    ...(survives !== undefined && { survives }),
+    allowOldServer: options.allowOldServer === true,
     onWaiting: active => {
       if (!logs) process.stderr.write(`OCPS ${instance} stands by; active is ${active}\n`)
     },
@@ -64,30 +71,34 @@ export async function serve(options: ServeOptions): Promise<void> {
     throw error
   })
   service = running
-  const ownServer = options.url === undefined && (process.env['NATS_URL'] ?? '') === ''
   const ocps = wanted === 'OFFLINE' ? null : await present().catch(giveUp)
   if (ocps && !logs) void showEvents(ocps, out)
-  const how = await running.ended
+  const { how, why } = await running.ended
   endInspector()
   await ocps?.close()
   removeUrlFile(path)
   process.off('SIGINT', stop)
   process.off('SIGTERM', stop)
   process.off('SIGHUP', reopen)
-  const ended = { offline: 'went OFFLINE', stopped: 'stopped', lost: 'lost its name to another process' }[how]
+  const ended = {
+    offline: 'went OFFLINE',
+    stopped: 'stopped',
+    lost: 'lost its name to another process',
+    broken: `cannot go on: ${why}`,
+  }[how]
   if (!logs) process.stderr.write(`OCPS ${instance} ${ended}\n`)
-  process.exitCode = how === 'lost' ? EXIT.FAILED : EXIT.DONE
+  process.exitCode = how === 'lost' || how === 'broken' ? EXIT.FAILED : EXIT.DONE
   endAnyway()
 
   /** Says that it runs, as anybody would see it from outside. */
   async function present(): Promise<Ocps> {
-    writeUrlFile(path, { url: running.natsUrl, pid: process.pid })
+    const { shownUrl, token, promise, survives, serverVersion, workDir } = running
+    writeUrlFile(path, { url: shownUrl, ...(token !== null && { token }), pid: process.pid })
     const { client, state } = await seen()
     const inspector =
       inspectorAt && (await startInspector({ instance, natsUrl: running.natsUrl, address: inspectorAt, allowCommands }))
     endInspector = () => inspector?.stop()
     const problem = state === wanted ? null : problemOf({ configDir, site, instance, override })
-    const { natsUrl, promise, workDir } = running
     out.say(
       banner({
         service: running,
@@ -95,14 +106,15 @@ export async function serve(options: ServeOptions): Promise<void> {
         wanted,
         problem,
         configDir,
-        ownServer,
         inspector: inspector?.url ?? null,
         isTokenKnown: inspectorAt !== null && inspectorAt.token !== null && !inspectorAt.isNewToken,
       }),
       {
         instance,
-        natsUrl,
+        natsUrl: shownUrl,
+        serverVersion,
         promise,
+        survives,
         workDir,
         configDir,
         inspector: inspector?.url ?? null,
@@ -139,7 +151,7 @@ export async function serve(options: ServeOptions): Promise<void> {
     await running.stop()
     removeUrlFile(path)
     // When it ended for another reason that is what counts, not that it was not seen any more.
-    if (signals > 0 || (await running.ended) !== 'stopped') return null
+    if (signals > 0 || (await running.ended).how !== 'stopped') return null
     endAnyway()
     throw error
   }
@@ -163,14 +175,13 @@ interface Ready {
   readonly wanted: string
   readonly problem: string | null
   readonly configDir: string
-  readonly ownServer: boolean
   /** Where its page is; null: none was asked for, or it did not come up. */
   readonly inspector: string | null
   /** Whoever looks has to bring a token that was given, and is not said again. */
   readonly isTokenKnown: boolean
 }
 
-function banner({ service, state, wanted, problem, configDir, ownServer, inspector, isTokenKnown }: Ready): string {
+function banner({ service, state, wanted, problem, configDir, inspector, isTokenKnown }: Ready): string {
   const { instance } = service
   const go = problem === null && state === wanted ? '' : `\n  wanted        ${wanted}: ${problem ?? 'see the log'}`
   const next =
@@ -180,8 +191,8 @@ function banner({ service, state, wanted, problem, configDir, ownServer, inspect
         ? 'ocps start && ocps enable'
         : 'ocps status'
   return `OCPS ${instance} is ${state}${go}
-  server        ${service.natsUrl}${ownServer ? ' (our own; ends with us)' : ''}
-  durability    ${service.promise}
+  server        ${service.shownUrl}, nats-server ${service.serverVersion}${service.token === null ? '' : ' (our own; ends with us)'}
+  durability    ${service.promise}; survives: ${service.survives}
   configuration ${configDir}
   jobs' files   ${service.workDir}${inspector === null ? '' : `\n  inspector     ${inspector}${isTokenKnown ? ' (add ?token= and the token the first time)' : ''}`}
   try           ${next}${instance === 'LATISS' ? '' : `   (with --instance ${instance} or OCPS_INSTANCE)`}
@@ -200,6 +211,17 @@ function inspectorOf(options: ServeOptions): InspectorAddress | null {
   const port = inspector === true ? INSPECTOR_PORT : inspector
   const [host, names] = [inspectorHost ?? LOOPBACK, inspectorHostName ?? []]
   return addressOf({ port, host, names, token: inspectorToken }, OF_SERVE)
+}
+
+function promiseOf(text: string | undefined): Survives | undefined {
+  if (text === undefined || text === 'power' || text === 'process') return text
+  throw new UserError(`--promise ${text}: it is power or process`)
+}
+
+/** null: a server of our own. */
+function serverOf({ url }: ServeOptions): string | null {
+  const named = url ?? process.env['NATS_URL'] ?? ''
+  return named === '' ? null : withNotedToken(named)
 }
 
 function stateOf(text: string): Exclude<SummaryState, 'FAULT'> {

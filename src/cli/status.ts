@@ -43,8 +43,8 @@ function page(status: StateAnswer, { jobs, open }: JobsAnswer, paint: Paint): st
     ['groups', String(status.groups)],
     ['shelf', status.shelf === 0 ? 'empty' : `${status.shelf} jobs ended without success; "ocps shelf" lists them`],
     ['log level', String(status.logLevel)],
-    ['durability', status.promise],
-    ['server', status.natsUrl],
+    ['durability', `${status.promise}; survives: ${status.survives}`],
+    ['server', `${status.natsUrl}, nats-server ${status.serverVersion}`],
     ["jobs' files", status.workDir],
     ['process', `${status.pid} on ${status.host}, OCPS ${versions['ocps'] ?? '?'}, Node ${versions['node'] ?? '?'}`],
   ]

@@ -4,6 +4,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { startTail, type Tail } from '../inspector/tail.ts'
+import { shown } from '../printable.ts'
 import { EXIT } from './exitCodes.ts'
 import { complain, createOutput, type Output } from './output.ts'
 import { serverUrl } from './recording.ts'
@@ -113,7 +114,9 @@ async function show(
     const lines = topScreen(facts, { columns, rows: rows - 1 }, { paint: out.paint, hasBlocks: hasBlocks() })
     const foot = follower.problem === '' ? (tail.caughtUp ? 'q ends' : 'reading the journal…') : follower.problem
     const padded = [...lines, ...Array.from({ length: Math.max(0, rows - 1 - lines.length) }, () => '')]
-    const text = [...padded, out.paint('faint', foot.slice(0, columns))].map(line => line + REST_OF_LINE).join('\r\n')
+    const text = [...padded, out.paint('faint', foot.slice(0, columns))]
+      .map(line => shown(line) + REST_OF_LINE)
+      .join('\r\n')
     stdout.write(HOME + text + REST_OF_SCREEN)
   }
   process.once('exit', leave)

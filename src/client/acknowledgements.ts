@@ -98,6 +98,7 @@ export function fromBus(error: unknown): unknown {
       return new OcpsError('BAD_REQUEST', error.message)
     case 'FENCED':
     case 'FULL':
+    case 'BROKEN':
     case 'UNSUPPORTED':
       return error
   }

@@ -4,7 +4,7 @@ import { INSTANCE_PATTERN } from '../contract/subjects.ts'
 import { fromBus } from './acknowledgements.ts'
 import { OcpsError } from './errors.ts'
 import { createOcps, type Ocps } from './ocps.ts'
-import { findUrlNote } from './urlFile.ts'
+import { findUrlNote, withNotedToken } from './urlFile.ts'
 
 /**
  * What an observing script imports: `ocps/client`. Connects to one instance of OCPS over NATS and gives commands that are executed once,
@@ -34,7 +34,7 @@ export async function connectOcps({ instance, url, identity = defaultIdentity() 
     )
   if (!/^[\x21-\x7E]{1,128}$/.test(identity))
     throw new OcpsError('BAD_REQUEST', 'the identity must be 1 to 128 printable ASCII characters without spaces')
-  const server = url === undefined ? serverOf(instance) : { url, hint: '' }
+  const server = url === undefined ? serverOf(instance) : named(url)
   try {
     const bus = await connectNats({ url: server.url, name: `ocps-client.${identity}` })
     return createOcps({ bus, instance, identity })
@@ -51,18 +51,26 @@ export function defaultIdentity(): string {
 }
 
 function serverOf(instance: string): { readonly url: string; readonly hint: string } {
-  const named = process.env['NATS_URL']
-  if (named !== undefined && named !== '') return { url: named, hint: '' }
+  const fromEnvironment = process.env['NATS_URL']
+  if (fromEnvironment !== undefined && fromEnvironment !== '') return named(fromEnvironment)
   const note = findUrlNote(instance)
   if (note)
     return {
       url: note.url,
-      hint: ` This address is from ${note.path}, left by process ${note.pid}; is that still running?`,
+      hint: ` This address is from ${note.path}, left by process ${note.pid}; is that still running? Credentials are not kept there: a server that asks for some is named in NATS_URL.`,
     }
   throw new OcpsError(
     'UNREACHABLE',
     `no server is known for ${instance}: set NATS_URL, name the server, or start one here with "ocps serve --instance ${instance}"`,
   )
+}
+
+function named(url: string): { readonly url: string; readonly hint: string } {
+  try {
+    return { url: withNotedToken(url), hint: '' }
+  } catch (error) {
+    throw fromBus(error)
+  }
 }
 
 function userName(): string {

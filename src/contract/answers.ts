@@ -5,9 +5,13 @@ import type { Dataset, Metric } from '../../machines/domain/reports.ts'
 /** The answers to questions about the present, as they come over the wire. Times are milliseconds since 1970 UTC. */
 export interface StateAnswer extends Present {
   readonly instance: string
+  /** Without credentials. */
   readonly natsUrl: string
+  readonly serverVersion: string
   /** How durable an accepted command is: power-safe, process-crash-safe, or as the server is configured. */
   readonly promise: string
+  /** What an accepted command survives for certain: the loss of power, or only that of a process. */
+  readonly survives: 'power' | 'process'
   /** Where the jobs' directories are, on `host`. */
   readonly workDir: string
   readonly versions: Readonly<Record<string, string>>

@@ -22,8 +22,10 @@ const groupResult = exactly<GroupResult>()(eventSchemas.groupResult.omit({ at: t
 
 const state = z.strictObject({
   instance: z.string(),
-  natsUrl: z.string(),
+  natsUrl: z.string().describe('Without credentials'),
+  serverVersion: z.string(),
   promise: z.string().describe('How durable an accepted command is'),
+  survives: z.enum(['power', 'process']).describe('What an accepted command survives for certain'),
   workDir: z.string().describe("Where the jobs' directories are, on host"),
   versions: z.record(z.string(), z.string()),
   pid: z.int(),

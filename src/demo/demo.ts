@@ -109,8 +109,7 @@ export async function runDemo(options: DemoOptions): Promise<number> {
     for (const subject of [`ocps.${instance}.evt.>`, `ocps.${instance}.tel.>`, 'camera.*.evt.>', 'oods.*.evt.>'])
       bus.subscribe(subject, message => take(fromWire(message.subject, parsed(message.body))))
 
-    const telescope = startChild('../sim/telescope.js', {
-      url: service.natsUrl,
+    const telescope = startChild(service, '../sim/telescope.js', {
       name: instance,
       raw,
       seed: String(SKY_SEED),
@@ -120,14 +119,13 @@ export async function runDemo(options: DemoOptions): Promise<number> {
     })
     await telescope.firstLine
     const asked = {
-      url: service.natsUrl,
       instance,
       override: OVERRIDE,
       exposures: String(exposures),
       'exposure-time': String(exposureTime),
       json: '',
     }
-    const script = startChild('../sim/observingScript.js', asked, line => take(fromScript(line)))
+    const script = startChild(service, '../sim/observingScript.js', asked, line => take(fromScript(line)))
     const code = await Promise.race([script.ended, pause(DEMO_MS).then(() => 'no end')])
     const lastWords = script.lastWords() || telescope.lastWords()
     if (code !== 0 && model.groupResult === null && !stopping.signal.aborted) {
@@ -191,12 +189,13 @@ export async function runDemo(options: DemoOptions): Promise<number> {
   }
 
   function startChild(
+    { natsUrl }: Service,
     path: string,
     args: Readonly<Record<string, string>>,
     onLine: ((line: string) => void) | null = null,
   ): Program {
     if (stopping.signal.aborted) throw new Error('stopped before everything had started')
-    const started = startProgram({ script: new URL(path, import.meta.url), args, onLine })
+    const started = startProgram({ script: new URL(path, import.meta.url), args, natsUrl, onLine })
     undo.push(() => started.stop())
     return started
   }

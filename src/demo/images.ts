@@ -1,8 +1,11 @@
-// Puts the demo's images where a person finds them: <directory>/images/<obsid>.png, stack.png and stack.fits, linked or copied from the
+// Puts the demo's images where a person finds them: <directory>/images/<obsid>.png, stack.png and stack.fits, copied from the
 // jobs' own directories. A missing image is left out, never a failure: the table tells how its job ended.
 
-import { copyFile, link, mkdir, readFile, rm } from 'node:fs/promises'
+import { createReadStream, createWriteStream } from 'node:fs'
+import { mkdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { pipeline as streamed } from 'node:stream/promises'
+import { openUntrusted } from '../untrusted.ts'
 import { numberIn, readHeader } from '../pipelines/fits/header.ts'
 import type { Model } from './model.ts'
 import type { Places, Truth } from './report.ts'
@@ -38,17 +41,22 @@ export async function gatherImages(model: Model, { directory, workDir }: Directo
   ): Promise<string | null> {
     const found = datasets.find(({ dataset }) => dataset === name)
     if (found === undefined || jobId === null) return null
-    const from = join(workDir, jobId, found.path)
     await rm(path, { force: true })
-    // Another file system, or one without links: a copy does as well.
-    return await link(from, path)
-      .catch(() => copyFile(from, path))
-      .then(
-        () => path,
-        () => null,
-      )
+    const opened = openUntrusted(join(workDir, jobId), found.path)
+    if (opened === null) return null
+    // What was opened is copied, whatever stands under its name by now.
+    return await streamed(
+      createReadStream('', { fd: opened.descriptor, end: IMAGE_BYTES_MAX }),
+      createWriteStream(path),
+    ).then(
+      () => path,
+      () => null,
+    )
   }
 }
+
+/** A stack of full frames; a sparse file of a terabyte is not copied. */
+const IMAGE_BYTES_MAX = 1 << 30
 
 /** What the simulator wrote into its headers; real frames have no such card. */
 export async function readTruth(model: Model, pathOf: (obsid: string) => string): Promise<Truth> {

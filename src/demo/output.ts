@@ -1,6 +1,7 @@
 // Where the demo speaks: a live page on a terminal, plain lines where there is none, or lines of JSON for a program. One of the three,
 // with the same words.
 
+import { shown, shownJson } from '../printable.ts'
 import type { Line, Model } from './model.ts'
 import { type Frame, render, told } from './render.ts'
 import type { Summary } from './report.ts'
@@ -27,7 +28,7 @@ export function openOutput({ json, began }: { json: boolean; began: number }): O
 }
 
 function jsonLines(): Output {
-  const say = (value: object): unknown => process.stdout.write(`${JSON.stringify(value)}\n`)
+  const say = (value: object): unknown => process.stdout.write(`${shownJson(value)}\n`)
   let open = true
   return {
     start() {},
@@ -45,7 +46,7 @@ function jsonLines(): Output {
 const PLAIN_WIDTH = 400
 
 function plainLines(began: number): Output {
-  const say = (line: string): unknown => process.stdout.write(`${line.trimEnd()}\n`)
+  const say = (line: string): unknown => process.stdout.write(`${shown(line.trimEnd())}\n`)
   const frame = (): Frame => ({ now: Date.now(), width: PLAIN_WIDTH, paint: plain })
   let open = true
   return {

@@ -22,6 +22,8 @@ export interface ProgramOptions {
   readonly script: URL
   /** Options by name; '' for one that takes no value. */
   readonly args: Readonly<Record<string, string>>
+  /** Where the server is: in the environment, for it holds a token that a list of processes would show. */
+  readonly natsUrl: string
   readonly onLine: ((line: string) => void) | null
 }
 
@@ -31,9 +33,10 @@ const LIFELINE = new URL('lifeline.js', import.meta.url)
 const STOP_MS = 3_000
 const LAST_WORDS_MAX = 2_000
 
-export function startProgram({ script, args, onLine }: ProgramOptions): Program {
+export function startProgram({ script, args, natsUrl, onLine }: ProgramOptions): Program {
   const child = spawn(process.execPath, ['--import', LIFELINE.href, fileURLToPath(script), ...argv(args)], {
     stdio: ['pipe', 'pipe', 'pipe'],
+    env: { ...process.env, NATS_URL: natsUrl },
   })
   // The pipe of a child that has already gone must not take us with it.
   child.stdin.on('error', () => {})

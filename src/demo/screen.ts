@@ -1,6 +1,8 @@
 // Puts lines on a terminal and replaces them in place, at most ten times a second and without flicker: each frame is one write that
 // overwrites what changed and clears only what is left over. Gives the cursor back whatever happens.
 
+import { shown } from '../printable.ts'
+
 /** Below this a change is not seen, above it a terminal over a slow line falls behind. */
 const REDRAW_MS = 100
 
@@ -44,7 +46,7 @@ export function openScreen(terminal: Terminal): Screen {
       timer = null
       // The last page may be taller than the terminal: it is printed as ordinary lines where the live page began.
       if (last !== null) {
-        terminal.write(up() + last.map(line => `${line}${CLEAR_TO_LINE_END}\n`).join('') + CLEAR_BELOW)
+        terminal.write(up() + last.map(line => `${shown(line)}${CLEAR_TO_LINE_END}\n`).join('') + CLEAR_BELOW)
         height = 0
       }
       terminal.write(WRAP + SHOW_CURSOR)
@@ -54,7 +56,7 @@ export function openScreen(terminal: Terminal): Screen {
   function draw(all: readonly string[]): void {
     // What does not fit cannot be gone back to; the upper part matters most.
     const lines = all.slice(0, Math.max(1, (terminal.rows ?? 24) - 1))
-    const text = lines.map(line => `${line}${CLEAR_TO_LINE_END}\n`).join('')
+    const text = lines.map(line => `${shown(line)}${CLEAR_TO_LINE_END}\n`).join('')
     terminal.write(BEGIN_FRAME + up() + text + CLEAR_BELOW + END_FRAME)
     height = lines.length
   }

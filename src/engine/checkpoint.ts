@@ -1,5 +1,6 @@
 import type { Checkpoint, Whole } from '../../machines/domain/messages.ts'
 import { MACHINES_VERSION } from '../../machines/index.ts'
+import { MARK_FORMAT } from '../journal/entry.ts'
 import { fromSharedJson, toSharedJson } from './sharing.ts'
 
 /** The whole state of an instance that never rests, cut into entries that the journal holds, and put together again. */
@@ -15,6 +16,7 @@ export function inParts(whole: Whole, entryMax: number): Checkpoint[] {
   return Array.from({ length: of }, (_, at) => ({
     type: 'engine.checkpoint',
     machines: MACHINES_VERSION,
+    format: MARK_FORMAT,
     part: at + 1,
     of,
     text: text.slice(at * textMax, (at + 1) * textMax),

@@ -70,12 +70,11 @@ export function openDoor({ bus, retained, instance, engine, say, now, log, facts
   }
 
   /**
-   * An answer goes to an inbox. A reply subject under `ocps.` would make us speak in our own name where the sender may not; one with a wildcard, an empty
-   * token or no end is one the server passes on (it does not check) and nobody can be answered on.
+   * An answer goes to an inbox and nowhere else: on any other subject we would speak with rights of ours that the sender may not have. One with a
+   * wildcard, an empty token or no end is one the server passes on (it does not check) and nobody can be answered on.
    */
   function replyOf({ reply }: Incoming): string | null {
-    if (reply === null || /^(ocps|camera|oods|\$)/.test(reply)) return null
-    return reply.length <= SUBJECT_MAX && REPLY.test(reply) ? reply : null
+    return reply !== null && reply.length <= SUBJECT_MAX && INBOX.test(reply) ? reply : null
   }
 
   function hearQuery(message: Incoming): void {
@@ -131,8 +130,9 @@ export function openDoor({ bus, retained, instance, engine, say, now, log, facts
   }
 }
 
-// Printable ASCII in tokens, without * and >.
-const REPLY = /^[\x21-\x29\x2B-\x2D\x2F-\x3D\x3F-\x7E]+(\.[\x21-\x29\x2B-\x2D\x2F-\x3D\x3F-\x7E]+)*$/
+// `_INBOX…` is what clients make, with a prefix of their own behind it or not; `_R_` is what a server makes of it for a request from another account. Then
+// tokens of printable ASCII, without * and >.
+const INBOX = /^(_INBOX[\x21-\x29\x2B-\x2D\x2F-\x3D\x3F-\x7E]*|_R_)(\.[\x21-\x29\x2B-\x2D\x2F-\x3D\x3F-\x7E]+)+$/
 // NATS ends a connection over a control line of 4 096 bytes.
 const SUBJECT_MAX = 1_024
 

@@ -17,7 +17,7 @@ import { overrideOf } from '../../machines/domain/reload.ts'
 import type { DataSide, Executor } from '../../machines/ports.ts'
 import type { QueueContext } from '../../machines/queue.ts'
 import type { Decoded } from '../contract/commands.ts'
-import { type Entry, isMark } from '../journal/entry.ts'
+import { type Entry, isMark, MARK_FORMAT } from '../journal/entry.ts'
 import type { Journal, JournalError } from '../journal/port.ts'
 import type { Log } from '../log.ts'
 import { createAnswers, fingerprintOf } from './answers.ts'
@@ -68,6 +68,11 @@ export interface EngineOptions {
   readonly started: Extract<Input, { type: 'engine.started' }>
   /** The id of the last announcement that is known to have been said; null: none. */
   readonly lastSaid: string | null
+  /**
+   * Numbers up to this one were given out already, although the journal ends before: it is a copy from earlier. Job ids are made of them, so none is
+   * given out again; a mark is written first, behind the gap.
+   */
+  readonly numbersAfter?: number
   /** Events that were said and are not known to be stored where late joiners find them; null: it is not known now. */
   readonly unsaid: () => readonly Numbered[] | null
   /** The CSC went OFFLINE: the process is asked to end. */
@@ -139,6 +144,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const dataSide = options.dataSide(report)
 
   for (const said of recovered.unsaid) say(said)
+  if (recovered.hasGap) for (const part of checkpoint(recovered.unsaid)) inbox.input(part, 'engine')
   inbox.input(options.started, 'engine')
   takeUp()
   await inbox.settled()
@@ -182,7 +188,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   }
 
   /** Folds the journal with its effects held back; what was said after `lastSaid` may never have been heard. */
-  async function recover(): Promise<{ last: Pick<Entry, 'n'> & Before; unsaid: Numbered[] }> {
+  async function recover(): Promise<{ last: Pick<Entry, 'n'> & Before; hasGap: boolean; unsaid: Numbered[] }> {
     let last: Pick<Entry, 'n'> & Before = { n: 0, at: 0, anchor: null }
     const unsaid: Numbered[] = []
     const checkpoint = createAssembly()
@@ -209,7 +215,9 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       }
       last = { n, at: entry.at, steppedMs: entry.steppedMs, anchor: entry.clock ?? last.anchor }
     }
-    return { last, unsaid }
+    const { numbersAfter = 0 } = options
+    if (numbersAfter <= last.n) return { last, hasGap: false, unsaid }
+    return { last: { ...last, n: numbersAfter }, hasGap: true, unsaid }
   }
 
   /** From the newest quiescent entry or checkpoint, unless other machines wrote it: what they left may not be what these expect. */
@@ -269,7 +277,15 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
 
   function quiescent(): Quiescent | null {
     const quiet = world.quiet()
-    return quiet && { type: 'engine.quiescent', machines: MACHINES_VERSION, ...quiet, answers: answers.quiet() }
+    return (
+      quiet && {
+        type: 'engine.quiescent',
+        machines: MACHINES_VERSION,
+        format: MARK_FORMAT,
+        ...quiet,
+        answers: answers.quiet(),
+      }
+    )
   }
 
   function checkpoint(unsaid: readonly Numbered[]): Checkpoint[] {

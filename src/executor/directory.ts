@@ -2,6 +2,7 @@
  * Where a job works: `<workDir>/<jobId>`, always its latest attempt. The launcher moves a directory that is there already aside, to
  * `<jobId>~1`, `<jobId>~2` and so on, so earlier attempts stay readable and nobody has to know which attempt counted.
  */
+import { readdir } from 'node:fs/promises'
 import { jobDirectoryName } from '../../machines/domain/dataId.ts'
 import type { StartOrder } from '../../machines/ports.ts'
 import { inputPath } from './commandLine.ts'
@@ -15,6 +16,15 @@ export function jobDirectory(workDir: string, jobId: string): string {
 export function ledgerDirectory(workDir: string): string {
   return `${workDir}/.ledger`
 }
+
+/** The highest entry number among the job ids that have a directory here; 0: none. A hundred thousand directories take a tenth of a second. */
+export async function highestJobIn(workDir: string): Promise<number> {
+  const names = await readdir(workDir).catch(() => [])
+  return names.reduce((highest, name) => Math.max(highest, Number(JOB_ID.exec(name)?.[1] ?? 0)), 0)
+}
+
+// The observing day and the number of the entry that asked for it.
+const JOB_ID = /^\d{8}-(\d{6,15})(~|$)/
 
 /**
  * The text of `members.json`, '' for a job that gathers nothing: `{group, members: [{obsid, detector, pipeline, jobId, outcome, input,

@@ -2,11 +2,13 @@
  * What a person is told when a job did not start, and what is reported when it ended; as functions of what the launcher said. Decides
  * nothing about success: that is the job machine's.
  */
-import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { constants } from 'node:os'
 import { getSystemErrorName } from 'node:util'
 import { neverBegan } from '../../machines/domain/capacity.ts'
 import type { ExecutorReport } from '../../machines/domain/reports.ts'
+import { printable } from '../printable.ts'
+import { readUntrusted } from '../untrusted.ts'
 import type { Ending } from './protocol.ts'
 
 type StartFailed = Extract<ExecutorReport, { type: 'executor.startFailed' }>
@@ -63,22 +65,13 @@ export function exited(
     exitCode,
     signal,
     usage: { ...usage, stoppedBy: stoppedBy === 'SIGKILL' ? stoppedBy : (ending.stoppedBy ?? stoppedBy) },
-    stderrTail: ending.stderrBytes > 0 ? tail(`${directory}/stderr.log`) : '',
+    stderrTail: ending.stderrBytes > 0 ? tail(directory) : '',
   }
 }
 
-function tail(path: string): string {
-  let file: number | null = null
-  try {
-    file = openSync(path, 'r')
-    const start = Math.max(0, fstatSync(file).size - STDERR_TAIL_BYTES)
-    const buffer = Buffer.alloc(STDERR_TAIL_BYTES)
-    const text = buffer.toString('utf8', 0, readSync(file, buffer, 0, STDERR_TAIL_BYTES, start))
-    // A character cut in two at the beginning would read as �.
-    return start > 0 ? text.replace(/^�+/u, '') : text
-  } catch {
-    return ''
-  } finally {
-    if (file !== null) closeSync(file)
-  }
+/** The last words of a job as plain text; '' where the job left no regular file under that name. */
+function tail(directory: string): string {
+  const bytes = readUntrusted(directory, 'stderr.log', -STDERR_TAIL_BYTES, STDERR_TAIL_BYTES)
+  // A character cut in two at the beginning would read as �.
+  return printable((bytes?.toString('utf8') ?? '').replace(bytes?.length === STDERR_TAIL_BYTES ? /^�+/u : '', ''))
 }

@@ -8,8 +8,10 @@
  *                                                                    run (members: text of members.json, "" for none)
  *   K id attempt graceMs                                             stop: TERM, after the grace KILL; F for one that waits here
  *   O slots                                                          so many of the capacity are taken by processes of other launchers
- * Said on stdout, one line each; all but H also stand in the ledger (there H is written L, and P comes before the fork):
+ *   W                                                                are you there?
+ * Said on stdout, one line each; all but H and W also stand in the ledger (there H is written L, and P comes before the fork):
  *   H pid startTime bootId ledgerFile
+ *   W                                                                answers W at once, before anything asked later is begun
  *   S id attempt pid startTime
  *   Q pid 0                                                          from now on it starts nothing: it was sent SIGURG
  *   F id attempt errno where                                         it never ran
@@ -25,6 +27,8 @@
  * Rejected: files given to the job itself with RLIMIT_FSIZE (kills the job, and hits its science files too) or cut afterwards (the
  * disk is full before anyone looks). A pipe to us does not die with OCPS; should this process be killed, a job gets SIGPIPE at its
  * next write to stdout or stderr. A file is created at its first byte only: quiet jobs cost no create (25-360 us each on ext4).
+ * A job may rearrange its directory as it likes: we hold the directory from before it began, and whatever it put under the name of an
+ * output is removed, never opened, for a FIFO would stop us and a link would lead us elsewhere.
  */
 #define _GNU_SOURCE
 #define _DARWIN_C_SOURCE
@@ -68,7 +72,7 @@ struct job {
   pid_t pid;
   uint64_t startedUs, wallUs, outputMax, killAtUs, proofAtUs;
   long slots;
-  int ended, stoppedBy, survivors, stopping;
+  int home, ended, stoppedBy, survivors, stopping;      /* home: its directory */
   int status;
   struct rusage usage;
   struct stream stream[2];
@@ -197,11 +201,15 @@ static void record(const char *format, ...) {
 
 /* ---- output of a job ---- */
 
+/* A new file in a directory of a job's, whatever the directory is called by now. */
+static int createIn(int home, const char *name) {
+  return openat(home, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_NONBLOCK | O_APPEND | O_CLOEXEC, 0666);
+}
+
 static int openOutput(struct job *j, struct stream *s) {
-  char path[4096];
   if (s->file == -1) {
-    snprintf(path, sizeof path, "%s/%s", j->dir, s->name);
-    s->file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0666);
+    s->file = createIn(j->home, s->name);
+    if (s->file < 0 && errno == EEXIST && !unlinkat(j->home, s->name, 0)) s->file = createIn(j->home, s->name);
     if (s->file < 0) s->file = -2;
   }
   return s->file >= 0;
@@ -341,6 +349,7 @@ static void forget(struct job *j) {
   for (at = &jobs; *at != j;) at = &(*at)->next;
   *at = j->next;
   taken -= j->slots; running--;
+  close(j->home);
   free(j->id); free(j->attempt); free(j->dir); free(j);
 }
 
@@ -414,7 +423,7 @@ static pid_t spawn(const struct job *j, const int give[4], char *const argv[], c
     sigaction(SIGPIPE, &plain, 0); sigaction(SIGCHLD, &plain, 0); sigaction(SIGURG, &plain, 0);
     setsid();
     setrlimit(RLIMIT_NOFILE, &files);
-    if (chdir(j->dir)) { childErrno = errno; childWhere = "chdir"; _exit(127); }
+    if (fchdir(j->home)) { childErrno = errno; childWhere = "chdir"; _exit(127); }
     /* Every descriptor of ours is above 3 and closes at exec; these four copies do not. */
     for (int fd = 0; fd < 4; fd++) if (dup2(give[fd], fd) < 0) { childErrno = errno; childWhere = "dup"; _exit(127); }
     sigprocmask(SIG_SETMASK, &none, 0);
@@ -456,10 +465,9 @@ static int makeDir(const char *dir) {
   return -1;
 }
 
-static int writeMembers(const char *dir, const char *text) {
-  char path[4096]; size_t n = strlen(text), at = 0;
-  snprintf(path, sizeof path, "%s/members.json", dir);
-  int f = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+static int writeMembers(int home, const char *text) {
+  size_t n = strlen(text), at = 0;
+  int f = createIn(home, "members.json");
   if (f < 0) return -1;
   while (at < n) {
     ssize_t w = write(f, text + at, n - at);
@@ -494,7 +502,7 @@ static void run(char **field, int count) {
   static int devNull = -1;
   struct job *j = must(calloc(1, sizeof *j));
   j->id = must(strdup(field[1])); j->attempt = must(strdup(field[2])); j->dir = must(strdup(field[3]));
-  j->outputMax = strtoull(field[4], 0, 10); j->slots = atol(field[6]);
+  j->home = -1; j->outputMax = strtoull(field[4], 0, 10); j->slots = atol(field[6]);
   for (int i = 0; i < 2; i++) {
     j->stream[i] = (struct stream){.pipe = -1, .file = -1, .name = i ? "stderr.log" : "stdout.log"};
     j->stream[i].head = j->outputMax > 2 * TAIL_ROOM ? j->outputMax - TAIL_ROOM : j->outputMax - j->outputMax / 2;
@@ -505,11 +513,12 @@ static void run(char **field, int count) {
   /* Said before the fork: if we die in between, a restarted OCPS knows that a process may be there and looks for it. */
   int n = snprintf(line, sizeof line, "P %s %s\n", j->id, j->attempt);
   if ((failure = ledgerWrite(line, (size_t)n))) goto failed;
-  where = "mkdir"; if (makeDir(j->dir)) { failure = errno; goto failed; }
-  where = "members.json"; if (*field[5] && writeMembers(j->dir, field[5])) { failure = errno; goto failed; }
-  char path[4096]; snprintf(path, sizeof path, "%s/reports.ndjson", j->dir);
+  where = "mkdir";
+  if (makeDir(j->dir) || (j->home = open(j->dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) < 0) { failure = errno; goto failed; }
+  where = "members.json"; if (*field[5] && writeMembers(j->home, field[5])) { failure = errno; goto failed; }
   where = "reports.ndjson";
-  if ((give[3] = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666)) < 0) { failure = errno; goto failed; }
+  if ((give[3] = createIn(j->home, "reports.ndjson")) < 0) { failure = errno; goto failed; }
+  fcntl(give[3], F_SETFL, O_APPEND);
   where = "pipe";
   for (int i = 0; i < 2; i++) {
     int pair[2];
@@ -528,6 +537,7 @@ failed:
   record("F %s %s %d %s\n", j->id, j->attempt, failure, where);
   for (int fd = 1; fd < 4; fd++) if (give[fd] >= 0) close(give[fd]);
   for (int i = 0; i < 2; i++) if (j->stream[i].pipe >= 0) close(j->stream[i].pipe);
+  if (j->home >= 0) close(j->home);
   free(j->id); free(j->attempt); free(j->dir); free(j); free(argv); free(envp);
 }
 
@@ -602,6 +612,7 @@ static void request(char *body, size_t length) {
   char **field = fieldsOf(body, length, &count);
   if (*field[0] == 'R') runOrWait(field, count, body, length);
   if (*field[0] == 'K') stop(field, count);
+  if (*field[0] == 'W') { say("W\n", 2); sayAtUs = 0; flushOut(); }
   if (*field[0] == 'O' && count > 1) elsewhere = atol(field[1]);
   free(field);
 }

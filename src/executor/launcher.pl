@@ -88,11 +88,22 @@ sub record { my ($line) = @_; ledgerWrite("$line\n"); $out .= "$line\n" }
 
 # ---- output of a job ----
 
+# Of a directory we hold. Elsewhere than on Linux no name leads below a descriptor: there a job that moves its directory loses its output.
+sub inHome { my ($j, $name) = @_; return $linux ? '/proc/self/fd/' . fileno($j->{home}) . "/$name" : "$j->{dir}/$name" }
+
+# A new file or nothing: a FIFO would stop us, a link lead us elsewhere.
+sub createIn {
+  my ($j, $name) = @_;
+  my $file;
+  return sysopen($file, inHome($j, $name), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_NONBLOCK | O_APPEND, 0666) ? $file : undef;
+}
+
 sub openOutput {
   my ($j, $s) = @_;
   return $s->{file} if exists $s->{file};
-  my $file;
-  return $s->{file} = sysopen($file, "$j->{dir}/$s->{name}", O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0666) ? $file : undef;
+  my $file = createIn($j, $s->{name});
+  $file = createIn($j, $s->{name}) if !$file && $! == EEXIST && !-d inHome($j, $s->{name}) && unlink inHome($j, $s->{name});
+  return $s->{file} = $file;
 }
 
 sub put { my ($file, $text) = @_; while (length $text) { my $n = syswrite($file, $text); return unless $n; substr($text, 0, $n) = '' } }
@@ -263,8 +274,8 @@ sub makeDir {
 }
 
 sub writeMembers {
-  my ($path, $text) = @_;
-  sysopen(my $f, $path, O_WRONLY | O_CREAT | O_EXCL, 0666) or return $! + 0;
+  my ($j, $text) = @_;
+  my $f = createIn($j, 'members.json') or return $! + 0;
   while (length $text) {
     my $n = syswrite($f, $text);
     return ($! + 0) || ENOSPC unless $n;
@@ -292,8 +303,10 @@ sub run {
   }
   return $failed->($e, 'ledger') if ($e = ledgerWrite("P $id $attempt\n"));
   return $failed->($e, 'mkdir') if ($e = makeDir($dir));
-  return $failed->($e, 'members.json') if $members ne '' && ($e = writeMembers("$dir/members.json", $members));
-  sysopen($reports, "$dir/reports.ndjson", O_WRONLY | O_CREAT | O_APPEND, 0666) or return $failed->($! + 0, 'reports.ndjson');
+  sysopen($j{home}, $dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW) or return $failed->($! + 0, 'mkdir');
+  return $failed->($e, 'members.json') if $members ne '' && ($e = writeMembers(\%j, $members));
+  $reports = createIn(\%j, 'reports.ndjson') or return $failed->($! + 0, 'reports.ndjson');
+  fcntl($reports, F_SETFL, O_APPEND);
   for my $s (@{ $j{streams} }) {
     pipe(my $from, my $to) or return $failed->($! + 0, 'pipe');
     nonBlocking($from);
@@ -311,7 +324,7 @@ sub run {
     POSIX::setsid();
     my @give = map { fileno $_ } $null, @ends, $reports;
     my $errno = 0;
-    if (!chdir $dir) { ($errno, $where) = ($! + 0, 'chdir') }
+    if (!chdir($linux ? inHome(\%j, '.') : $dir)) { ($errno, $where) = ($! + 0, 'chdir') }
     for my $fd (0 .. 3) { if (!$errno && !defined POSIX::dup2($give[$fd], $fd)) { ($errno, $where) = ($! + 0, 'dup') } }
     $errno ||= execute(\@argv, \@rest);
     syswrite($say, "$errno $where");
@@ -364,6 +377,7 @@ sub hear {
     substr($in, 0, $from + $length) = '';
     runOrWait(@field) if $field[0] eq 'R';
     stop(@field) if $field[0] eq 'K';
+    if ($field[0] eq 'W') { $out .= "W\n"; flushOut() }
     $elsewhere = $field[1] if $field[0] eq 'O';
   }
 }

@@ -22,8 +22,11 @@ export interface SuperviseOptions {
   readonly hear: (said: Said) => void
   /** Another OCPS may have told our launcher to start nothing more, and gone again; where we are still the active one another launcher is started. */
   readonly whenActive: (act: () => void) => void
-  /** Called after all it said has been heard; requests sent from within go to the next one. */
-  readonly died: (reason: string) => void
+  /**
+   * Called after all it said has been heard; requests sent from within go to the next one. True where it had begun jobs: so it works, though it may not
+   * have come to saying so.
+   */
+  readonly died: (pid: number, reason: string) => boolean
   /** Requests that were waiting are dropped. */
   readonly hopeless: (reason: string) => void
 }
@@ -45,16 +48,17 @@ export async function superviseLauncher(options: SuperviseOptions): Promise<Supe
       ledgerDir: options.ledgerDir,
       hear: said => {
         silentDeaths = 0
-        if (said.kind === 'deaf') setImmediate(() => options.whenActive(() => retire(opened)))
+        if (said.kind === 'deaf')
+          setImmediate(() => options.whenActive(() => retire(opened, 'another OCPS told it to start nothing more')))
         else options.hear(said)
       },
       died: reason => {
         launcher = null
-        silentDeaths += 1
-        log.error({ reason, pid: opened.pid }, 'the launcher died; another one is started')
-        options.died(reason)
+        log.error({ reason, pid: opened.pid }, `the launcher died (${reason}); another one is started`)
+        silentDeaths = options.died(opened.pid, reason) ? 0 : silentDeaths + 1
         reopen()
       },
+      wasStopped: () => retire(opened, 'it was stopped by a signal'),
     })
     if (closed) return opened.close()
     launcher = opened
@@ -63,12 +67,12 @@ export async function superviseLauncher(options: SuperviseOptions): Promise<Supe
   }
 
   /** It goes on until its last job has ended, and the ledger tells of those. */
-  const retire = (deaf: Launcher): void => {
-    if (launcher !== deaf || closed) return
+  const retire = (old: Launcher, reason: string): void => {
+    if (launcher !== old || closed) return
     launcher = null
-    log.warn({ pid: deaf.pid }, 'the launcher was told by another OCPS to start nothing more; another one is started')
-    void deaf.close()
-    options.died('it was told to start nothing more')
+    log.warn({ reason, pid: old.pid }, `the launcher goes on with its jobs only: ${reason}; another one is started`)
+    old.retire()
+    options.died(old.pid, reason)
     reopen()
   }
 

@@ -3,7 +3,9 @@
  * was told. It is how a job is taken up again. A launcher keeps its last two files (of about 4 MB); files of launchers that are gone are
  * removed here when they are old.
  */
-import { closeSync, fstatSync, openSync, readdirSync, readSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { basename, dirname } from 'node:path'
+import { readUntrusted } from '../untrusted.ts'
 import { bootId, isAlive, type ProcessIdentity } from './processes.ts'
 import { type Ending, parseSaid, type Said } from './protocol.ts'
 
@@ -25,6 +27,8 @@ export interface Ledger {
   /** Whether a launcher has said that it starts nothing more. */
   isDeaf(launcher: LauncherFacts): boolean
   entry(key: string): LedgerEntry | null
+  /** Of the attempts asked for, those something is known of, in the order they were begun. */
+  keys(): string[]
   /** Reads what has been written since. */
   update(): void
 }
@@ -52,7 +56,8 @@ export function openLedger(directory: string, wanted: ReadonlySet<string>): Ledg
       for (const line of lines) {
         const said = parseSaid(line)
         if (said?.kind === 'deaf') deaf.add(file.launcher.pid)
-        else if (said && said.kind !== 'hello' && wanted.has(said.key)) add(entries, said, file.launcher)
+        else if (said && said.kind !== 'hello' && said.kind !== 'awake' && wanted.has(said.key))
+          add(entries, said, file.launcher)
       }
     }
   }
@@ -61,6 +66,7 @@ export function openLedger(directory: string, wanted: ReadonlySet<string>): Ledg
     launchers: files.flatMap(({ launcher }) => launcher ?? []),
     isDeaf: ({ pid }) => deaf.has(pid),
     entry: key => entries.get(key) ?? null,
+    keys: () => [...entries.keys()],
     update,
   }
 }
@@ -95,8 +101,8 @@ export function deafenLaunchers(directory: string): void {
 }
 
 /**
- * Removes what nobody will ask for any more; called once, at start, after deafenLaunchers. With a new journal that is everything: its job ids begin again, and
- * an ending that stands here under one of them is another job's. (A journal put back from a copy looks like an old one: then move the work directory away.)
+ * Removes what nobody will ask for any more; called once, at start, after deafenLaunchers. With a new journal that is everything:
+ * none of the jobs it knows can have an ending here. (One put back from an earlier copy looks like an old one; its next job ids go on behind all that are here.)
  */
 export function tidyLedger(directory: string, nowMs: number, isJournalNew: boolean): void {
   const writtenAt = (path: string) => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? nowMs
@@ -110,7 +116,7 @@ export function tidyLedger(directory: string, nowMs: number, isJournalNew: boole
   }
 }
 
-type JobSaid = Exclude<Said, { kind: 'hello' } | { kind: 'deaf' }>
+type JobSaid = Exclude<Said, { kind: 'hello' | 'deaf' | 'awake' }>
 
 function add(entries: Map<string, LedgerEntry>, said: JobSaid, launcher: LauncherFacts): void {
   const fresh: LedgerEntry = { launcher, process: null, failure: null, ending: null }
@@ -139,16 +145,10 @@ function launcherOf(path: string): LauncherFacts | null {
   return said?.kind === 'hello' ? { pid: said.pid, startTime: said.startTime, bootId: said.bootId } : null
 }
 
-/** One character is one byte: nothing in a ledger is outside ASCII. */
-function textFrom(path: string, position: number, bytesMax = Number.MAX_SAFE_INTEGER): string {
-  let file: number | null = null
-  try {
-    file = openSync(path, 'r')
-    const buffer = Buffer.alloc(Math.max(0, Math.min(bytesMax, fstatSync(file).size - position)))
-    return buffer.toString('latin1', 0, buffer.length === 0 ? 0 : readSync(file, buffer, 0, buffer.length, position))
-  } catch {
-    return ''
-  } finally {
-    if (file !== null) closeSync(file)
-  }
+/** A ledger file has 4 MB and is followed by another; what is far longer was not written by a launcher. */
+const FILE_BYTES_MAX = 64 << 20
+
+/** One character is one byte: nothing in a ledger is outside ASCII. Jobs run as the same user, so even this is opened as theirs. */
+function textFrom(path: string, position: number, bytesMax = FILE_BYTES_MAX): string {
+  return readUntrusted(dirname(path), basename(path), position, bytesMax)?.toString('latin1') ?? ''
 }

@@ -4,13 +4,16 @@
  * left to subprocess.ts.
  */
 import { isLauncherAlive, type LauncherFacts, type Ledger, type LedgerEntry, openLedger } from './ledger.ts'
-import { bootId, isAlive, type ProcessIdentity, signalGroup, sweep } from './processes.ts'
+import { bootId, isAlive, isStopped, type ProcessIdentity, signalGroup, sweep } from './processes.ts'
 import type { Ending, Said } from './protocol.ts'
 
 /** How late an ending is heard at most; one look is a stat-sized read per launcher, not per job. */
 const LOOK_MS = 25
 /** A launcher of an earlier OCPS says within milliseconds that it starts nothing more; one that is frozen or too old to know is waited for this long. */
 const NOT_GIVEN_MS = 1_000
+
+/** A launcher says how a job ended within 4 s of its end (a second's grace for leftovers, three of proof). */
+const ENDING_MS_MAX = 30_000
 
 export interface Orphan {
   readonly key: string
@@ -44,6 +47,8 @@ interface Followed {
   /** Null: nobody asked to stop it. */
   grace: { readonly ms: number; termAtMs: number | null } | null
   stoppedBy: Ending['stoppedBy']
+  /** When its process was first seen gone without a word of its launcher. */
+  goneSinceMs: number | null
 }
 
 export interface OrphansOptions {
@@ -74,6 +79,8 @@ export function createOrphans({ ledgerDir, whenActive, ownLauncher }: OrphansOpt
     for (const ledger of new Set(Array.from(followed.values(), one => one.ledger))) {
       // First who lives, then what is written: a launcher that is dead now has written all it ever will.
       const living = ledger.launchers.filter(isLauncherAlive)
+      // A job may have stopped the launcher that waits for it, and nobody else looks after one that is not ours any more.
+      for (const launcher of living) if (launcher.pid !== ownLauncher() && isStopped(launcher)) wake(launcher.pid)
       ledger.update()
       for (const one of followed.values()) if (one.ledger === ledger) lookAt(one, living, doomed)
     }
@@ -99,12 +106,12 @@ export function createOrphans({ ledgerDir, whenActive, ownLauncher }: OrphansOpt
     if (entry.failure) return orphan.failed(entry.failure)
     if (entry.ending) return orphan.ended(entry.ending, one.stoppedBy)
     if (entry.process && isSameBoot(entry)) stopIfAsked(one, entry.process)
-    if (
-      living.some(({ pid }) => pid === entry.launcher.pid) ||
-      (entry.process && isSameBoot(entry) && isAlive(entry.process))
-    )
-      return
-    doomed.set(one, evidence(entry))
+    if (entry.process && isSameBoot(entry) && isAlive(entry.process)) return
+    if (living.some(({ pid }) => pid === entry.launcher.pid)) {
+      one.goneSinceMs ??= performance.now()
+      if (entry.process === null || performance.now() - one.goneSinceMs < ENDING_MS_MAX) return
+    }
+    doomed.set(one, evidence(entry, one.goneSinceMs !== null))
   }
 
   /** One look through all processes for everyone who is lost in this turn. */
@@ -130,6 +137,7 @@ export function createOrphans({ ledgerDir, whenActive, ownLauncher }: OrphansOpt
         toldStarted: false,
         grace: null,
         stoppedBy: null,
+        goneSinceMs: null,
       }
       for (const orphan of orphans) followed.set(orphan.key, { orphan, ...rest })
       if (timer !== null) clearTimeout(timer)
@@ -170,9 +178,19 @@ function isSameBoot(entry: LedgerEntry): boolean {
   return entry.launcher.bootId === bootId()
 }
 
-function evidence(entry: LedgerEntry): string {
+function wake(pid: number): void {
+  try {
+    process.kill(pid, 'SIGCONT')
+  } catch {
+    // It ended in the meantime.
+  }
+}
+
+function evidence(entry: LedgerEntry, isLauncherThere: boolean): string {
   const launcher = `launcher ${entry.launcher.pid}`
   if (!isSameBoot(entry)) return 'The machine was started anew since, and nothing tells how the process ended'
+  if (entry.process && isLauncherThere)
+    return `Process ${entry.process.pid} is gone, and its ${launcher} is there but did not say within ${ENDING_MS_MAX / 1_000} s how it ended`
   return entry.process
     ? `Process ${entry.process.pid} is gone, and its ${launcher} died before it could say how it ended`
     : `Its ${launcher} died between preparing it and saying that it runs`

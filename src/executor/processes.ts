@@ -34,6 +34,12 @@ export function identityOf(pid: number): ProcessIdentity | null {
   return fields === null || fields[0] === 'Z' || fields[0] === 'X' ? null : { pid, startTime: Number(fields[19]) }
 }
 
+/** Whether a signal or a debugger has stopped it; elsewhere than on Linux this cannot be told. */
+export function isStopped({ pid, startTime }: ProcessIdentity): boolean {
+  const fields = process.platform === 'linux' ? statFields(pid) : null
+  return fields !== null && (fields[0] === 'T' || fields[0] === 't') && Number(fields[19]) === startTime
+}
+
 /** Changes with every start of the machine; '-' where the system does not say. */
 export function bootId(): string {
   return read('/proc/sys/kernel/random/boot_id')?.trim() ?? '-'

@@ -22,6 +22,8 @@ export type Said =
   | { readonly kind: 'hello'; readonly pid: number; readonly startTime: number; readonly bootId: string }
   /** It starts nothing any more, and goes on until its last job has ended. */
   | { readonly kind: 'deaf' }
+  /** It was asked whether it is there. */
+  | { readonly kind: 'awake' }
   | { readonly kind: 'preparing'; readonly key: string }
   | { readonly kind: 'started'; readonly key: string; readonly pid: number; readonly startTime: number }
   | { readonly kind: 'failed'; readonly key: string; readonly errno: number; readonly where: string }
@@ -56,6 +58,11 @@ export function elsewhereRequest(slots: number): string {
   return framed(['O', slots])
 }
 
+/** Asks whether it is there. */
+export function awakeRequest(): string {
+  return framed(['W'])
+}
+
 export function stopRequest(jobId: string, attempt: number, graceMs: number): string {
   return framed(['K', encodeToken(jobId), attempt, Math.max(0, Math.round(graceMs))])
 }
@@ -69,6 +76,8 @@ export function parseSaid(line: string): Said | null {
       return rest[0] && b !== '' ? { kind: 'hello', pid: Number(a), startTime: Number(b), bootId: rest[0] } : null
     case 'Q':
       return { kind: 'deaf' }
+    case 'W':
+      return { kind: 'awake' }
     case 'P':
       return b === '' ? null : { kind: 'preparing', key }
     case 'S':

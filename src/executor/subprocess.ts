@@ -10,6 +10,7 @@ import { resolve } from 'node:path'
 import type { ExecutorReport } from '../../machines/domain/reports.ts'
 import type { Log } from '../log.ts'
 import type { AdoptOrder, Executor, ReportSink, StartOrder, StopOrder } from '../../machines/ports.ts'
+import { createBlame } from './blame.ts'
 import { commandLine } from './commandLine.ts'
 import { jobDirectory, ledgerDirectory, membersText } from './directory.ts'
 import { exited, startFailure } from './endings.ts'
@@ -17,7 +18,7 @@ import { environment, inherited } from './environment.ts'
 import { createFollower } from './follow.ts'
 import type { LauncherKind } from './launcher.ts'
 import { superviseLauncher } from './launchers.ts'
-import { claimWorkDir, deafenLaunchers, tidyLedger } from './ledger.ts'
+import { claimWorkDir, deafenLaunchers, openLedger, tidyLedger } from './ledger.ts'
 import { createOrphans, type Orphan } from './orphans.ts'
 import { attemptKey, elsewhereRequest, runRequest, type Said, stopRequest } from './protocol.ts'
 import { type ReportsFile, reportsFile } from './reportsFile.ts'
@@ -74,6 +75,7 @@ export async function createSubprocessExecutor(options: SubprocessOptions): Prom
   const base = inherited(options.env ?? process.env)
   const jobs = new Map<string, Job>()
   const follower = createFollower()
+  const blame = createBlame()
   const orphans = createOrphans({ ledgerDir, whenActive, ownLauncher: () => launchers.pid() })
   let adopting: Job[] = []
   /** What the present launcher was told of slots that others' processes take. */
@@ -107,11 +109,12 @@ export async function createSubprocessExecutor(options: SubprocessOptions): Prom
     conclude(job, () => ({ type: 'executor.lost', jobId: job.jobId, attempt: job.attempt, reason }))
 
   const hear = (said: Said): void => {
-    if (said.kind === 'hello' || said.kind === 'deaf') return
+    if (said.kind === 'hello' || said.kind === 'deaf' || said.kind === 'awake') return
     const job = jobs.get(said.key)
     if (!job) return
     if (said.kind === 'started') started(job, said.pid)
     if (said.kind === 'failed') failed(job, said)
+    if (said.kind === 'ended') blame.jobEnded(job.pipeline)
     if (said.kind === 'ended') conclude(job, () => exited(idOf(job), said.ending, job.directory, null))
   }
 
@@ -120,9 +123,28 @@ export async function createSubprocessExecutor(options: SubprocessOptions): Prom
     whenActive(() => {
       job.isHeldBack = false
       if (closed) return
+      const refusal = blame.refusal(job.pipeline, performance.now())
+      if (refusal !== null) return refuseAsked(job, refusal)
       tellElsewhere()
       launchers.send(job.request)
       if (job.stopGraceMs !== null) launchers.send(stopRequest(job.jobId, job.attempt, job.stopGraceMs))
+    })
+  }
+
+  /** An order never answers, so in a turn of its own. */
+  const refuseAsked = (job: Job, reason: string): void => {
+    jobs.delete(job.key)
+    setImmediate(() => report({ type: 'executor.startFailed', ...idOf(job), code: 'START_FAILED', reason }))
+  }
+
+  /** What ran at a launcher that is gone or stopped, the last to begin at the end. It may not have come to telling us: the ledger has it all. */
+  const begunBy = (pid: number): Job[] => {
+    const held = new Map(inHand().map(job => [job.key, job]))
+    const ledger = openLedger(ledgerDir, new Set(held.keys()))
+    return ledger.keys().flatMap(key => {
+      const entry = ledger.entry(key)
+      const job = held.get(key)
+      return job && entry?.launcher.pid === pid && entry.ending === null && entry.failure === null ? job : []
     })
   }
 
@@ -186,10 +208,18 @@ export async function createSubprocessExecutor(options: SubprocessOptions): Prom
     whenActive,
     hear,
     // Jobs it had begun go on without it; those it never read are asked of the next one.
-    died: () => {
+    died: (pid, reason) => {
+      const begun = begunBy(pid)
+      const guilty = blame.launcherDied(
+        begun.map(({ pipeline }) => pipeline),
+        performance.now(),
+      )
+      if (guilty !== null)
+        options.log.error({ pipeline: guilty, reason }, blame.refusal(guilty, performance.now()) ?? '')
       elsewhere = 0
       follow(inHand(), begin)
       tellElsewhere()
+      return begun.length > 0
     },
     hopeless: reason => {
       options.unreachable?.(reason)

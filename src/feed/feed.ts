@@ -106,7 +106,35 @@ function entryOf(id: string): string {
   return id.slice(0, id.indexOf('.'))
 }
 
-/** The journal number in the id of a retained event; null where there is none. */
-export function numberOf(retainedId: string | null): string | null {
-  return retainedId === null ? null : retainedId.slice(retainedId.lastIndexOf(':') + 1)
+/** `12.3` of the id of an event this instance published, which says where in its journal it was made; null for any other id. */
+export function numberOf(instance: string, retainedId: string): string | null {
+  const own = `${instance}:`
+  const number = retainedId.startsWith(own) ? retainedId.slice(own.length) : ''
+  return NUMBER.test(number) ? number : null
+}
+
+// Entry and place, and where it was said in the words of the Python OCPS, that.
+const NUMBER = /^\d{1,15}\.-?\d{1,6}(\.job_result)?$/
+
+/** A number further ahead of the journal than this was not made by us: that many entries are a year of full nights. */
+export const AHEAD_MAX = 100_000_000
+
+/**
+ * Where the retained events say that we were: the newest one the journal knows of, and, where the journal is an older copy, up to which entry numbers
+ * were given out. Anybody may publish on the events' subjects, so an id is believed only where that can do no harm.
+ */
+export async function readLastSaid(
+  retained: Retained,
+  instance: string,
+  lastN: number,
+): Promise<{ lastSaid: string | null; numbersAfter: number }> {
+  const newest = await retained.lastId(id => entryNumber(instance, id) < lastN + AHEAD_MAX)
+  const numbersAfter = newest === null ? 0 : entryNumber(instance, newest)
+  const known = numbersAfter <= lastN ? newest : await retained.lastId(id => entryNumber(instance, id) <= lastN)
+  return { lastSaid: known === null ? null : numberOf(instance, known), numbersAfter }
+}
+
+function entryNumber(instance: string, retainedId: string): number {
+  const number = numberOf(instance, retainedId)
+  return number === null ? Number.POSITIVE_INFINITY : Number.parseInt(number, 10)
 }

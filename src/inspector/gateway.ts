@@ -2,10 +2,10 @@
  * The inspector's server: the page, the journal as it grows over a WebSocket, and files of jobs. Only shows, unless it was given commands to carry; who may
  * look is access.ts's. A slow page only makes itself late.
  */
-import { createReadStream } from 'node:fs'
+import { closeSync, createReadStream } from 'node:fs'
 import { createServer, type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type { Duplex } from 'node:stream'
+import { type Duplex, pipeline } from 'node:stream'
 import { WebSocketServer } from 'ws'
 import { type AccessRefused, createAccess, nameOf } from './access.ts'
 import type { Commands } from './commands.ts'
@@ -167,11 +167,14 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       ...(found.inline ? {} : { 'Content-Disposition': 'attachment' }),
     })
     // A file that grows meanwhile is cut at the length that was promised.
-    if (found.size === 0) response.end()
-    else
-      createReadStream(found.path, { end: found.size - 1 })
-        .on('error', () => response.destroy())
-        .pipe(response)
+    if (found.size === 0) {
+      closeSync(found.descriptor)
+      response.end()
+      return
+    }
+    const file = createReadStream('', { fd: found.descriptor, start: 0, end: found.size - 1 })
+    // Also where whoever asked goes away: the descriptor is closed with it.
+    pipeline(file, response, () => {})
   }
 
   function refuse(response: ServerResponse, code: number, why: string): void {

@@ -4,11 +4,12 @@
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { connectNats } from '../bus/nats.ts'
-import type { Bus } from '../bus/port.ts'
+import type { Bus, Incoming } from '../bus/port.ts'
 import { streams, subjects } from '../contract/subjects.ts'
 import type { Entry } from '../journal/entry.ts'
 import { toLine } from '../journal/lines.ts'
 import { openJournal } from '../journal/log.ts'
+import { entriesOf } from '../journal/messages.ts'
 import { createKeeping, type Kept } from './keeping.ts'
 
 export interface Tail {
@@ -103,14 +104,17 @@ export function startTail({ instance, url }: TailOptions): Tail {
     const to = subjects(instance)
     let waiting: string[] | null = []
     let heartbeatSeen = performance.now()
-    const hear = (body: Uint8Array) => {
-      for (const line of new TextDecoder().decode(body).split('\n')) {
+    const hear = (message: Incoming) => {
+      const body = new TextDecoder().decode(message.body)
+      // Anybody may publish on these subjects.
+      if (entriesOf({ id: message.headers['nats-msg-id'] ?? '', body }) === null) return
+      for (const line of body.split('\n')) {
         if (waiting) waiting.push(line)
         else if (kept.keep(line, false) === 'hole') return gone.abort()
       }
     }
-    connected.subscribe(to.journal, ({ body }) => hear(body))
-    connected.subscribe(`${to.journal}.>`, ({ body }) => hear(body))
+    connected.subscribe(to.journal, hear)
+    connected.subscribe(`${to.journal}.>`, hear)
     connected.subscribe(to.event('heartbeat'), () => {
       const isNew = status.heartbeatAt === null
       status = { ...status, heartbeatAt: Date.now() }

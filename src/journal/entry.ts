@@ -44,10 +44,20 @@ export function withoutSteps(entry: Entry): Entry {
   const { steppedMs: _, ...rest } = entry
   return { ...rest, at: elapsedAt(entry) }
 }
+/**
+ * The form of what a mark holds; one without a number is of form 1. To be raised when an OCPS from before could not go on from what is written now:
+ * it refuses to begin there, with a sentence, instead of understanding something else.
+ */
+export const MARK_FORMAT = 1
 
 /** Holds what is open, in whole or in part, so that reading may begin there. */
 export function isMark(what: Input): what is Quiescent | Checkpoint {
   return what.type === 'engine.quiescent' || what.type === 'engine.checkpoint'
+}
+
+/** Whether reading may begin here, or go on here although entries before it are missing: nothing is open, or all that is open follows at once. */
+export function mayBegin({ what }: Pick<Entry, 'what'>): boolean {
+  return what.type === 'engine.quiescent' || (what.type === 'engine.checkpoint' && what.part === 1)
 }
 
 /** The n of the entry with which reading may begin now that this one is there: its own, or that of the first part of the checkpoint it completes; else null. */

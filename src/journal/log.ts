@@ -1,19 +1,35 @@
 /**
- * The journal over a bus's log: the entries of one append are lines of one message, whose id is `<epoch>:<n of its last entry>` and which
- * must follow the message before. Promises all or none per message; an append larger than the server's payload becomes several, and a
- * crash between them leaves the first ones, which is what the machines would have seen anyway. Who is allowed to try is the lease's.
+ * The journal over a bus's log. Promises all or none per message; an append larger than the server's payload becomes several, and a
+ * crash between them leaves the first ones, which is what the machines would have seen anyway. Messages that no journal wrote are passed over and
+ * counted. Who is allowed to try is the lease's.
  */
 import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
-import { type Bus, BusError, type Log } from '../bus/port.ts'
-import { beginsAt, type Entry } from './entry.ts'
-import { createLineReader, toLine } from './lines.ts'
+import { type Bus, BusError, type Log, type LogMessage } from '../bus/port.ts'
+import type { Entry } from './entry.ts'
+import { checkFollows } from './lines.ts'
+import { entriesOf, type Message, parseId, toMessages } from './messages.ts'
 import { type Journal, JournalError } from './port.ts'
+import { damageError, survey } from './survey.ts'
+
+export interface JournalOptions {
+  readonly bus: Bus
+  readonly instance: string
+  readonly epoch?: string
+  /** Told of the first message that no journal wrote, and then with ever larger counts; each is counted once. */
+  readonly onForeign?: (count: number, message: LogMessage) => void
+  /** As in LogOptions. */
+  readonly duplicateWindowMs?: number
+}
 
 export interface OpenedJournal {
   readonly journal: Journal
+  readonly log: Log
+  readonly name: string
   /** The n of the newest entry, 0 for an empty journal. */
   readonly lastN: number
+  /** So many messages after the newest entry were stored once and cannot be read any more. */
+  readonly lostMessages: number
   /** Who writes now. The first append under it fences off every writer before. */
   readonly epoch: string
   /** Asks the server whether nobody else has written since it was opened. Rejects while it cannot be asked. */
@@ -26,10 +42,16 @@ const headersMax = 4096
 /** The rest of an append of several messages must follow its first; it waits for space this long between tries. */
 const spaceRetryMs = 250
 
+/** Each counted message is remembered, so that it is not counted again; more than this is a flood, and counted roughly. */
+const foreignMax = 100_000
+
+/** A batch of the inbox and what the engine adds to it: what a message that is gone held is not known, and no number may be given out twice. */
+export const ENTRIES_PER_MESSAGE_MAX = 400
+
 const token = /^[A-Za-z0-9_-]{1,64}$/
 
-/** Throws JournalError BROKEN when the newest message was not written by a journal. */
-export async function openJournal(options: { bus: Bus; instance: string; epoch?: string }): Promise<OpenedJournal> {
+/** Throws JournalError BROKEN for a name that cannot be one. */
+export async function openJournal(options: JournalOptions): Promise<OpenedJournal> {
   const { bus, instance } = options
   if (!token.test(instance))
     throw new JournalError(
@@ -37,33 +59,60 @@ export async function openJournal(options: { bus: Bus; instance: string; epoch?:
       `The instance ${JSON.stringify(instance)} is not made of letters, digits, _ and -.`,
     )
   const name = `OCPS_${instance}_JOURNAL`
-  const log = await bus.log({ name, subject: `ocps.${instance}.journal` })
-  const lastId = await log.lastId()
-  const last = parseId(lastId, name)
-  const epoch = options.epoch ?? nextEpoch(last.epoch)
+  const foreign = createCount(options.onForeign)
+  const log = await bus.log({
+    name,
+    subject: `ocps.${instance}.journal`,
+    isWritten: message => {
+      const isOne = entriesOf(message) !== null
+      if (!isOne) foreign(message)
+      return isOne
+    },
+    ...(options.duplicateWindowMs === undefined ? {} : { duplicateWindowMs: options.duplicateWindowMs }),
+  })
+  const newest = (await log.last())?.id ?? ''
+  const last = parseId(newest)
+  const epoch = options.epoch ?? nextEpoch(last?.epoch ?? '')
   if (!token.test(epoch))
     throw new JournalError('BROKEN', `The epoch ${JSON.stringify(epoch)} is not made of letters, digits, _ and -.`)
+  const lastN = last?.n ?? 0
+  const state = await log.state()
+  const lostMessages = state.last - Math.max(state.lastReadable, state.first - 1)
+  const messageMax = () => bus.server.maxPayload - headersMax
   const journal = createLogJournal({
     log,
     name,
     epoch,
-    lastId,
-    lastN: last.n,
-    messageMax: () => bus.server.maxPayload - headersMax,
+    lastId: newest,
+    lastN,
+    unprovenBehind: newest,
+    foreign,
+    messageMax,
   })
   const isOurs = async (): Promise<boolean> => {
-    const newest = await log.lastId()
-    return newest === lastId || newest.startsWith(`${epoch}:`)
+    const id = (await log.last())?.id ?? ''
+    return id === newest || id.startsWith(`${epoch}:`)
   }
-  return { journal, lastN: last.n, epoch, isOurs }
+  return {
+    journal,
+    log,
+    name,
+    lastN,
+    lostMessages,
+    epoch,
+    isOurs,
+  }
 }
 
 interface Place {
   readonly log: Log
   readonly name: string
   readonly epoch: string
+  readonly foreign: (message: LogMessage) => void
   lastId: string
   lastN: number
+  /** The id that was the newest when it was opened; null once something of ours was read back behind it. */
+  unprovenBehind: string | null
   /** Bytes of one message's body. */
   messageMax(): number
 }
@@ -74,17 +123,11 @@ function createLogJournal(place: Place): Journal {
       checkFollows(entries, place.lastN)
       const messages = toMessages(entries, place.messageMax())
       for (const [index, message] of messages.entries()) await appendMessage(place, message, index === 0)
+      if (place.unprovenBehind !== null && messages.length > 0) await checkReadable(place, place.unprovenBehind)
     },
     read: from => read(place, from === 'quiescent' ? 'mark' : 'start'),
     entryMax: () => place.messageMax(),
   }
-}
-
-interface Message {
-  readonly body: string
-  readonly lastN: number
-  /** Reading may begin with it, or it completes a checkpoint whose other parts are the messages before it. */
-  readonly isMark: boolean
 }
 
 async function appendMessage(place: Place, message: Message, mayBeRefused: boolean): Promise<void> {
@@ -97,7 +140,7 @@ async function appendMessage(place: Place, message: Message, mayBeRefused: boole
       return
     } catch (error) {
       if (!(error instanceof BusError)) throw error
-      if (error.code === 'FENCED') throw new JournalError('FENCED', error.message)
+      if (error.code === 'FENCED' || error.code === 'BROKEN') throw new JournalError(error.code, error.message)
       if (error.code !== 'FULL') throw error
       if (mayBeRefused) throw new JournalError('FULL', error.message)
       await delay(spaceRetryMs)
@@ -105,88 +148,50 @@ async function appendMessage(place: Place, message: Message, mayBeRefused: boole
   }
 }
 
+/** Once a life: a server may confirm what it writes into a damaged file, and not find it again. */
+async function checkReadable(place: Place, before: string): Promise<void> {
+  const newest = (await place.log.last())?.id ?? ''
+  if (newest === before)
+    throw new JournalError(
+      'BROKEN',
+      `${place.name} is damaged: what is written to it now cannot be read back. Restart its NATS server, then "ocps journal check".`,
+    )
+  place.unprovenBehind = null
+}
+
 async function* read(place: Place, from: 'start' | 'mark'): AsyncGenerator<Entry> {
-  const reader = createLineReader()
   const before = from === 'mark' ? await partsBefore(place) : 0
-  for await (const { body, id } of place.log.read(from, before)) {
-    let lastN = 0
-    for (const [index, line] of body.split('\n').entries()) {
-      const entry = reader.read(line, `${place.name}, message ${id}, line ${index + 1},`)
-      lastN = entry.n
-      yield entry
+  for await (const found of survey(place, from, before)) {
+    if (found.kind === 'damage') {
+      // Whatever was in them, what is left is whole. Who opened it has been told, and must not give their numbers out again.
+      if (found.damage.code === 'END_LOST') return
+      throw damageError(found.damage)
     }
-    if (parseId(id, place.name).n !== lastN) {
-      throw new JournalError(
-        'BROKEN',
-        `${place.name}, message ${id}, ends with entry ${lastN}, which is not what its id says.`,
-      )
-    }
+    if (found.kind === 'foreign') place.foreign(found.message)
+    else yield* found.entries
   }
 }
 
 /** How many messages before the newest mark belong to it. */
-async function partsBefore({ log, name }: Place): Promise<number> {
-  for await (const { body, id } of log.read('mark')) {
-    const [first = ''] = body.split('\n', 1)
-    const { what } = createLineReader('anywhere').read(first, `${name}, message ${id}, line 1,`)
-    return what.type === 'engine.checkpoint' ? what.of - 1 : 0
+async function partsBefore({ log }: Place): Promise<number> {
+  for await (const message of log.read('mark')) {
+    const what = entriesOf(message)?.[0]?.what
+    return what?.type === 'engine.checkpoint' ? what.of - 1 : 0
   }
   return 0
 }
 
-function checkFollows(entries: readonly Entry[], lastN: number): void {
-  for (const [index, entry] of entries.entries()) {
-    const expected = lastN + index + 1
-    if (entry.n !== expected)
-      throw new JournalError('BROKEN', `Entry ${entry.n} was to be appended where entry ${expected} must follow.`)
+/** Tells of the first, the tenth, the hundredth… */
+function createCount(tell: JournalOptions['onForeign']): (message: LogMessage) => void {
+  const known = new Set<number>()
+  let next = 1
+  return message => {
+    if (known.has(message.sequence) || known.size >= foreignMax) return
+    known.add(message.sequence)
+    if (known.size < next) return
+    next *= 10
+    tell?.(known.size, message)
   }
-}
-
-/** As few messages as fit. Throws JournalError TOO_LARGE before anything is written. */
-function toMessages(entries: readonly Entry[], messageMax: number): Message[] {
-  const messages: Message[] = []
-  let lines: string[] = []
-  let bytes = 0
-  let lastN = 0
-  let isMark = false
-  let wasPart = false
-  for (const entry of entries) {
-    const { what } = entry
-    const isPart = what.type === 'engine.checkpoint'
-    // A mark is found by its message. A part is alone in its own, so that the first of them is found by counting back.
-    const begins = isPart || wasPart || what.type === 'engine.quiescent'
-    const line = toLine(entry)
-    const lineBytes = Buffer.byteLength(line) + 1
-    if (lineBytes > messageMax) {
-      throw new JournalError(
-        'TOO_LARGE',
-        `Entry ${entry.n} has ${lineBytes} bytes and a journal message holds ${messageMax}; nothing was written.`,
-      )
-    }
-    if (lines.length > 0 && (bytes + lineBytes > messageMax || begins)) {
-      messages.push({ body: lines.join('\n'), lastN, isMark })
-      lines = []
-      bytes = 0
-    }
-    if (lines.length === 0) isMark = beginsAt(entry) !== null
-    wasPart = isPart
-    lines.push(line)
-    bytes += lineBytes
-    lastN = entry.n
-  }
-  if (lines.length > 0) messages.push({ body: lines.join('\n'), lastN, isMark })
-  return messages
-}
-
-function parseId(id: string, name: string): { epoch: string; n: number } {
-  if (id === '') return { epoch: '', n: 0 }
-  const parts = /^(.+):(\d+)$/.exec(id)
-  if (parts === null)
-    throw new JournalError(
-      'BROKEN',
-      `${name} holds a message with the id ${JSON.stringify(id)}, which no journal wrote.`,
-    )
-  return { epoch: parts[1] ?? '', n: Number(parts[2]) }
 }
 
 /**

@@ -3,7 +3,7 @@
  * to keep its writer waiting. Same contract test as the real one.
  */
 import { beginsAt, type Entry } from './entry.ts'
-import { createLineReader, toLine } from './lines.ts'
+import { checkFollows, createLineReader, toLine } from './lines.ts'
 import { type Journal, JournalError } from './port.ts'
 
 export interface MemoryJournal extends Journal {
@@ -22,6 +22,7 @@ export function createMemoryJournal(entries: readonly Entry[] = []): MemoryJourn
   // Noted as it grows: looking for it would parse everything written since, at every start.
   let mark = 0
   for (const [at, entry] of entries.entries()) mark = markAt(entry, at) ?? mark
+  let lastN = entries.at(-1)?.n ?? 0
   let failure: 'FULL' | 'FENCED' | null = null
   let held: Promise<void> | null = null
   let release = nothing
@@ -36,11 +37,8 @@ export function createMemoryJournal(entries: readonly Entry[] = []): MemoryJourn
         failure = null
         throw new JournalError('FULL', 'The journal is full; nothing was written.')
       }
-      for (const [index, { n }] of appended.entries()) {
-        const expected = lines.length + index + 1
-        if (n !== expected)
-          throw new JournalError('BROKEN', `Entry ${n} was to be appended where entry ${expected} must follow.`)
-      }
+      checkFollows(appended, lastN)
+      lastN = appended.at(-1)?.n ?? lastN
       for (const [index, entry] of appended.entries()) mark = markAt(entry, lines.length + index) ?? mark
       lines.push(...added)
     },

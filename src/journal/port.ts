@@ -17,7 +17,25 @@ export interface Journal {
   entryMax(): number
 }
 
-export type JournalErrorCode = 'FULL' | 'FENCED' | 'TOO_LARGE' | 'BROKEN'
+/**
+ * FULL, FENCED, TOO_LARGE: an append was not taken. BROKEN: it never will be, or what was given is no journal. The others: the journal is damaged, or
+ * more than this OCPS can read; their sentence names stream, place and entry, and what to do.
+ */
+export type JournalErrorCode = 'FULL' | 'FENCED' | 'TOO_LARGE' | 'BROKEN' | DamageCode
+
+/** What can be wrong with a journal; shown as `JOURNAL_…`. The README has the same sentences. */
+export const DAMAGES = {
+  HOLE: 'Entries are missing between others.',
+  NO_BEGINNING: 'The first entries are missing, and no snapshot stands for them.',
+  EMPTIED: 'Every entry was removed.',
+  END_LOST: 'The newest messages were stored and cannot be read any more.',
+  BEHIND:
+    'The journal ends before entries that events or job directories know: an older copy was put back, or its end was lost.',
+  GARBLED: 'An entry contradicts the one before it.',
+  NEWER: 'A newer OCPS wrote a snapshot that this one does not understand.',
+} as const
+
+export type DamageCode = keyof typeof DAMAGES
 
 export class JournalError extends Error {
   readonly code: JournalErrorCode

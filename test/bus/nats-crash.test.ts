@@ -234,9 +234,23 @@ describe('a server that is not what is needed', () => {
     await log.append({ body: '', id: 'a:1', after: '' })
     await other.request('$JS.API.STREAM.DELETE.L', '', { timeoutMs: 2000 })
     expect(await rejection(log.append({ body: '', id: 'a:2', after: 'a:1' }))).toMatchObject({
-      code: 'FENCED',
+      code: 'BROKEN',
       message: expect.stringContaining('is gone'),
     })
+  })
+
+  it('whose lease was removed makes it again, and counts that somebody else may have had it', async () => {
+    const [bus, other] = [await connect(), await connect()]
+    let lost = 0
+    const lease = await bus.lease({ name: 'LEASE', holder: 'summit-1', ttlMs: 600, onLost: () => (lost += 1) })
+    if (!lease.held) throw new Error('nobody else has it')
+    await other.request('$JS.API.STREAM.DELETE.KV_LEASE', '', { timeoutMs: 2000 })
+    await eventually('it is held again', () => lease.lapses() === 1 && lease.isSure())
+    expect(await other.lease({ name: 'LEASE', holder: 'summit-2', ttlMs: 600, onLost: () => {} })).toEqual({
+      held: false,
+      holder: 'summit-1',
+    })
+    expect(lost).toBe(0)
   })
 
   it('whose retained stream was removed gets a new one, and what was not confirmed', async () => {

@@ -16,6 +16,8 @@ export interface Evidence {
   readonly group: (group: string) => Promise<GroupResult | null>
   /** Descriptions of processes that are still there. */
   readonly orphans: readonly string[]
+  /** Launchers that were killed: whoever was lost was with one of them. */
+  readonly launchersKilled: ReadonlySet<number>
 }
 
 export interface Row {
@@ -85,6 +87,13 @@ export async function audit(evidence: Evidence): Promise<Row[]> {
     row('  succeeded', outcomes('succeeded')),
     row('  failed', outcomes('failed')),
     row('  lost with evidence', outcomes('lost')),
+    bad(
+      'lost though its launcher lived',
+      [...final.values()]
+        .filter(({ outcome }) => outcome.kind === 'lost')
+        .filter(({ outcome }) => !evidence.launchersKilled.has(Number(/launcher (\d+)/u.exec(outcome.message)?.[1])))
+        .map(({ jobId, outcome }) => `${jobId}: ${outcome.message}`),
+    ),
     row('  heard again under the same id', again),
     bad('jobs never settled', lost),
     bad('jobs settled under two ids', twoIds(results)),
@@ -142,15 +151,18 @@ export function show(rows: readonly Row[]): string {
     .join('\n')
 }
 
+/** Of those that do not succeed. */
+const EXIT_CODES: Readonly<Record<string, number>> = { fail: 7, fifoErr: 3, fifoOut: 3, sparse: 3 }
+
 /** A job ends as its pipeline does, by a signal of ours, or lost where its launcher was killed with it. */
 function isRight({ outcome }: JobResult, pipeline: string): boolean {
   if (outcome.kind === 'lost' || outcome.code === 'SIGNAL') return true
-  return pipeline === 'fail' ? outcome.exitCode === 7 : outcome.exitCode === 0
+  return outcome.exitCode === (EXIT_CODES[pipeline] ?? 0)
 }
 
 function hasWrongMetrics({ pipeline, outcome, metrics }: JobResult): boolean {
   return (
-    pipeline === 'metrics' &&
+    (pipeline === 'metrics' || pipeline === 'long') &&
     outcome.kind === 'succeeded' &&
     metrics
       .map(({ metric }) => metric)

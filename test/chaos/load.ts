@@ -57,6 +57,9 @@ await bus.close()
 process.disconnect()
 
 function pipelineOf(u: number): string {
+  // A long one takes a slot of eight for seven seconds: one in two seconds leaves the others room.
+  if (u < 0.04) return 'long'
+  if (u < 0.07) return u < 0.05 ? 'fifoErr' : u < 0.06 ? 'fifoOut' : 'sparse'
   return u < 0.5 ? 'quick' : u < 0.65 ? 'fail' : u < 0.9 ? 'metrics' : 'leaver'
 }
 

@@ -45,6 +45,7 @@ type Round = (world: World) => string
 const active = (world: World) => world.slots.find(slot => slot.isActive())
 const standby = (world: World) => world.slots.find(slot => !slot.isActive() && slot.pid() !== null)
 const frozen = new Set<number>()
+const launchersKilled = new Set<number>()
 
 /** What can be done, and how often relative to the others. */
 const repertoire: readonly (readonly [number, Round])[] = [
@@ -101,7 +102,7 @@ async function run(): Promise<number> {
       group: async (group: string) =>
         (await ask<{ result: GroupResult | null }>(bus, 'group', { group }))?.result ?? null,
     }
-    const evidence = { loadFile, auditFile, ranFile: world.ranFile, ...asked }
+    const evidence = { loadFile, auditFile, ranFile: world.ranFile, launchersKilled, ...asked }
     const before = await audit({ ...evidence, orphans: [] })
     await bus.close()
     auditor.send('stop')
@@ -203,6 +204,7 @@ function one(world: World, kind: 'job' | 'launcher'): number | null {
 function killOne(world: World, kind: 'job' | 'launcher'): string {
   const pid = one(world, kind)
   if (pid === null) return `no ${kind} there`
+  if (kind === 'launcher') launchersKilled.add(pid)
   signal(pid, 'SIGKILL')
   return `SIGKILL to a ${kind}`
 }

@@ -261,6 +261,11 @@ dataPath: ""
     // Leaves a process behind that hides from its group.
     leaver: 'setsid sleep 600 & sleep 0.2; exit 0',
     sleeper: 'exec sleep 600',
+    // Runs while OCPS, its server and launchers die and are taken over: it is adopted in every round. Lost once it stays lost, for all to see.
+    long: `${metric('a')}; sleep $((5 + $$ % 4)); ${metric('b')}; sleep 0.3; ${metric('c')}`,
+    fifoErr: 'echo x >&2; sleep 0.2; rm -f stderr.log; mkfifo stderr.log; exit 3',
+    fifoOut: 'mkfifo stdout.log; echo hello; exit 3',
+    sparse: 'truncate -s 1T reports.ndjson; exit 3',
     stack: metric('combined'),
   }
   for (const [name, script] of Object.entries(scripts))
@@ -270,7 +275,7 @@ dataPath: ""
 scope: ${name === 'stack' ? 'group' : 'exposure'}
 timeLimit: 900
 grace: 1
-retries: { attempts: 3, backoff: 0.2, on: [lost] }
+retries: { attempts: ${name === 'long' ? 1 : 3}, backoff: 0.2, on: [lost] }
 command:
   - /bin/sh
   - -c

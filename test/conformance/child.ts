@@ -12,7 +12,7 @@ try {
   const service = await startService(JSON.parse(process.argv[2] ?? '{}') as ServiceOptions)
   process.once('SIGTERM', () => void service.stop())
   say({ ready: true, natsUrl: service.natsUrl, workDir: service.workDir, pid: process.pid })
-  say({ ended: await service.ended })
+  say({ ended: (await service.ended).how })
 } catch (error) {
   say({ refused: error instanceof Error ? error.message : String(error), isUserError: error instanceof UserError })
   process.exitCode = 1

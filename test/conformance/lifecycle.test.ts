@@ -151,7 +151,7 @@ describe('lifecycle', () => {
     const wire = await connectWire(service.natsUrl, instance)
     const chain = transitionChain(from, 'OFFLINE') ?? []
     for (const { command } of chain) expect(await wire.command(command)).toMatchObject({ ack: 303 })
-    expect(await service.ended).toBe('offline')
+    expect(await service.ended).toEqual({ how: 'offline', why: '' })
     expect(wire.events('summaryState').map(body => body['summaryState'])).toEqual(
       chain.map(({ reaches }) => SUMMARY_STATE[reaches]),
     )

@@ -59,7 +59,9 @@ const IN_PROGRESS = 301
 let serial = 0
 
 export async function connectWire(natsUrl: string, instance: string): Promise<Wire> {
-  const connection = await connect({ servers: natsUrl })
+  const { host, username, password } = new URL(natsUrl)
+  const login = username === '' ? {} : password === '' ? { token: username } : { user: username, pass: password }
+  const connection = await connect({ servers: host, ...login })
   const heard: Heard[] = []
   const byTopic = new Map<string, Heard[]>()
   const events = `ocps.${instance}.evt.`

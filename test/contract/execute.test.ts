@@ -346,7 +346,7 @@ describe('a script for the Python OCPS', () => {
     await night.succeeds(jobId)
     const isResult = ({ announcement }: Numbered) => announcement.type === 'event' && announcement.topic === 'jobResult'
     const { id } = night.said.find(isResult) ?? { id: '' }
-    const lastSaid = numberOf(`LATISS:${idOfJobResult(id)}`)
+    const lastSaid = numberOf('LATISS', `LATISS:${idOfJobResult(id)}`)
     const before = night.said.length
     await night.restart({ lastSaid })
     expect(night.said.slice(before).find(isResult)).toMatchObject({ id })

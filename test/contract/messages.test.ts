@@ -134,7 +134,16 @@ async function told(
 
 /** Every question that has an answer now. */
 function asked(world: World): string[] {
-  const facts = { natsUrl: '', promise: '', workDir: '', versions: {}, pid: 1, host: '' }
+  const facts = {
+    natsUrl: '',
+    serverVersion: '',
+    promise: '',
+    survives: 'power',
+    workDir: '',
+    versions: {},
+    pid: 1,
+    host: '',
+  }
   return [
     ...misfit('qry.state.answer', { instance: 'LATISS', ...facts, ...stateOf(world) }),
     ...misfit('qry.jobs.answer', jobsOf(world)),

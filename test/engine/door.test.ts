@@ -179,7 +179,7 @@ describe('door: questions', () => {
 
   test('about a job that is over are answered with what was said of it last', async () => {
     const { ask, sent, kept } = await opened()
-    kept.set('ocps.LATISS.evt.jobResult.j1', { jobId: 'j1', pipeline: 'quicklook' })
+    kept.set('ocps.LATISS.evt.jobResult.j1', { jobId: 'j1', pipeline: 'quicklook', times: { started: null } })
     kept.set('ocps.LATISS.evt.groupResult.G', { group: 'G' })
     await ask('job', { body: { jobId: 'j1' } })
     await ask('group', { body: { group: 'G' } })
@@ -192,12 +192,12 @@ describe('door: questions', () => {
   test.each([
     ['a job nobody knows', 'job', { jobId: 'j9' }, 'no job j9 is known here'],
     ['a group nobody knows', 'group', { group: 'G9' }, 'no group G9 is known here'],
-    ['a job without id', 'job', {}, 'qry.job needs'],
-    ['an id that is no text', 'group', { group: 7 }, 'qry.group needs'],
-    ['a body that is not JSON', 'job', '{', 'qry.job needs'],
-    ['a question there is none of', 'weather', {}, 'there is no query weather'],
-    ['an id too long for a subject', 'job', { jobId: 'j'.repeat(5_000) }, 'no job jjj'],
-    ['an empty id', 'job', { jobId: '' }, 'no job  is known here'],
+    ['a job without id', 'job', {}, 'job: jobId: invalid input'],
+    ['an id that is no text', 'group', { group: 7 }, 'group: group: invalid input'],
+    ['a body that is not JSON', 'job', '{', 'job: the message is not JSON'],
+    ['a question there is none of', 'weather', {}, 'there is no query "weather"'],
+    ['an id too long for a subject', 'job', { jobId: 'j'.repeat(5_000) }, 'no job "jjj'],
+    ['an empty id', 'job', { jobId: '' }, 'no job "" is known here'],
   ])('about %s are answered with a sentence', async (_, query, body, sentence) => {
     const { ask, sent } = await opened()
     await ask(query, { body })

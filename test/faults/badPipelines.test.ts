@@ -17,7 +17,20 @@ beforeAll(async () => {
   const grouped = { description: 'writes many datasets', scope: 'exposure', timeLimit: 60 }
   const many =
     'i=0; p=$(printf "./%.0s" $(seq 500)); touch f; while [ $i -lt 1000 ]; do echo "{\\"dataset\\":\\"d$i\\",\\"path\\":\\"$p/f\\"}"; i=$((i+1)); done >&3'
-  running = await startInstance({}, { many: { ...grouped, command: ['/bin/sh', '-c', many] } })
+  const hostile = (script: string) => ({ ...grouped, command: ['/bin/sh', '-c', script] })
+  const fifo = 'rm -f FILE; mkfifo FILE;'
+  running = await startInstance(
+    {},
+    {
+      fifoErr: hostile(`echo x >&2; sleep 0.1; ${fifo.replaceAll('FILE', 'stderr.log')} exit 3`),
+      fifoOut: hostile(`${fifo.replaceAll('FILE', 'stdout.log')} echo hello; exit 3`),
+      sparse: hostile('truncate -s 1T reports.ndjson; exit 3'),
+      moved: hostile('cd ..; mv "$OCPS_JOB_ID" "$OCPS_JOB_ID.x"; ln -s /etc "$OCPS_JOB_ID"; echo x >&2; exit 3'),
+      kills: hostile('kill -KILL $PPID; exit 0'),
+      escapes: hostile(String.raw`printf '\033]0;title\007\033[2Jthe \033[31mdome\033[0m is closed\n' >&2; exit 3`),
+      many: { ...grouped, command: ['/bin/sh', '-c', many] },
+    },
+  )
 })
 afterAll(() => running.stop())
 afterEach(async () => {
@@ -166,6 +179,36 @@ describe('programs', () => {
     expect(outcome(result)).toMatchObject({ kind: 'succeeded', usage: { stdoutBytes: 60_000_000 } })
     const directory = join(running.service.workDir, String(result['jobId']))
     expect(statSync(join(directory, 'stdout.log')).size).toBeLessThan(10_000)
+  })
+})
+
+describe('a job that turns against the house', () => {
+  it.each([
+    ['puts a FIFO in the place of its stderr.log', 'fifoErr'],
+    ['puts a FIFO in the place of its stdout.log', 'fifoOut'],
+    ['makes its reports a sparse file of a terabyte', 'sparse'],
+    ['puts a link to /etc in the place of its directory', 'moved'],
+  ])('%s fails as it ended, and the next one runs', async (_, pipeline) => {
+    expect(outcome(await run(pipeline))).toMatchObject({ kind: 'failed', exitCode: 3 })
+  })
+
+  it('writes escape sequences as its last words, and they are plain text on the wire', async () => {
+    const result = await run('escapes')
+    expect(outcome(result)['message']).toContain('the dome is closed')
+    expect(JSON.stringify(result)).not.toMatch(/u001b|u0007/)
+  })
+
+  it('kills its launcher: it is lost, the third time its pipeline is refused, and the CSC stays ENABLED', async () => {
+    for (let n = 0; n < 3; n += 1) {
+      expect(outcome(await run('kills'))).toMatchObject({ kind: 'lost' })
+      expect(outcome(await run('true'))).toMatchObject({ kind: 'succeeded' })
+    }
+    expect(outcome(await run('kills'))).toMatchObject({
+      kind: 'failed',
+      code: 'START_FAILED',
+      message: expect.stringContaining('Pipeline kills: 3 launchers in a row') as unknown,
+    })
+    expect(await running.wire.query('state', {})).toMatchObject({ summaryState: 'ENABLED' })
   })
 })
 

@@ -1,4 +1,5 @@
 import { hostname } from 'node:os'
+import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { startService } from '../../src/service.ts'
 import { UserError } from '../../src/userError.ts'
@@ -75,6 +76,32 @@ describe.concurrent('a second instance of one name', () => {
     expect(await wire.query('state')).toMatchObject({ summaryState: 'ENABLED' })
     await wire.close()
     await first.stop()
+  })
+
+  it("in the same folder with another server is refused, and the first one's jobs are not touched", async () => {
+    const running = await startInstance({ instance: 'HOME' })
+    const place = makePlace()
+    cleanUp(() => place.remove())
+    try {
+      const gate = running.place.gate()
+      const data = { dataId: { obsid: 'E' }, pipeline: 'hold', overrides: { gate: gate.path } }
+      const { jobIds } = await running.wire.command('processData', data)
+      await running.wire.event('jobState', ({ state }) => state === 'running')
+      const elsewhere = optionsFor(place, {
+        instance: 'HOME',
+        natsUrl: host.service.natsUrl,
+        dataDir: running.place.dataDir,
+      })
+      for (const options of [elsewhere, { ...elsewhere, standby: true }]) {
+        const refusal = await rejection(startService(options))
+        expect(refusal).toBeInstanceOf(UserError)
+        expect(String(refusal)).toContain(`${join(running.place.dataDir, 'work')} is in use by process ${process.pid}`)
+      }
+      gate.open()
+      expect(await running.wire.result(jobIds[0])).toMatchObject({ outcome: { kind: 'succeeded' } })
+    } finally {
+      await running.stop()
+    }
   })
 
   it.each(['', 'a b', 'a.b', '../x', 'x'.repeat(33), 'caf\u00e9', '>'])(

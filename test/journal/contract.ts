@@ -87,6 +87,24 @@ export function keepsTheJournalContract(kind: string, open: () => Promise<Journa
       expect(await collect(again.read())).toHaveLength(10)
     })
 
+    it('may leave numbers out before a mark, which needs nothing before it, and nowhere else', async () => {
+      const { journal, reopen } = await world.create()
+      const mark = (n: number): Entry => ({
+        n,
+        at: entryOf(n).at,
+        door: 'engine',
+        from: 'engine',
+        what: { type: 'engine.quiescent', machines: '1', actors: [], ended: [], answers: [] },
+      })
+      await journal.append(entries(1, 3))
+      await journal.append([mark(900), ...entries(901, 902)])
+      expect(await rejection(journal.append([mark(902)]))).toMatchObject({ code: 'BROKEN' })
+      const again = await reopen()
+      expect((await collect(again.read('quiescent'))).map(({ n }) => n)).toEqual([900, 901, 902])
+      expect((await collect(again.read())).map(({ n }) => n)).toEqual([1, 2, 3, 900, 901, 902])
+      await again.append(entries(903, 903))
+    })
+
     it('keeps what was appended, whatever happens to it afterwards', async () => {
       const { journal } = await world.create()
       const configuration = { name: 'before' }

@@ -6,8 +6,10 @@ import { startEmbeddedServer } from '../../src/bus/embedded.ts'
 import { createMemoryNetwork } from '../../src/bus/memory.ts'
 import { connectNats } from '../../src/bus/nats.ts'
 import { BusError, type Log, type LogOptions } from '../../src/bus/port.ts'
+import type { Entry } from '../../src/journal/entry.ts'
 import { openJournal } from '../../src/journal/log.ts'
 import { toLine } from '../../src/journal/lines.ts'
+import { survey } from '../../src/journal/survey.ts'
 import { collect } from '../bus/contract.ts'
 import { rejection } from '../bus/eventually.ts'
 import { entries, entryOf, keepsTheJournalContract } from './contract.ts'
@@ -87,7 +89,7 @@ describe('a journal over a log', () => {
     await journal.append(entries(1, 3))
     await journal.append(entries(4, 20))
     const messages = await collect(log.read())
-    expect(messages[0]).toEqual({ id: `${epoch}:3`, body: entries(1, 3).map(toLine).join('\n') })
+    expect(messages[0]).toMatchObject({ id: `${epoch}:3`, body: entries(1, 3).map(toLine).join('\n') })
     expect(messages.length).toBeGreaterThan(2)
     expect(messages.at(-1)?.id).toBe(`${epoch}:20`)
     expect(await collect(journal.read())).toEqual(entries(1, 20))
@@ -135,31 +137,95 @@ describe('a journal over a log', () => {
   })
 
   it.each([
-    ['is not JSON', ['{"n":1'], '1-a:1'],
-    ['is not an entry', ['{"n":1}'], '1-a:1'],
-    ['holds entry 3 where entry 2 must follow', [toLine(entryOf(1)), toLine(entryOf(3))], '1-a:3'],
-    ['holds a time', [toLine(entryOf(1)), toLine({ ...entryOf(2), at: 5 })], '1-a:2'],
-    ['which is not what its id says', [toLine(entryOf(1))], '1-a:2'],
-  ])('that is damaged says where: %s', async (said, lines, id) => {
+    ['holds entry 3 where entry 2 must follow', 'HOLE', [toLine(entryOf(1)), toLine(entryOf(3))], '1-a:3'],
+    ['holds entry 7 where entry 1 must follow', 'NO_BEGINNING', [toLine(entryOf(7))], '1-a:7'],
+    ['holds a time', 'GARBLED', [toLine(entryOf(1)), toLine({ ...entryOf(2), at: 5 })], '1-a:2'],
+    ['which a newer OCPS wrote (format 2', 'NEWER', [toLine(markOf(1, { format: 2 }))], '1-a:1'],
+  ])('that is damaged says where, and what to do: %s', async (said, code, lines, id) => {
     const bus = createMemoryNetwork().connect('test')
     const log = await bus.log(options)
     await log.append({ body: lines.join('\n'), id, after: '' })
     const { journal } = await openJournal({ bus, instance })
     const error = await rejection(collect(journal.read()))
     expect(error).toMatchObject({
-      code: 'BROKEN',
-      message: expect.stringContaining(`OCPS_LATISS_JOURNAL, message ${id}`),
+      code,
+      message: expect.stringContaining(`OCPS_LATISS_JOURNAL, message 1 (${id})`),
     })
     expect(String(error)).toContain(said)
+    expect(String(error)).toContain(code === 'NEWER' ? 'Run the OCPS that wrote it' : 'ocps journal renew')
   })
 
-  it('holding a message that no journal wrote is not opened', async () => {
+  it.each([
+    ['without an id', undefined, toLine(entryOf(1))],
+    ['with the id of something else', 'hello', toLine(entryOf(1))],
+    ['that is not made of entries', '1-a:1', 'hello'],
+    ['that is half an entry', '1-a:1', '{"n":1'],
+    ['that ends with another entry than its id says', '1-a:2', toLine(entryOf(1))],
+  ])('passes over a message %s, counts it once and goes on', async (_what, id, body) => {
     const bus = createMemoryNetwork().connect('test')
-    const log = await bus.log(options)
-    await log.append({ body: 'hello', id: 'stranger', after: '' })
-    expect(await rejection(openJournal({ bus, instance }))).toMatchObject({
-      code: 'BROKEN',
-      message: expect.stringContaining('stranger'),
+    const counts: number[] = []
+    const stray = (subject: string) => bus.publish(subject, body, id === undefined ? {} : { 'Nats-Msg-Id': id })
+    const { journal } = await openJournal({ bus, instance, onForeign: count => counts.push(count) })
+    stray(options.subject)
+    await journal.append(entries(1, 2))
+    stray(options.subject)
+    stray(`${options.subject}.mark`)
+    await journal.append(entries(3, 4))
+    expect(await collect(journal.read())).toEqual(entries(1, 4))
+    expect(await collect(journal.read('quiescent'))).toEqual(entries(1, 4))
+    expect(counts).toEqual([1])
+    const again = await openJournal({ bus, instance })
+    expect(again.lastN).toBe(4)
+    await again.journal.append(entries(5, 5))
+    expect(await collect(again.journal.read())).toEqual(entries(1, 5))
+  })
+
+  it('passes over a message of its own that somebody published again', async () => {
+    const bus = createMemoryNetwork().connect('test')
+    const { journal } = await openJournal({ bus, instance, epoch: '1-a' })
+    await journal.append(entries(1, 2))
+    await journal.append(entries(3, 4))
+    bus.publish(options.subject, entries(1, 2).map(toLine).join('\n'), { 'Nats-Msg-Id': '1-a:2' })
+    expect(await collect(journal.read())).toEqual(entries(1, 4))
+  })
+
+  it('that somebody emptied says so, and so does one whose last messages are gone', async () => {
+    const bus = createMemoryNetwork().connect('test')
+    const { journal, log } = await openJournal({ bus, instance })
+    await journal.append(entries(1, 2))
+    await log.purge()
+    const opened = await openJournal({ bus, instance })
+    expect(await rejection(collect(opened.journal.read()))).toMatchObject({
+      code: 'EMPTIED',
+      message: expect.stringContaining('OCPS_LATISS_JOURNAL holds no entry, and 1 messages were written to it'),
+    })
+    bus.publish(options.subject, 'hello')
+    expect(await rejection(collect(opened.journal.read()))).toMatchObject({ code: 'EMPTIED' })
+  })
+
+  it('whose last messages cannot be read is read up to there, and whoever opens it is told how many are lost', async () => {
+    const bus = createMemoryNetwork().connect('test')
+    const { journal } = await openJournal({ bus, instance })
+    await journal.append(entries(1, 2))
+    const endless = async (logOptions: LogOptions): Promise<Log> => {
+      const log = await bus.log(logOptions)
+      return { ...log, state: async () => ({ ...(await log.state()), last: 9 }) }
+    }
+    const opened = await openJournal({ bus: { ...bus, log: endless }, instance })
+    expect(opened.lostMessages).toBe(8)
+    expect(await collect(opened.journal.read())).toEqual(entries(1, 2))
+    expect((await collect(survey(opened, 'start'))).at(-1)).toEqual({
+      kind: 'damage',
+      damage: {
+        code: 'END_LOST',
+        afterN: 2,
+        sentence: 'OCPS_LATISS_JOURNAL, messages 2 to 9, which hold what came after entry 2, cannot be read',
+      },
     })
   })
 })
+
+function markOf(n: number, more: object): Entry {
+  const what = { type: 'engine.quiescent', machines: '1', actors: [], ended: [], answers: [], ...more } as const
+  return { n, at: entryOf(n).at, door: 'engine', from: 'engine', what }
+}

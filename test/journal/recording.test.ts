@@ -62,16 +62,16 @@ describe('a recording', () => {
 
   it('that is damaged says in which file and line', async () => {
     const path = join(folder, 'night')
-    const damages: [string, string][] = [
-      [`${toLine(entryOf(1))}\n{"n":2,"at"\n`, 'line 2, is not JSON'],
-      [`${toLine(entryOf(1))}\n${toLine(entryOf(1))}\n`, 'line 2, holds entry 1 where entry 2 must follow'],
-      [`${toLine(entryOf(1))}\n\n`, 'line 2, is not JSON'],
-      [toLine(entryOf(2)), 'line 1, holds entry 2 where entry 1 must follow'],
+    const damages: [string, string, string][] = [
+      [`${toLine(entryOf(1))}\n{"n":2,"at"\n`, 'line 2, is not JSON', 'BROKEN'],
+      [`${toLine(entryOf(1))}\n${toLine(entryOf(1))}\n`, 'line 2, holds entry 1 where entry 2 must follow', 'HOLE'],
+      [`${toLine(entryOf(1))}\n\n`, 'line 2, is not JSON', 'BROKEN'],
+      [toLine(entryOf(2)), 'line 1, holds entry 2 where entry 1 must follow', 'NO_BEGINNING'],
     ]
-    for (const [content, said] of damages) {
+    for (const [content, said, code] of damages) {
       await writeFile(path, content)
       const error = await rejection(collect(readRecording(path)))
-      expect(error).toMatchObject({ code: 'BROKEN' })
+      expect(error).toMatchObject({ code })
       expect(String(error)).toContain(`${path}, ${said}`)
     }
   })

@@ -132,6 +132,9 @@ const ACTIONS = {
   sabotage: (night, _index, which) => night.sabotage(which),
   slowJournal: (night, _index, which) => night.slowJournal(20 + (which % 5_000)),
   fullJournal: night => night.fillJournal(),
+  // A second, a minute, an hour; forward and back.
+  clockStep: (night, _index, which, how) =>
+    night.stepClock((which % 2 === 0 ? 1 : -1) * (1_000 + (how % (pick([5_000, 60_000, 3_600_000], how) ?? 0)))),
   lull: (night, index) => {
     for (const name of ['standby', 'start', 'enable', 'resume']) night.send(`${index}.${name}`, name, {})
     for (let which = 0; which < GROUPS_PER_NIGHT; which++)
@@ -162,6 +165,7 @@ const WEIGHTS: Record<ActionName, number> = {
   sabotage: 0.15,
   slowJournal: 4,
   fullJournal: 1,
+  clockStep: 1,
   lull: 0.3,
   kill: 1,
   supersede: 0.4,

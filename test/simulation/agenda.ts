@@ -1,7 +1,8 @@
 import type { Clock } from '../../src/engine/clock.ts'
 
 /**
- * Virtual time: what will happen, in order. It is the engine's clock and everybody's alarm; nothing in a simulated night knows another time.
+ * Virtual time: what will happen, in order. It is the engine's clock and everybody's alarm; nothing in a simulated night knows another time. All its moments
+ * are elapsed time; the wall clock, which can be stepped, is only read by what OCPS writes down.
  * Equal moments happen in the order they were arranged.
  */
 export interface Agenda extends Clock {
@@ -9,6 +10,8 @@ export interface Agenda extends Clock {
   later(ms: number, call: () => void): void
   /** Lets the next happening that is due by `until` happen; false, and it is `until`, when there is none. */
   next(until: number): boolean
+  /** Someone sets the wall clock, forward or back; no time passes. Until then both readings are the same. */
+  step(ms: number): void
 }
 
 interface Happening {
@@ -20,6 +23,7 @@ interface Happening {
 export function createAgenda(startAt: number): Agenda {
   const heap: Happening[] = []
   let now = startAt
+  let stepped = 0
   let serial = 0
 
   const isBefore = (one: Happening, other: Happening) =>
@@ -60,7 +64,7 @@ export function createAgenda(startAt: number): Agenda {
   }
 
   return {
-    now: () => now,
+    now: () => now + stepped,
     elapsed: () => now,
     boot: null,
     wake(at, call) {
@@ -80,6 +84,9 @@ export function createAgenda(startAt: number): Agenda {
       }
       now = Math.max(now, until)
       return false
+    },
+    step(ms) {
+      stepped += ms
     },
   }
 }

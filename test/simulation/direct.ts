@@ -11,6 +11,7 @@ import { createAnswers, fingerprintOf } from '../../src/engine/answers.ts'
 import { inParts } from '../../src/engine/checkpoint.ts'
 import { createWorld, type Effect, type Observer, type World } from '../../src/engine/world.ts'
 import type { Numbered } from '../../src/engine/engine.ts'
+import { createTimeline } from '../../src/engine/timeline.ts'
 import type { Entry } from '../../src/journal/entry.ts'
 import { createLineReader, toLine } from '../../src/journal/lines.ts'
 import { refused } from '../../machines/domain/announcements.ts'
@@ -36,7 +37,8 @@ export function createDirectSite(options: SiteOptions): Site {
 
   let isUp = false
   let n = 0
-  let at = 0
+  let last: Pick<Entry, 'at' | 'steppedMs'> = { at: 0 }
+  let timeline = createTimeline(agenda, last)
   let waiting: Waiting[] = []
   let appending: Entry[] | null = null
   let slowMs = 0
@@ -71,6 +73,7 @@ export function createDirectSite(options: SiteOptions): Site {
     begin(known, after) {
       isUp = true
       life += 1
+      timeline = createTimeline(agenda, last)
       if (life > 1) rise()
       const report = (mine: number) => (what: Exclude<Input, Command>) => {
         if (mine === life && isUp) site.input(what, 'report')
@@ -176,9 +179,10 @@ export function createDirectSite(options: SiteOptions): Site {
   }
 
   function stamp(one: Waiting, number: number): Entry {
-    const now = Math.max(at, agenda.now())
-    const what = 'what' in one ? one.what : complete(one.command, one.caller, number, now)
-    return { n: number, at: now, door: one.door, from: one.from, what }
+    const times = timeline.stamp()
+    promises.stamped(times.at)
+    const what = 'what' in one ? one.what : complete(one.command, one.caller, number, times.at)
+    return { n: number, ...times, door: one.door, from: one.from, what }
   }
 
   function complete(command: Decoded, caller: Caller, number: number, now: number): Command {
@@ -224,7 +228,8 @@ export function createDirectSite(options: SiteOptions): Site {
   function store(entries: readonly Entry[], carryOut: (effect: Effect) => void): void {
     for (const entry of entries) {
       journal.push(entry)
-      ;({ n, at } = entry)
+      n = entry.n
+      last = entry
       sinceMark += 1
       if (entry.what.type === 'engine.quiescent') quietN = n
       promises.journaled(entry)
@@ -239,6 +244,7 @@ export function createDirectSite(options: SiteOptions): Site {
         if (effect.do === 'announce' && effect.announcement.type === 'ack') answers.note(effect.announcement, effect.at)
         carryOut(effect)
       }
+      if (promises.isSabotaged()) replay?.sabotaged()
       replay?.compare(live, promises.touched)
       promises.check(live)
     }
@@ -274,9 +280,9 @@ export function createDirectSite(options: SiteOptions): Site {
     armedFor = due
     unwake()
     if (due === -1 || !isUp) return
-    unwake = agenda.wake(due, () => {
+    unwake = timeline.wake(due, () => {
       armedFor = -1
-      for (let timer = live.nextDue(); timer && timer.due <= agenda.now(); timer = live.nextDue()) {
+      for (let timer = live.nextDue(); timer && timer.due <= timeline.elapsed(); timer = live.nextDue()) {
         live.takeDue()
         const what = { type: 'clock.due', address: timer.address, timer: timer.timer } as const
         waiting.push({ door: 'clock', from: 'clock', what, caller: null })

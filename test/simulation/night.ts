@@ -20,6 +20,7 @@ import { createProcesses } from './processes.ts'
 import { createPromises, type Promises } from './promises.ts'
 import { rankOf } from './rank.ts'
 import { INSTANCE, type Site } from './site.ts'
+import { createWatch } from './watch.ts'
 import { createWholeSite } from './whole.ts'
 
 /**
@@ -43,6 +44,8 @@ export interface Night {
   reportNonsense(which: number, how: number, more: number): void
   sabotage(which: number): void
   slowJournal(ms: number): void
+  /** Someone sets the wall clock. */
+  stepClock(ms: number): void
   fillJournal(): void
   kill(appending: 'cut' | 'stored', how: number): void
   supersede(which: number): void
@@ -89,18 +92,23 @@ const LOCKSTEP_EVERY = 4
 const RECENT = 12
 // How much of what was said last may not have reached the stored events when the process dies.
 const UNKNOWN_MAX = 4
+const AGAIN_MS = 7_000
+const UNTOLD_MS = 60_000
 
 export function createNight(seed: number, kind: NightKind): Night {
   const agenda = createAgenda(NIGHTFALL)
   const setting = drawSetting(drawsFrom(`${seed} setting`))
   const processes = createProcesses(agenda, order => scriptOf(seed, order))
-  const promises = createPromises(processes)
+  const watch = createWatch(() => agenda.elapsed())
+  const promises = createPromises(processes, watch)
   const encoder = new TextEncoder()
   const pending = new Map<string, Pending>()
   const sent: Pending[] = []
   const recentlySaid: Numbered[] = []
   const isAllStored = drawsFrom(`${seed} stored`)
   let newestSaid = 0
+  /** When the wall clock was stepped last, and how many entries there were. */
+  let stepped = { at: -Infinity, entries: -1 }
   let storedUpTo = 0
   let lives = 0
   let hearImage: (message: Incoming) => void = () => {}
@@ -178,7 +186,7 @@ export function createNight(seed: number, kind: NightKind): Night {
       if (jobId === undefined) return
       const context = site.world()?.actor(`job.${jobId}`)?.snapshot.context as JobContext | undefined
       // Of an earlier attempt, of one that never was, or of a job that has settled.
-      const attempt = context === undefined ? 1 + (how % 3) : how % 2 === 0 ? context.attempt - 1 : context.attempt + 3
+      const attempt = context === undefined ? 1 + (how % 3) : how % 2 === 0 ? context.attempt - 1 : context.attempt + 30
       site.input(nonsense(jobId, attempt, more), 'report')
     },
     sabotage(which) {
@@ -193,6 +201,10 @@ export function createNight(seed: number, kind: NightKind): Night {
     },
     slowJournal: ms => site.slow(ms),
     fillJournal: () => site.fill(),
+    stepClock(ms) {
+      agenda.step(ms)
+      stepped = { at: agenda.elapsed(), entries: site.entries() }
+    },
     kill(appending, how) {
       if (site.world() === null) return
       site.kill(appending)
@@ -217,6 +229,8 @@ export function createNight(seed: number, kind: NightKind): Night {
   function rise(): void {
     if (site.world() !== null) return
     const draw = drawsFrom(`${seed} life ${++lives}`)
+    // Of a step that no entry tells of it knows nothing; an entry on its way may be cut off.
+    if (stepped.entries >= site.entries() || agenda.elapsed() - stepped.at < UNTOLD_MS) watch.jumped()
     const mayBeNewest = recentlySaid.filter(({ id }) => rankOf(id) >= storedUpTo)
     const known = mayBeNewest.at(-1 - Math.floor(draw() * Math.min(UNKNOWN_MAX, mayBeNewest.length)))
     const after = known === undefined ? recentlySaid : recentlySaid.slice(recentlySaid.indexOf(known) + 1)
@@ -277,8 +291,11 @@ export function createNight(seed: number, kind: NightKind): Night {
     return recentlySaid.slice(-UNKNOWN_MAX).filter(({ id }) => rankOf(id) > storedUpTo)
   }
 
-  function hear(id: string, { ack }: AckBody): void {
-    if (ack !== IN_PROGRESS) pending.delete(id)
+  function hear(id: string, { ack, code }: AckBody): void {
+    const one = pending.get(id)
+    // There may be space again when it is sent again.
+    if (code === 'JOURNAL_FULL' && one) agenda.later(AGAIN_MS, () => pending.has(id) && arrive(one))
+    else if (ack !== IN_PROGRESS) pending.delete(id)
   }
 
   function dataSide(report: (what: Exclude<Input, Command>) => void): DataSide {
@@ -289,7 +306,7 @@ export function createNight(seed: number, kind: NightKind): Night {
       },
     }
     // Of the bus it uses nothing but subscribe.
-    return createIngestWatch({ bus: bus as Bus, report, now: () => agenda.now() })
+    return createIngestWatch({ bus: bus as Bus, report, now: () => agenda.elapsed() })
   }
 
   function isRunning(jobId: string, attempt: number): boolean {

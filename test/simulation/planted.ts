@@ -1,3 +1,5 @@
+import { MUTANTS_AT_THE_EDGES } from './plantedEdges.ts'
+
 /**
  * Bugs planted by hand, each a replacement in the compiled program: machines, how they are stepped, world, inbox, answers. The simulation must find every one; `finds` says in which kind of night it is looked for.
  */
@@ -61,20 +63,13 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a gather does not wait for its last member',
     file: 'machines/gather.js',
-    edits: [
-      ['isSettled: ({ context }) => context.unsettled === 0', 'isSettled: ({ context }) => context.unsettled <= 1'],
-    ],
+    edits: [['!membersOf(context).some(isAwaited)', 'membersOf(context).filter(isAwaited).length <= 1']],
     finds: 'direct',
   },
   {
     name: 'a late member is not awaited',
     file: 'machines/gather.js',
-    edits: [
-      [
-        '(before && before.output === null ? 0 : 1)',
-        '(context.revision > 0 || (before && before.output === null) ? 0 : 1)',
-      ],
-    ],
+    edits: [['!membersOf(context).some(isAwaited)', '(context.revision > 0 || !membersOf(context).some(isAwaited))']],
     finds: 'direct',
   },
   {
@@ -82,7 +77,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: 'machines/gather.js',
     edits: [
       [
-        'exposures(context, member.dataId.obsid).size >= expected',
+        'exposures(context.members, member.dataId.obsid).size >= expected',
         'Object.keys(context.members).length + 1 >= expected',
       ],
     ],
@@ -267,4 +262,5 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [['takeUp();\n', '\n']],
     finds: 'whole',
   },
+  ...MUTANTS_AT_THE_EDGES,
 ]

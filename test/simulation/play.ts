@@ -52,13 +52,13 @@ export async function play(plan: Plan): Promise<Played> {
   const night = createNight(seed, kind)
   const actions: Action[] = []
   try {
-    await through(night, night.agenda.now() + 1)
+    await through(night, night.agenda.elapsed() + 1)
     for (const action of plan.actions ?? drawn(seed)) {
       if (night.site.entries() >= plan.steps || night.promises.violation() !== null) break
       actions.push(action)
       act(night, action)
       if (plan.isTrap?.(action)) night.promises.broken('all ends', `stopped by a trap at ${action.name}`)
-      await through(night, night.agenda.now() + action.choices[3])
+      await through(night, night.agenda.elapsed() + action.choices[3])
     }
     if (night.promises.violation() === null) await finish(night)
     if (night.promises.violation() === null && seed % FOLDED_ANEW_EVERY === 0) foldedTheSame(night)
@@ -98,7 +98,7 @@ async function through({ agenda, site, promises }: Night, until: number): Promis
 
 async function finish(night: Night): Promise<void> {
   const { site, promises, agenda } = night
-  await through(night, agenda.now() + 20_000)
+  await through(night, agenda.elapsed() + 20_000)
   for (let round = 0; round < ROUNDS_MAX && promises.violation() === null; round++) {
     const world = site.world()
     const isOpen = world === null || world.quiet() === null || night.resendUnanswered() > 0
@@ -109,7 +109,7 @@ async function finish(night: Night): Promise<void> {
     for (const { address, snapshot } of world?.actors('gather') ?? [])
       if (snapshot.value === 'open')
         night.send(`end${round}.${address}`, 'closeGroup', { group: (snapshot.context as { group: string }).group })
-    await through(night, agenda.now() + ROUND_MS)
+    await through(night, agenda.elapsed() + ROUND_MS)
   }
   const world = site.world()
   if (promises.violation() !== null) return

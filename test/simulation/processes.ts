@@ -3,6 +3,7 @@ import type { ExecutorReport } from '../../machines/domain/reports.ts'
 import type { AdoptOrder, Executor, ReportSink, StartOrder } from '../../machines/ports.ts'
 import type { Script } from '../../src/executor/scripted.ts'
 import type { Agenda } from './agenda.ts'
+import { isLine } from './contents.ts'
 
 /**
  * The machine the pipelines run on: processes that outlive OCPS, what they write, how they end. Every life of OCPS connects with an executor of its
@@ -142,6 +143,7 @@ export function createProcesses(agenda: Agenda, script: (order: StartOrder) => S
       const mine = ++life
       followed = new Set()
       speak = report
+      for (const process of alive) process.stopping = false
       for (const { order } of waiting) all.delete(`${order.jobId} ${order.attempt}`)
       waiting = []
       return {
@@ -156,9 +158,10 @@ export function createProcesses(agenda: Agenda, script: (order: StartOrder) => S
           const by = process.script.ignoresTerm ? 'SIGKILL' : 'SIGTERM'
           // Some end well when asked to: the reason they were stopped must win over exit code 0.
           const isPolite = process.script.exitCode === 0 && by === 'SIGTERM'
-          agenda.later(process.script.ignoresTerm ? graceMs : 20, () =>
-            end(process, isPolite ? 0 : null, isPolite ? null : by, by),
-          )
+          agenda.later(process.script.ignoresTerm ? graceMs : 20, () => {
+            // Who dies in between leaves it to the next life to say it again.
+            if (life === mine) end(process, isPolite ? 0 : null, isPolite ? null : by, by)
+          })
         },
         adopt(order) {
           if (life === mine) agenda.later(10, () => life === mine && adopt(order))
@@ -177,22 +180,14 @@ export function createProcesses(agenda: Agenda, script: (order: StartOrder) => S
     followed.add(process)
     let lines = 0
     for (const word of process.words) {
-      const isLine = word.type in LINES
-      if (isLine) lines += 1
-      if (isLine ? lines > reportsHeard : word.type !== 'executor.started' || !started) speak(word)
+      const isReport = isLine(word)
+      if (isReport) lines += 1
+      if (isReport ? lines > reportsHeard : word.type !== 'executor.started' || !started) speak(word)
     }
   }
 }
 
 const NONE: readonly Process[] = []
-
-const LINES: Readonly<Record<string, true>> = {
-  'executor.metric': true,
-  'executor.dataset': true,
-  'executor.progress': true,
-  'executor.verdict': true,
-  'executor.badReport': true,
-}
 
 const NO_USAGE: Usage = {
   wallMs: 0,

@@ -4,14 +4,17 @@ import type { Emission, Order } from '../../machines/domain/messages.ts'
 import type { JobContext } from '../../machines/job.ts'
 import type { Numbered } from '../../src/engine/engine.ts'
 import type { Actor, Observer, World } from '../../src/engine/world.ts'
-import type { Entry } from '../../src/journal/entry.ts'
+import { elapsedAt, type Entry } from '../../src/journal/entry.ts'
+import { createAsked } from './asked.ts'
 import { createGroupBook } from './groupBook.ts'
 import { isIn } from './isIn.ts'
 import { createJobBook } from './jobBook.ts'
 import type { Processes } from './processes.ts'
 import { createQueueBook } from './queueBook.ts'
 import { entryOf, rankOf } from './rank.ts'
+import { createShelfBook } from './shelfBook.ts'
 import type { PromiseName, Violation } from './violation.ts'
+import type { Watch } from './watch.ts'
 
 /**
  * What OCPS promises, counted over everything that is journaled, stepped, said and ordered. It never throws: the first violation stays, and whoever runs the
@@ -20,6 +23,8 @@ import type { PromiseName, Violation } from './violation.ts'
 export interface Promises extends Observer {
   violation(): Violation | null
   readonly broken: (promise: PromiseName, evidence: string) => void
+  /** Entries of this time are on their way to the journal. */
+  stamped(at: number): void
   journaled(entry: Entry): void
   /** Said by the life that leads. */
   said(said: Numbered): void
@@ -32,6 +37,7 @@ export interface Promises extends Observer {
   readonly touched: ReadonlySet<string>
   /** A job's machine is broken on purpose; the CSC may go to FAULT. */
   sabotage(jobId: string): void
+  readonly isSabotaged: () => boolean
   /** Data of an exposure were announced as ingested. */
   ingested(dataKey: string): void
   /** Nobody is to come any more: nothing may be left. */
@@ -43,14 +49,17 @@ export interface Promises extends Observer {
 
 const IN_PROGRESS = 301
 
-export function createPromises(processes: Processes): Promises {
+export function createPromises(processes: Processes, watch: Watch): Promises {
   let violation: Violation | null = null
   const broken = (promise: PromiseName, evidence: string): void => {
     violation ??= { promise, evidence }
   }
-  const jobs = createJobBook(broken)
+  const asked = createAsked()
   const queue = createQueueBook(broken)
-  const groups = createGroupBook(jobs.outcomeOf, broken)
+  const { configuration } = queue
+  const jobs = createJobBook({ asked, processes, watch, configuration, broken })
+  const groups = createGroupBook({ asked, jobs, watch, configuration, broken })
+  const shelf = createShelfBook(asked, broken)
   const touched = new Set<string>()
   const open = new Set<string>()
   const openReplies = new Set<string>()
@@ -59,6 +68,8 @@ export function createPromises(processes: Processes): Promises {
   const ingested = new Set<string>()
   const jobIds: string[] = []
   let durable = 0
+  let lastAt = 0
+  let lastElapsed = 0
   let lastSaid: string | null = null
   let lastRank = 0
   let knownSaid: string | null = null
@@ -89,13 +100,24 @@ export function createPromises(processes: Processes): Promises {
     broken,
     touched,
     jobIds: () => jobIds,
+    isSabotaged: () => isFaultAllowed,
     sabotage(jobId) {
       isFaultAllowed = true
       jobs.sabotage(jobId)
     },
     ingested: key => void ingested.add(key),
-    journaled({ n, door, what }) {
+    stamped: at => watch.stamped(at),
+    journaled(entry) {
+      const { n, door, what } = entry
+      if (n !== durable + 1 || entry.at < lastAt || elapsedAt(entry) < lastElapsed)
+        broken(
+          'entries in order',
+          `entry ${n} of ${entry.at} (${elapsedAt(entry)}) follows ${durable} of ${lastAt} (${lastElapsed})`,
+        )
       durable = n
+      lastAt = entry.at
+      lastElapsed = elapsedAt(entry)
+      asked.journaled(entry)
       if (door === 'command' && 'caller' in what) {
         if (executed.has(what.caller.id)) broken('one answer', `command ${what.caller.id} is executed twice`)
         executed.add(what.caller.id)
@@ -108,6 +130,7 @@ export function createPromises(processes: Processes): Promises {
     },
     stepped(actor, event, before, emissions) {
       touched.add(actor.address)
+      if ('at' in event) watch.heard(Number(event['at']))
       switch (actor.kind) {
         case 'job': {
           if (before === null) {
@@ -128,8 +151,10 @@ export function createPromises(processes: Processes): Promises {
           if (actor.snapshot.status === 'done') openReplies.delete(actor.address)
           else openReplies.add(actor.address)
           break
-        // Who rests on the shelf, and what is looked at, is nobody's business here.
         case 'shelf':
+          shelf.stepped(event, emissions)
+          break
+        // What is looked at is nobody's business here.
         case 'display':
           break
         case 'csc':
@@ -165,6 +190,7 @@ export function createPromises(processes: Processes): Promises {
     ordered(order) {
       if (order.type !== 'executor.start') return
       const { jobId, attempt, pipeline } = order
+      jobs.ordered(order)
       if (processes.find(jobId, attempt))
         broken('one start per attempt', `${jobId} attempt ${attempt} is started twice`)
       if (jobs.settled.has(jobId)) broken('one settlement', `${jobId} is started although it has settled`)

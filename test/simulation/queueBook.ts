@@ -13,6 +13,8 @@ export interface QueueBook {
   /** What the queue itself should have counted. */
   readonly slotsTaken: () => number
   readonly slots: () => number
+  /** What is in force. */
+  readonly configuration: () => Configuration | null
   /** So many may be granted in advance. */
   readonly prefetch: () => number
   isGranted(jobId: string): boolean
@@ -64,6 +66,7 @@ export function createQueueBook(broken: (promise: PromiseName, evidence: string)
   return {
     slotsTaken: () => taken,
     slots: () => configuration?.slots ?? 0,
+    configuration: () => configuration,
     prefetch,
     isGranted: jobId => running.has(jobId),
     stepped(actor, heard, emissions) {

@@ -1,13 +1,15 @@
 import type { AnyMachineSnapshot } from 'xstate'
 import { machines, type MachineKind } from '../../machines/index.ts'
 import { createWorld, type Actor, type Effect, type Observer, type World } from '../../src/engine/world.ts'
+import { isMark } from '../../src/journal/entry.ts'
 import { createLineReader } from '../../src/journal/lines.ts'
 import { createSameness } from './same.ts'
 import type { PromiseName } from './violation.ts'
 
 /**
  * A second world in lockstep: it hears nothing but the journal's lines, as they are stored, and must do, say and be the same as the one that lives. What is compared
- * after an entry is who was stepped by it; all others are as they were. It can take the living one's place: that is a recovery.
+ * after an entry is who was stepped by it; all others are as they were. It can take the living one's place: that is a recovery. A third world never takes a mark, and
+ * must be the same as well: otherwise what a mark loses is lost alike in the two that take it.
  */
 export interface Replay {
   /** A line is stored: what it leads to is expected from now on. */
@@ -20,6 +22,8 @@ export interface Replay {
   compareAll(live: World): void
   /** The living world died with `undelivered` entries stored: gives what they led to, which was never carried out. */
   takeUndone(): Effect[]
+  /** A job's machine was broken on purpose: of how such a one ended a mark keeps less than it was. */
+  sabotaged(): void
   /** Gives its world away to live, and goes on with the one that lived. */
   swap(live: World): World
   readonly world: World
@@ -31,6 +35,8 @@ export function createReplay(
   broken: (promise: PromiseName, evidence: string) => void,
 ): Replay {
   let shadow = createWorld({ instance, ...(observer && { observer }) })
+  const unmarked = createWorld({ instance })
+  let isUnmarkedCompared = true
   const same = createSameness()
   const reader = createLineReader()
   let expected: Effect[] = []
@@ -48,12 +54,22 @@ export function createReplay(
     return null
   }
 
+  const compareUnmarked = (address: string, live: Actor | undefined): void => {
+    const difference = isUnmarkedCompared ? differ(address, live, unmarked.actor(address)) : null
+    if (difference !== null) broken('marks change nothing', `without marks: ${difference}`)
+  }
+
   return {
+    sabotaged() {
+      isUnmarkedCompared = false
+    },
     get world() {
       return shadow
     },
     stored(line) {
-      expected.push(...shadow.apply(reader.read(line, 'The journal of the simulation')))
+      const entry = reader.read(line, 'The journal of the simulation')
+      expected.push(...shadow.apply(entry))
+      if (!isMark(entry.what)) unmarked.apply(entry)
     },
     did(effect) {
       // An order may overtake an announcement, and lets an answer go first: each kind is in order in itself.
@@ -68,6 +84,7 @@ export function createReplay(
       for (const address of touched) {
         const difference = differ(address, live.actor(address), shadow.actor(address))
         if (difference !== null) broken('replay is the same', difference)
+        compareUnmarked(address, live.actor(address))
       }
     },
     compareAll(live) {
@@ -76,6 +93,7 @@ export function createReplay(
         for (const address of addresses) {
           const difference = differ(address, live.actor(address), shadow.actor(address))
           if (difference !== null) broken('replay is the same', `after a recovery ${difference}`)
+          compareUnmarked(address, live.actor(address))
         }
       }
     },

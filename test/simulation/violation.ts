@@ -9,6 +9,14 @@ export const PROMISES = {
   'accepted is settled or open': 'Every accepted job is either settled or still there.',
   'one settlement': 'A job settles once; nothing is said of it afterwards.',
   'true outcome': 'The outcome is the first reason: what the process did by itself, or why it was stopped.',
+  'as asked':
+    'Jobs are those that were asked for: their pipelines, fallbacks, attempts, prerequisites, and what lay on the shelf.',
+  'contents are true': 'What is passed on, concluded and handed over is what the processes reported, each line once.',
+  durations:
+    'Time limits, back-offs, patience, deadlines and memory last as long as they should, whatever the wall clock does.',
+  'entries in order': 'Entries are numbered without holes and never run back in time.',
+  'marks change nothing': 'A world that never took a mark is the same as one that did.',
+  'groups by their rules': 'A group ends as its policy, its members and the rule for late ones have it.',
   'gather after members':
     'A gather begins when every awaited member has settled, or patience ended and they are named.',
   'members are identities': 'A group counts exposures by identity; its newest job stands for a member.',

@@ -94,6 +94,7 @@ export function createWholeSite(options: SiteOptions): Site {
       if (!world || leading?.appending) return
       for (const id of owed)
         promises.broken('said once', `${id} was not known to have been said, and is not said again`)
+      if (promises.isSabotaged()) replay.sabotaged()
       replay.compare(world, promises.touched)
       // Who begins is as the fold of everything from the first entry on, from wherever it began.
       if (leading?.isNew) {
@@ -158,6 +159,7 @@ export function createWholeSite(options: SiteOptions): Site {
         if (life.isRecovering) observedN = n
         life.isRecovering = false
         if (life.isFenced) throw new JournalError('FENCED', 'another orchestrator has taken over')
+        for (const { at } of entries) promises.stamped(at)
         if (isFull) {
           isFull = false
           throw new JournalError('FULL', 'no space left')

@@ -1,6 +1,8 @@
 /** OCPS as a user runs it: `ocps serve` with a nats-server of its own, and a script with `ocps/client`. */
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { atLeast, findServer } from '../../../src/bus/server-binary.ts'
+import { syncAlwaysSince } from '../../../src/bus/server-process.ts'
 import { connectOcps, type Ocps } from '../../../src/client/index.ts'
 import { now } from '../clock.ts'
 import type { Peer, Place, Running } from '../port.ts'
@@ -15,8 +17,15 @@ export const ocps: Peer = {
   liveMax: 200,
   depths: [1_000, 10_000, 100_000],
   available: () => Promise.resolve(null),
-  version: () => cli(['--version']),
+  version,
   start,
+}
+
+/** And the promise it is measured under: what survives power costs more than what survives a process. */
+async function version(): Promise<string> {
+  const server = await findServer()
+  const survives = atLeast(server.version, syncAlwaysSince) ? 'power' : 'process'
+  return `${await cli(['--version'])} with nats-server ${server.version} (survives: ${survives})`
 }
 
 const POLL_MS = 5
