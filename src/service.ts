@@ -155,7 +155,7 @@ async function assemble(
     options.natsUrl === null
       ? await startEmbeddedServer({
           storeDir: join(dataDir, 'nats'),
-          cacheDir,
+          cacheDir: await sharedCache(cacheDir),
           log,
           ...(options.survives !== undefined && { survives: options.survives }),
         })

@@ -39,13 +39,26 @@ const versionMs = 10_000
 
 const run = promisify(execFile)
 
+/** One unpacked server for all instances of a user; `otherwise` where the user has no home that can be written, as service accounts do. */
+export async function sharedCache(otherwise: string): Promise<string> {
+  const cache = userCache(process.env)
+  return await mkdir(cache, { recursive: true }).then(
+    () => cache,
+    () => otherwise,
+  )
+}
+
+function userCache(environment: Readonly<Record<string, string | undefined>>): string {
+  return join(environment['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'ocps', 'nats-server')
+}
+
 /** Throws BusError UNREACHABLE with what to install. */
 export async function findServer(options: FindOptions = {}): Promise<ServerBinary> {
   const environment = options.environment ?? process.env
   const named = environment['NATS_SERVER_BIN']
   if (named !== undefined && named !== '') return await runnable(named, 'NATS_SERVER_BIN')
 
-  const ownCache = join(environment['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'ocps', 'nats-server')
+  const ownCache = userCache(environment)
   const cacheDir = options.cacheDir ?? ownCache
   const onPath = (environment['PATH'] ?? '').split(delimiter).filter(directory => directory !== '')
   const directories = [...onPath, ...(options.directories ?? usualDirectories), ...unpackedIn(cacheDir)]

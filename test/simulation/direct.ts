@@ -38,7 +38,7 @@ export function createDirectSite(options: SiteOptions): Site {
   let isUp = false
   let n = 0
   let last: Pick<Entry, 'at' | 'steppedMs'> = { at: 0 }
-  let timeline = createTimeline(agenda, last)
+  let timeline = createTimeline(agenda, { ...last, anchor: null })
   let waiting: Waiting[] = []
   let appending: Entry[] | null = null
   let slowMs = 0
@@ -73,7 +73,7 @@ export function createDirectSite(options: SiteOptions): Site {
     begin(known, after) {
       isUp = true
       life += 1
-      timeline = createTimeline(agenda, last)
+      timeline = createTimeline(agenda, { ...last, anchor: null })
       if (life > 1) rise()
       const report = (mine: number) => (what: Exclude<Input, Command>) => {
         if (mine === life && isUp) site.input(what, 'report')
