@@ -7,11 +7,15 @@ import {
   type Command,
   type ConfigurationApplied,
   type ConfigurationsAvailable,
+  type LoadedConfiguration,
+  type PipelineFiles,
+  type ReloadCommand,
   type RetryCommand,
   type StartCommand,
 } from './domain/commands.ts'
 import { jobAddress, tell, type Emission, type EngineMessage, type Heard, type Known } from './domain/messages.ts'
 import type { Refusal } from './domain/refusals.ts'
+import { fixedOf, needsStart, overrideOf, type Fixed } from './domain/reload.ts'
 import { SUMMARY_STATE, type SummaryState } from './domain/summaryState.ts'
 
 /*
@@ -22,6 +26,7 @@ import { SUMMARY_STATE, type SummaryState } from './domain/summaryState.ts'
  *     enabled  --disable------------------------------> disabled      disabled --standby------> standby
  *     standby  --exitControl--------------------------> offline       fault    --standby------> standby
  *     standby, disabled, enabled --engine.fault-------> fault         offline  --engine.started--> standby
+ *     disabled, enabled --reload if it is valid and can be applied there--> (applies it)
  *     enabled  --processData, closeGroup, pause, resume--> (to the queue)     enabled --retry--> (to the shelf)
  *     enabled  --abortJob--> (to the job, if it is open)
  *     any      --setLogLevel, engine.started, engine.configurationsAvailable--> (says so)
@@ -44,6 +49,8 @@ export interface CscContext {
   readonly applied: ConfigurationApplied | null
   /** What was said last of the configurations there are: an event that did not change is not said again (salobj write_topic.py). */
   readonly available: ConfigurationsAvailable | null
+  /** What only `start` changes; absent before it, and in journals that are older than reload. */
+  readonly fixed?: Fixed
 }
 
 export type CscEvent = Heard<(Command & { readonly known: Known }) | EngineMessage>
@@ -72,10 +79,27 @@ const refuseIn = (state: SummaryState) => ({
   },
 })
 
+const reload = [
+  {
+    guard: { type: 'isReloadable' as const, params: ({ event }: { event: ReloadCommand }) => event },
+    actions: [
+      { type: 'applyConfiguration' as const, params: ({ event }: { event: ReloadCommand }) => event },
+      { type: 'acknowledge' as const, params: toCaller },
+    ],
+  },
+  {
+    guard: { type: 'isConfigurationValid' as const, params: ({ event }: { event: ReloadCommand }) => event },
+    actions: { type: 'refuseReload' as const, params: ({ event }: { event: ReloadCommand }) => event },
+  },
+  { actions: { type: 'refuseConfiguration' as const, params: ({ event }: { event: ReloadCommand }) => event } },
+]
+
 export const csc = setup({
   types: { context: {} as CscContext, events: {} as CscEvent, input: {} as CscInput, emitted: {} as Emission },
   guards: {
     isConfigurationValid: (_, params: { loaded: StartCommand['loaded'] }) => params.loaded.ok,
+    isReloadable: ({ context }, params: { loaded: LoadedConfiguration }) =>
+      params.loaded.ok && whyNotReloaded(context, params.loaded) === null,
     isNewLogLevel: ({ context }, params: { level: number }) => params.level !== context.logLevel,
     isBoundToState: (_, params: { command: string }) => params.command !== 'command.setLogLevel',
     isJobOpen: (_, params: { jobId: string; known: Known }) => params.known[jobAddress(params.jobId)] === 'open',
@@ -85,11 +109,13 @@ export const csc = setup({
       ({ context, enqueue }, { started, state }: { started: Started; state: SummaryState }) => {
         for (const event of presence(context, started, state)) enqueue.emit(say(event))
         enqueue.assign({ available: started.available })
+        if (started.pipelineFiles) enqueue.emit(tellFiles(started.pipelineFiles))
       },
     ),
     announceState: emit((_, params: { state: SummaryState }) => say(stateEvent(params.state))),
-    announceAvailable: enqueueActions(({ context, enqueue }, { available }: { available: ConfigurationsAvailable }) => {
+    announceAvailable: enqueueActions(({ context, enqueue }, { available, pipelineFiles }: Seen) => {
       if (isSame(available, context.available)) return
+      if (pipelineFiles) enqueue.emit(tellFiles(pipelineFiles))
       enqueue.assign({ available })
       enqueue.emit(say({ topic: 'configurationsAvailable', key: null, body: available }))
     }),
@@ -101,8 +127,9 @@ export const csc = setup({
     acknowledge: emit((_, params: { caller: Caller }) => complete(params.caller)),
     applyConfiguration: enqueueActions(({ context, enqueue }, { loaded }: { loaded: StartCommand['loaded'] }) => {
       if (!loaded.ok) return
-      const { applied, available } = loaded
-      enqueue.assign({ applied, available })
+      const { applied, available, pipelineFiles } = loaded
+      enqueue.assign({ applied, available, fixed: fixedOf(loaded.configuration) })
+      if (pipelineFiles) enqueue.emit(tellFiles(pipelineFiles))
       if (!isSame(available, context.available))
         enqueue.emit(say({ topic: 'configurationsAvailable', key: null, body: available }))
       enqueue.emit(say({ topic: 'configurationApplied', key: null, body: loaded.applied }))
@@ -115,6 +142,12 @@ export const csc = setup({
     }),
     refuseConfiguration: emit((_, { caller, loaded }: { caller: Caller; loaded: StartCommand['loaded'] }) =>
       refused(caller, { code: 'CONFIGURATION_INVALID', reason: loaded.ok ? '' : loaded.problem }),
+    ),
+    refuseReload: emit(({ context }, { caller, loaded }: { caller: Caller; loaded: LoadedConfiguration }) =>
+      refused(caller, {
+        code: 'NEEDS_START',
+        reason: `reload does not change ${(loaded.ok && whyNotReloaded(context, loaded)) || 'that'}; disable, standby and start apply it, or undo the change`,
+      }),
     ),
     refuseInState: emit(({ context }, params: { caller: Caller; command: string; state: SummaryState }) =>
       refused(params.caller, { code: 'WRONG_STATE', reason: notAllowed(params.command, params.state, context) }),
@@ -202,6 +235,7 @@ export const csc = setup({
           target: 'standby',
           actions: [arrive('STANDBY'), { type: 'acknowledge', params: toCaller }, 'abortEverything'],
         },
+        'command.reload': reload,
         'command.*': refuseIn('DISABLED'),
       },
     },
@@ -212,6 +246,7 @@ export const csc = setup({
           target: 'disabled',
           actions: ['closeQueue', arrive('DISABLED'), { type: 'acknowledge', params: toCaller }],
         },
+        'command.reload': reload,
         'command.processData': { actions: { type: 'passToQueue', params: ({ event }) => event } },
         'command.closeGroup': { actions: { type: 'passToQueue', params: ({ event }) => event } },
         'command.pause': { actions: { type: 'passToQueue', params: ({ event }) => event } },
@@ -256,6 +291,21 @@ export const csc = setup({
   },
 })
 
+/** What a reload would have to change and may not; null: nothing. */
+function whyNotReloaded(
+  { fixed, applied }: CscContext,
+  loaded: Extract<LoadedConfiguration, { ok: true }>,
+): string | null {
+  const [before, after] = [overrideOf(applied ?? loaded.applied), overrideOf(loaded.applied)]
+  if (before !== after) return `the override (${before || 'none'} → ${after || 'none'})`
+  return fixed ? needsStart(fixed, loaded.configuration) : null
+}
+
+function tellFiles(pipelineFiles: PipelineFiles): Emission {
+  return tell('queue', { type: 'queue.files', pipelineFiles })
+}
+
+type Seen = Extract<EngineMessage, { type: 'engine.configurationsAvailable' }>
 type Started = Extract<EngineMessage, { type: 'engine.started' }>
 
 function isSame(one: ConfigurationsAvailable, other: ConfigurationsAvailable | null): boolean {

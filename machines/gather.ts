@@ -15,6 +15,7 @@ import {
   type Heard,
 } from './domain/messages.ts'
 import type { Refusal } from './domain/refusals.ts'
+import { knowsVersion } from './domain/versions.ts'
 import {
   exposures,
   isAwaited,
@@ -361,7 +362,7 @@ function gatherJobInput(context: GatherContext): JobInput {
     pipeline,
     overrides: options.overrides,
     configFile: options.configFile,
-    version: options.version,
+    version: knowsVersion(pipeline, options.version) ? options.version : '',
     priority: GATHER_PRIORITY,
     fallbacks: pipeline.fallback.flatMap(one => configuration.pipelines[one] ?? []),
     retryOf: null,

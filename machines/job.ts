@@ -16,6 +16,7 @@ import {
 } from './domain/messages.ts'
 import type { OutcomeCode } from './domain/outcome.ts'
 import type { ExecutorReport } from './domain/reports.ts'
+import { knowsVersion } from './domain/versions.ts'
 import type { JobContext, JobInput, JobOutput } from './jobContext.ts'
 import {
   byItself,
@@ -370,13 +371,24 @@ function afresh({ attempt }: JobContext) {
 /** The next pipeline in the place of the one that failed, with those of the overrides that it knows. */
 function withFallback({ jobId, asked, pipeline: failed, fellBackFrom }: JobContext): Partial<JobContext> {
   const [pipeline, ...fallbacks] = asked.fallbacks
+  const { configFile, version } = asked
   invariant(pipeline, `job ${jobId} fell back on nothing`)
   const overrides = Object.fromEntries(
     Object.entries(asked.overrides).filter(([key]) => Object.hasOwn(pipeline.overrides, key)),
   )
   return {
     pipeline,
-    asked: { ...asked, pipeline, fallbacks, overrides, timeLimitMs: pipeline.timeLimitMs },
+    asked: {
+      ...asked,
+      first: asked.first ?? { overrides: asked.overrides, configFile, version, timeLimitMs: asked.timeLimitMs },
+      pipeline,
+      fallbacks,
+      overrides,
+      // Nothing is said to have been used that this pipeline does not know.
+      configFile: configFile !== null && pipeline.configFiles.includes(configFile) ? configFile : null,
+      version: knowsVersion(pipeline, version) ? version : '',
+      timeLimitMs: pipeline.timeLimitMs,
+    },
     tries: 1,
     fellBackFrom: [...fellBackFrom, failed.name],
   }

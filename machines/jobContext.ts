@@ -31,6 +31,8 @@ export interface JobInput {
   /** How many slots there are, where it may be handed to the executor before one is free; absent where one is free whenever it is handed over. */
   readonly capacity?: number
   readonly askedAs?: AskedAs
+  /** What was asked for at first, where a fallback took over with less; to be retried with. */
+  readonly first?: Pick<JobInput, 'overrides' | 'configFile' | 'version' | 'timeLimitMs'>
   /** Whose command asked for it, as they call themselves; absent where none did, and in journals of old. */
   readonly askedBy?: string
 }

@@ -52,7 +52,8 @@ export function brokenResult(context: JobContext): JobResult {
 /** What it takes to run the job again, if that makes sense: a gather is run again by closing its group again. */
 export function shelfItem(context: JobContext): ShelfItem | null {
   const { jobId, dataId, asked, times, fellBackFrom, pipeline } = context
-  const { overrides, configFile, version, priority, timeLimitMs, readiness, retryOf } = asked
+  const { priority, readiness, retryOf } = asked
+  const { overrides, configFile, version, timeLimitMs } = asked.first ?? asked
   const outcome = settledOutcome(context).kind
   if (outcome === 'succeeded' || asked.members !== null) return null
   return {

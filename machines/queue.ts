@@ -1,6 +1,7 @@
 import { assign, emit, enqueueActions, setup } from 'xstate'
+import { judge, judgeRetry, optionsAgain, type Retry, type Submission } from './admission.ts'
 import { complete, refused } from './domain/announcements.ts'
-import type { AskedAs, Caller, CloseGroupCommand, ProcessDataCommand, RetryCommand } from './domain/commands.ts'
+import type { AskedAs, Caller, PipelineFiles, ProcessDataCommand, RetryCommand } from './domain/commands.ts'
 import { capacityOf, type Configuration } from './domain/configuration.ts'
 import { invariant } from './domain/invariant.ts'
 import {
@@ -14,12 +15,10 @@ import {
   type End,
   type EngineMessage,
   type Heard,
-  type Known,
   type QueueMessage,
   type ShelfItem,
 } from './domain/messages.ts'
-import type { OverrideRule, OverrideValue, Pipeline } from './domain/pipeline.ts'
-import type { Refusal } from './domain/refusals.ts'
+import type { Pipeline } from './domain/pipeline.ts'
 import { add, EMPTY, next, remove, withoutNext, type WaitingList } from './domain/waitingList.ts'
 import type { GatherContext } from './groupMembers.ts'
 import { brokenGroupResult } from './groupResult.ts'
@@ -37,6 +36,7 @@ import { brokenResult } from './jobResult.ts'
  *     any     --queue.resubmit--> jobs from the shelf opened again, or refused
  *     any     --job.opened--> a gather's own job counts too      --job.ready--> it waits      --job.yielded--> its slots are free
  *     any     --actor.ended--> the job is gone, or the result of a broken group is said, or the command in hand is answered
+ *     any     --queue.files--> (knows which pipelines have files)
  *     any     --queue.clear--> nothing waits; every job and group is told to stop      --queue.configure--> new rules
  *
  * A job too large for the slots that are free holds back those behind it: order is kept, so that no large job starves. With `prefetch` slots are granted in advance: the executor
@@ -59,6 +59,8 @@ export interface QueueContext {
   readonly open: number
   /** Synchronous mode: the command in progress, by the address of its reply; null when there is none. */
   readonly inHand: Address | null
+  /** Pipelines that have a file, applied or not; absent in journals that are older than this. */
+  readonly pipelineFiles?: PipelineFiles
 }
 
 export type QueueEvent = Heard<QueueMessage | Extract<EngineMessage, { type: 'actor.ended' }>>
@@ -78,6 +80,7 @@ export const queue = setup({
   },
   actions: {
     configure: assign((_, { configuration }: { configuration: Configuration }) => ({ configuration })),
+    noteFiles: assign((_, { pipelineFiles }: { pipelineFiles: PipelineFiles }) => ({ pipelineFiles })),
     admit: enqueueActions(({ context, enqueue }, submission: Submission) => {
       const { emissions, jobs } = admission(context, submission)
       for (const emission of emissions) enqueue.emit(emission)
@@ -165,6 +168,7 @@ export const queue = setup({
   initial: 'closed',
   on: {
     'queue.configure': { actions: { type: 'configure', params: ({ event }) => event } },
+    'queue.files': { actions: { type: 'noteFiles', params: ({ event }) => event } },
     'queue.submit': [
       {
         guard: { type: 'isAdmissible', params: ({ event }) => event },
@@ -269,11 +273,6 @@ function isUnanswered({ result, revision }: GatherContext): boolean {
   return result === null || result.revision < revision
 }
 
-export interface Submission {
-  readonly command: ProcessDataCommand | CloseGroupCommand
-  readonly known: Known
-}
-
 function orderOf({ configuration }: QueueContext): Configuration['order'] {
   return configuration?.order ?? 'fifo'
 }
@@ -291,143 +290,6 @@ function room({ configuration, slotsTaken }: QueueContext): number {
 function withoutRunning(context: QueueContext, jobId: string): Pick<QueueContext, 'running' | 'slotsTaken'> {
   const { [jobId]: slots = 0, ...running } = context.running
   return { running, slotsTaken: context.slotsTaken - slots }
-}
-
-/** Why a command is not admitted, or null. The first reason in this order is the one that is said. */
-function judge(context: QueueContext, { command, known }: Submission): Refusal | null {
-  const { configuration } = context
-  invariant(configuration, 'asked the queue before a configuration was applied')
-  return command.type === 'command.closeGroup'
-    ? (judgeGroup(command.group, known, 'combine it by processData, which can name its exposures in members') ??
-        (command.pipeline === null ? null : judgePipeline(configuration, command.pipeline, 'group')) ??
-        judgeLoad(context, 0))
-    : (judgePipeline(configuration, command.pipeline, command.dataId.obsid === null ? 'group' : 'exposure') ??
-        judgeOptions(configuration, command) ??
-        (command.dataId.obsid === null && !command.members?.length
-          ? judgeGroup(command.dataId.group ?? '', known, 'name its exposures in members')
-          : null) ??
-        judgePrerequisites(command, known) ??
-        judgeLoad(context, command.dataId.obsid === null ? 0 : Math.max(1, command.detectors.length)))
-}
-
-function judgePipeline({ pipelines }: Configuration, name: string, over: 'exposure' | 'group'): Refusal | null {
-  const pipeline = Object.hasOwn(pipelines, name) ? pipelines[name] : undefined
-  if (!pipeline)
-    return {
-      code: 'UNKNOWN_PIPELINE',
-      reason: `there is no pipeline ${name}; the configuration has ${Object.keys(pipelines).join(', ') || 'none'}`,
-    }
-  if ((pipeline.scope === 'group') === (over === 'group')) return null
-  return {
-    code: 'WRONG_SCOPE',
-    reason:
-      over === 'group'
-        ? `${name} works on single exposures; name an obsid, or a pipeline of scope group`
-        : `${name} combines a group; name the group in dataId instead of an obsid`,
-  }
-}
-
-function judgeOptions({ pipelines, groups }: Configuration, command: ProcessDataCommand): Refusal | null {
-  const pipeline = pipelines[command.pipeline]
-  invariant(pipeline, 'options of an unknown pipeline')
-  const wrong = judgeOverrides({ pipelines }, command.pipeline, command.overrides)
-  if (wrong) return wrong
-  if (command.configFile !== null && !pipeline.configFiles.includes(command.configFile))
-    return {
-      code: 'OVERRIDE_NOT_ALLOWED',
-      reason: `${pipeline.name} does not allow the configuration file ${command.configFile}; it allows ${pipeline.configFiles.join(', ') || 'none'}`,
-    }
-  if (command.timeLimitMs !== null && command.timeLimitMs > pipeline.timeLimitMs)
-    return {
-      code: 'OVERRIDE_NOT_ALLOWED',
-      reason: `${pipeline.name} may run for at most ${pipeline.timeLimitMs / 1000} s; a command may only shorten that`,
-    }
-  const closesWith = command.groupRules?.pipeline ?? null
-  return closesWith === null || closesWith === groups.pipeline
-    ? null
-    : judgePipeline({ pipelines } as Configuration, closesWith, 'group')
-}
-
-function judgeOverrides(
-  { pipelines }: Pick<Configuration, 'pipelines'>,
-  name: string,
-  overrides: ProcessDataCommand['overrides'],
-): Refusal | null {
-  const pipeline = pipelines[name]
-  invariant(pipeline, 'overrides of an unknown pipeline')
-  for (const [key, value] of Object.entries(overrides)) {
-    const rule = Object.hasOwn(pipeline.overrides, key) ? pipeline.overrides[key] : undefined
-    const wrong = rule
-      ? violation(rule, value)
-      : `it allows ${Object.keys(pipeline.overrides).join(', ') || 'no overrides'}`
-    if (wrong)
-      return {
-        code: 'OVERRIDE_NOT_ALLOWED',
-        reason: `${pipeline.name} does not accept override ${key}=${value}: ${wrong}`,
-      }
-  }
-  return null
-}
-
-function violation(rule: OverrideRule, value: OverrideValue): string | null {
-  if (typeof value !== rule.type) return `a ${rule.type} is expected`
-  if (typeof value === 'number' && rule.minimum !== null && value < rule.minimum)
-    return `at least ${rule.minimum} is expected`
-  if (typeof value === 'number' && rule.maximum !== null && value > rule.maximum)
-    return `at most ${rule.maximum} is expected`
-  return null
-}
-
-function judgeGroup(group: string, known: Known, way: string): Refusal | null {
-  return known[gatherAddress(group)] === 'open'
-    ? null
-    : {
-        code: 'UNKNOWN_GROUP',
-        reason: `no exposure of group ${group} was ever accepted here, or it is long finished; ${way}`,
-      }
-}
-
-function judgePrerequisites({ after }: ProcessDataCommand, known: Known): Refusal | null {
-  const missing = after.find(({ jobId }) => known[jobAddress(jobId)] === 'unknown')
-  return missing
-    ? { code: 'UNKNOWN_JOB', reason: `it is to run after job ${missing.jobId}, which is not known here` }
-    : null
-}
-
-function judgeLoad(context: QueueContext, jobs: number): Refusal | null {
-  const { configuration, open, running, inHand } = context
-  const depth = configuration?.queueDepthMax ?? 0
-  if (inHand !== null)
-    return {
-      code: 'BUSY',
-      reason: 'a command is being processed and the mode is synchronous; send it again when that one is complete',
-    }
-  const waiting = open - Object.keys(running).length
-  if (waiting + jobs > depth)
-    return {
-      code: 'QUEUE_FULL',
-      reason:
-        jobs > depth
-          ? `it asks for ${jobs} jobs and the queue never holds more than ${depth}; ask for fewer at a time, or raise queueDepth`
-          : `${waiting === 1 ? '1 job is' : `${waiting} jobs are`} waiting and the queue holds ${depth}${jobs > 1 ? `, so these ${jobs} do not fit` : ''}; send it again later, or abort some`,
-    }
-  return null
-}
-
-export interface Retry {
-  readonly command: RetryCommand
-  readonly items: readonly ShelfItem[]
-}
-
-function judgeRetry(context: QueueContext, { command, items }: Retry): Refusal | null {
-  const { configuration } = context
-  invariant(configuration, 'asked the queue before a configuration was applied')
-  for (const name of new Set(items.map(item => command.pipeline ?? item.pipeline))) {
-    const wrong =
-      judgePipeline(configuration, name, 'exposure') ?? judgeOverrides(configuration, name, command.overrides ?? {})
-    if (wrong) return wrong
-  }
-  return judgeLoad(context, items.length)
 }
 
 /** The jobs of the shelf again, linked to the first of their kind. */
@@ -461,9 +323,7 @@ function retryInput(
     dataId: item.dataId,
     dataPath,
     pipeline,
-    overrides: command.overrides ?? known(item.overrides, pipeline),
-    configFile: item.configFile !== null && pipeline.configFiles.includes(item.configFile) ? item.configFile : null,
-    version: command.version ?? item.version,
+    ...optionsAgain(command, item, pipeline),
     priority: item.priority,
     fallbacks: fallbacksOf(pipelines, pipeline),
     retryOf: item.retryOf ?? item.jobId,
@@ -474,11 +334,6 @@ function retryInput(
     ...capacityOf(configuration),
     askedBy: command.caller.identity,
   }
-}
-
-/** Those of the overrides that a pipeline allows: the configuration may be another one by now. */
-function known(overrides: ProcessDataCommand['overrides'], pipeline: Pipeline): ProcessDataCommand['overrides'] {
-  return Object.fromEntries(Object.entries(overrides).filter(([key]) => Object.hasOwn(pipeline.overrides, key)))
 }
 
 function fallbacksOf(pipelines: Configuration['pipelines'], { fallback }: Pipeline): Pipeline[] {

@@ -307,6 +307,7 @@ async function assemble(
         simulationMode: options.simulate ? 1 : 0,
         versions,
         available: source.available(),
+        pipelineFiles: source.pipelineFiles(),
         host: hostname(),
         pid: process.pid,
         promise: promised().promise,

@@ -12,6 +12,7 @@ export interface Caller {
 /** A command as the machines hear it: decoded, checked, complete, stamped by the inbox. */
 export type Command =
   | StartCommand
+  | ReloadCommand
   | Plain<
       | 'command.enable'
       | 'command.disable'
@@ -40,14 +41,25 @@ export interface StartCommand extends Asked {
   readonly loaded: LoadedConfiguration
 }
 
+/** Applies the files as they are now, without giving up what is open. */
+export interface ReloadCommand extends Asked {
+  readonly type: 'command.reload'
+  /** As in StartCommand, under the override that is applied. */
+  readonly loaded: LoadedConfiguration
+}
+
 export type LoadedConfiguration =
   | {
       readonly ok: true
       readonly configuration: Configuration
       readonly applied: ConfigurationApplied
       readonly available: ConfigurationsAvailable
+      readonly pipelineFiles?: PipelineFiles
     }
   | { readonly ok: false; readonly problem: string }
+
+/** Names of the pipelines that have a file, applied or not; absent in journals that are older than this. */
+export type PipelineFiles = readonly string[]
 
 /** The event configurationApplied (salobj generics): what was read. */
 export interface ConfigurationApplied {

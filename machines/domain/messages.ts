@@ -8,6 +8,7 @@ import type {
   ConfigurationsAvailable,
   GatherPolicy,
   GroupRules,
+  PipelineFiles,
   ProcessDataCommand,
   RetryCommand,
 } from './commands.ts'
@@ -61,6 +62,7 @@ export type EngineMessage =
         readonly machines: string
       }
       readonly available: ConfigurationsAvailable
+      readonly pipelineFiles?: PipelineFiles
       /** Who runs: host, process id, durability promise; evidence for a reader of the journal. */
       readonly host: string
       readonly pid: number
@@ -72,7 +74,11 @@ export type EngineMessage =
       readonly errorReport: string
       readonly traceback: string
     }
-  | { readonly type: 'engine.configurationsAvailable'; readonly available: ConfigurationsAvailable }
+  | {
+      readonly type: 'engine.configurationsAvailable'
+      readonly available: ConfigurationsAvailable
+      readonly pipelineFiles?: PipelineFiles
+    }
   | { readonly type: 'actor.ended'; readonly address: Address; readonly end: End }
 
 /** How an actor ended: by its own decision, with its output; broken, because its machine threw, with its last context; or unknown, for one that never was. */
@@ -83,6 +89,8 @@ export type End =
 
 export type QueueMessage =
   | { readonly type: 'queue.configure'; readonly configuration: Configuration }
+  /** What is there, applied or not. */
+  | { readonly type: 'queue.files'; readonly pipelineFiles: PipelineFiles }
   | { readonly type: 'queue.open' }
   | { readonly type: 'queue.close' }
   | { readonly type: 'queue.clear'; readonly reason: string }

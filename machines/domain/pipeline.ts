@@ -1,3 +1,5 @@
+import type { CommandPart } from './template.ts'
+
 /** A catalogue entry as the machines and the executor see it: read from YAML, checked, and complete; nothing optional is left. */
 export interface Pipeline {
   readonly name: string
@@ -5,7 +7,11 @@ export interface Pipeline {
   /** exposure: once per obsid. detector: once per obsid and detector. group: over the settled members of a group. */
   readonly scope: 'exposure' | 'detector' | 'group'
   /** An argv with `{placeholders}`; never a shell string. */
-  readonly command: readonly string[]
+  readonly command: readonly CommandPart[]
+  /** Placeholders of the command that a job must have a value for; absent in journals that are older than this. */
+  readonly needs?: readonly string[]
+  /** Patterns of the software versions it can be asked for, `*` for any; absent in journals that are older than this. */
+  readonly versions?: readonly string[]
   readonly env: Readonly<Record<string, string>>
   /** From start to the order to stop, milliseconds. */
   readonly timeLimitMs: number

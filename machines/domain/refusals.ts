@@ -7,9 +7,13 @@ export const REFUSALS = {
   OVERLOADED: 'More commands are waiting to be written down than OCPS holds; send it again shortly.',
   JOURNAL_FULL: 'The journal has no space left, so nothing new can be accepted; running jobs go on.',
   WRONG_STATE: 'The command is not allowed in the present summary state.',
-  CONFIGURATION_INVALID: 'The configuration named in start is missing or wrong; the CSC stays in STANDBY.',
+  CONFIGURATION_INVALID: 'The configuration that start or reload would apply is missing or wrong; nothing changes.',
+  NEEDS_START: 'A change of the configuration that reload cannot apply while work is open; start can.',
   UNKNOWN_PIPELINE: 'The applied configuration has no pipeline of this name.',
   WRONG_SCOPE: 'The pipeline works on other data: a group where an exposure was named, or the reverse.',
+  UNKNOWN_VERSION: 'The pipeline does not know this version, or has none to choose from.',
+  VALUE_MISSING:
+    'The command of the pipeline needs a value that this job has not, such as a detector or a configuration file.',
   OVERRIDE_NOT_ALLOWED: 'The pipeline does not allow this override, configuration file or time limit.',
   QUEUE_FULL:
     'The jobs do not fit: too many are waiting, or the command alone asks for more than the queue ever holds.',

@@ -5,7 +5,13 @@ import { state } from './status.ts'
 import { examples, type Session, withOcps } from './session.ts'
 
 /** The verbs of the lifecycle: each is one command of salobj's, refused by the instance where its state does not allow it. */
-const VERBS: readonly { verb: string; command: TransitionCommand; summary: string; example: string }[] = [
+const VERBS: readonly { verb: string; command: TransitionCommand | 'reload'; summary: string; example: string }[] = [
+  {
+    verb: 'reload',
+    command: 'reload',
+    summary: 'DISABLED or ENABLED: apply new and changed pipelines; open work goes on',
+    example: 'ocps config check && ocps reload',
+  },
   { verb: 'enable', command: 'enable', summary: 'DISABLED → ENABLED: accept work', example: 'ocps enable' },
   {
     verb: 'disable',
@@ -57,7 +63,11 @@ export function addLifecycle(program: Command): void {
       .action(withOcps(session => send(session, command, {})))
 }
 
-async function send({ ocps, out }: Session<object>, command: TransitionCommand, body: object): Promise<void> {
+async function send(
+  { ocps, out }: Session<object>,
+  command: TransitionCommand | 'reload',
+  body: object,
+): Promise<void> {
   const ack = await ocps.command(command, body)
   // An instance that was told to exit does not answer any more.
   const { summaryState } = command === 'exitControl' ? { summaryState: 'OFFLINE' } : await ocps.status()

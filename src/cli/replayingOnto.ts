@@ -61,6 +61,7 @@ interface Answered {
 
 const NOT_DATA: ReadonlySet<string> = new Set<Command['type']>([
   'command.start',
+  'command.reload',
   'command.enable',
   'command.disable',
   'command.standby',

@@ -33,7 +33,7 @@ function page(status: StateAnswer, { jobs, open }: JobsAnswer, paint: Paint): st
   const rows = [
     ['instance', `${paint('strong', status.instance)}  ${state(status.summaryState, paint)}`],
     ['error', error],
-    ['configuration', status.configuration ?? 'none applied yet; "ocps start" applies it'],
+    ['configuration', configurationText(status, paint)],
     [
       'queue',
       queue.mode === null
@@ -60,6 +60,16 @@ function page(status: StateAnswer, { jobs, open }: JobsAnswer, paint: Paint): st
     ])
   const more = open > shown.length ? `\n  and ${open - shown.length} more: ocps jobs` : ''
   return table(rows) + (shown.length > 0 ? `\nopen jobs\n${table(shown, '  ')}${more}` : '')
+}
+
+function configurationText(
+  { configuration, configurationVersion, isReloadDue, summaryState }: StateAnswer,
+  paint: Paint,
+) {
+  if (configuration === null) return 'none applied yet; "ocps start" applies it'
+  const verb = summaryState === 'STANDBY' ? 'start' : 'reload'
+  const due = isReloadDue ? `; ${paint('busy', `the files have changed since: "ocps ${verb}" applies them`)}` : ''
+  return `${configuration}, ${configurationVersion}${due}`
 }
 
 /** With prefetch jobs are handed over before a slot is free; they begin when they fit. */

@@ -45,6 +45,8 @@ export interface Ocps {
   /** Nothing more belongs to the group: combine it once its members have settled. */
   closeGroup(group: string, body?: Omit<CommandBody<'closeGroup'>, 'group'>, options?: SendOptions): Promise<Group>
 
+  /** Applies new and changed pipelines; what is open goes on. */
+  reload(): Promise<AckBody>
   abort(jobId: string): Promise<AckBody>
   pause(): Promise<AckBody>
   resume(): Promise<AckBody>
@@ -108,6 +110,7 @@ export function createOcps({ bus, instance, identity }: { bus: Bus; instance: st
     processData,
     closeGroup: (group, body = {}, options) =>
       followGroup('closeGroup', group, send('closeGroup', { group, ...body }, options), following),
+    reload: () => command('reload', {}),
     abort: jobId => command('abortJob', { jobId }),
     pause: () => command('pause', {}),
     resume: () => command('resume', {}),

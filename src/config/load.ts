@@ -4,9 +4,12 @@ import { basename, join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { parseDocument } from 'yaml'
 import type { z } from 'zod'
-import type { ConfigurationsAvailable, LoadedConfiguration } from '../../machines/domain/commands.ts'
+import type { ConfigurationsAvailable, LoadedConfiguration, PipelineFiles } from '../../machines/domain/commands.ts'
+import type { DataId } from '../../machines/domain/dataId.ts'
 import { tooLarge, type Configuration } from '../../machines/domain/configuration.ts'
 import type { Pipeline } from '../../machines/domain/pipeline.ts'
+import { isUsedIn, needsOf, type CommandPart } from '../../machines/domain/template.ts'
+import { judgeFilling } from '../../machines/domain/filling.ts'
 import { configurationSchema, pipelineSchema, SCHEMA_VERSION } from '../contract/configuration.ts'
 import { sentences } from '../contract/decode.ts'
 
@@ -19,6 +22,12 @@ export interface ConfigurationSource {
   load(configurationOverride: string): LoadedConfiguration
   /** What `start` may name now. */
   available(): ConfigurationsAvailable
+  /** Names of the pipelines that have a file. */
+  pipelineFiles(): PipelineFiles
+  /** What the files hold, in short, that a reload of these would read; other overrides are left out. */
+  relevant(configurations: string): string
+  /** The same as it was when they were loaded last; null if they were not. */
+  relevantWhenLoaded(configurations: string): string | null
 }
 
 export interface ConfigurationFiles {
@@ -37,6 +46,7 @@ type CheckTemplate = (
 
 export function createConfigurationSource(files: ConfigurationFiles): ConfigurationSource {
   const dir = resolve(files.dir)
+  let loaded: { readonly configurations: string; readonly version: string } | null = null
   return {
     load(configurationOverride) {
       try {
@@ -50,7 +60,8 @@ export function createConfigurationSource(files: ConfigurationFiles): Configurat
           schemaVersion: SCHEMA_VERSION,
           otherInfo: '',
         }
-        return { ok: true, configuration, applied, available }
+        loaded = { configurations: applied.configurations, version: relevantIn(dir, applied.configurations) }
+        return { ok: true, configuration, applied, available, pipelineFiles: pipelineFilesIn(dir) }
       } catch (error) {
         if (error instanceof ConfigurationError) return { ok: false, problem: error.message }
         return {
@@ -60,6 +71,9 @@ export function createConfigurationSource(files: ConfigurationFiles): Configurat
       }
     },
     available: () => availableIn(dir),
+    pipelineFiles: () => pipelineFilesIn(dir),
+    relevant: configurations => relevantIn(dir, configurations),
+    relevantWhenLoaded: configurations => (loaded?.configurations === configurations ? loaded.version : null),
   }
 }
 
@@ -110,18 +124,26 @@ function readMap(path: string): Record<string, unknown> {
 function merged(
   layers: readonly Layer[],
   { instance, checkTemplate }: ConfigurationFiles,
-  pipelines: Record<string, Pipeline>,
+  entries: Record<string, Pipeline>,
 ): Configuration {
   let value: Record<string, unknown> = {}
   for (const layer of layers) value = merge(value, layer.value, layer.file, '')
   const checked = configurationSchema.safeParse(value)
   if (!checked.success) throw new ConfigurationError(placed(checked.error, layers))
   const { instrument = instance, queueDepth, ackTimeout, groups, display = [], prefetch = 0, ...rest } = checked.data
+  const pipelines = Object.fromEntries(
+    Object.values(entries).map(one => [one.name, { ...one, needs: needsOf(one.command, rest.dataPath) }]),
+  )
   const { patience, linger, ...group } = groups
   if (group.pipeline !== null && pipelines[group.pipeline]?.scope !== 'group')
     throw new ConfigurationError(
       `${lastWith(layers, ['groups', 'pipeline'])}: groups.pipeline: ${group.pipeline} is not a pipeline of scope group`,
     )
+  // Nobody is there to be refused when a group closes by itself.
+  const combining = group.pipeline === null ? undefined : pipelines[group.pipeline]
+  const wanting = combining && judgeFilling(pipelines, combining, { dataId: aGroup(instrument), ...NO_OPTIONS })
+  if (wanting)
+    throw new ConfigurationError(`${lastWith(layers, ['groups', 'pipeline'])}: groups.pipeline: ${wanting.reason}`)
   const problem = checkTemplate(rest.dataPath, 'dataPath')
   if (problem !== null) throw new ConfigurationError(`${lastWith(layers, ['dataPath'])}: dataPath: ${problem}`)
   const large = tooLarge({ slots: rest.slots, pipelines })
@@ -146,6 +168,12 @@ function merged(
       detector,
     })),
   }
+}
+
+const NO_OPTIONS = { overrides: {}, configFile: null }
+
+function aGroup(instrument: string): DataId {
+  return { instrument, obsid: null, group: 'any', detector: null }
 }
 
 function merge(
@@ -214,6 +242,7 @@ function readPipeline(dir: string, file: string, checkTemplate: CheckTemplate): 
     description,
     scope,
     command,
+    versions = heedsVersion(command) ? ['*'] : [],
     env = {},
     timeLimit,
     grace = 5,
@@ -224,7 +253,7 @@ function readPipeline(dir: string, file: string, checkTemplate: CheckTemplate): 
     configFiles = [],
     fallback = [],
   } = checked.data
-  for (const word of command) {
+  for (const word of command.flat()) {
     const problem = checkTemplate(word, { command: { overrides: Object.keys(overrides) } })
     if (problem !== null) throw new ConfigurationError(`${where}: command: ${problem}`)
   }
@@ -236,6 +265,7 @@ function readPipeline(dir: string, file: string, checkTemplate: CheckTemplate): 
     description,
     scope,
     command,
+    versions,
     env,
     slots,
     configFiles,
@@ -255,6 +285,11 @@ function readPipeline(dir: string, file: string, checkTemplate: CheckTemplate): 
   }
 }
 
+/** Whether it makes a difference to the program which version is asked for, as far as its entry shows that. */
+function heedsVersion(command: readonly CommandPart[]): boolean {
+  return isUsedIn(command, 'version') || command.flat().some(word => word.includes('OCPS_VERSION'))
+}
+
 // Enough for any log a person reads, small enough that 10 000 jobs fit on a disk.
 const OUTPUT_MAX = 10 * 2 ** 20
 
@@ -268,26 +303,39 @@ function availableIn(dir: string): ConfigurationsAvailable {
 }
 
 function overridesIn(dir: string): string[] {
-  return existsSync(dir)
-    ? readdirSync(dir)
-        .filter(file => file.endsWith('.yaml') && !file.startsWith('_'))
+  return yamlIn(dir).filter(file => !file.startsWith('_'))
+}
+
+function pipelineFilesIn(dir: string): PipelineFiles {
+  return yamlIn(join(dir, 'pipelines')).map(file => basename(file, '.yaml'))
+}
+
+function relevantIn(dir: string, configurations: string): string {
+  return digest(dir, file => file.startsWith('_') || configurations.split(',').includes(file))
+}
+
+function yamlIn(folder: string): string[] {
+  return existsSync(folder)
+    ? readdirSync(folder)
+        .filter(file => file.endsWith('.yaml'))
         .sort()
     : []
 }
 
 /** What the files hold, in short: the same content has the same version wherever it lies. */
-function digest(dir: string): string {
+function digest(dir: string, isMeant: (file: string) => boolean = () => true): string {
   const hash = createHash('sha256')
-  for (const folder of [dir, join(dir, 'pipelines')])
-    if (existsSync(folder))
-      for (const file of readdirSync(folder)
-        .filter(entry => entry.endsWith('.yaml'))
-        .sort())
-        hash
-          .update(file)
-          .update('\0')
-          .update(readFileSync(join(folder, file)))
-          .update('\0')
+  const pipelines = join(dir, 'pipelines')
+  for (const [folder, files] of [
+    [dir, yamlIn(dir).filter(isMeant)],
+    [pipelines, yamlIn(pipelines)],
+  ] as const)
+    for (const file of files)
+      hash
+        .update(file)
+        .update('\0')
+        .update(readFileSync(join(folder, file)))
+        .update('\0')
   return `sha256:${hash.digest('hex').slice(0, 16)}`
 }
 

@@ -27,6 +27,10 @@ export interface Present {
   readonly logLevel: number
   /** Comma list of the files applied; null before `start`. */
   readonly configuration: string | null
+  /** What they held when they were applied, in short, as `ocps config check` says it; null before `start`. */
+  readonly configurationVersion: string | null
+  /** The files hold something else now. */
+  readonly isReloadDue: boolean
   readonly queue: {
     readonly state: string
     readonly mode: string | null

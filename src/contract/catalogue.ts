@@ -32,6 +32,7 @@ export type TelemetryTopic = keyof typeof telemetrySchemas
 
 const COMMANDS: Readonly<Record<CommandName | keyof typeof executeSchemas, string>> = {
   start: 'STANDBY: reads the configuration and goes to DISABLED',
+  reload: 'DISABLED, ENABLED: applies the files as they are now; what is open goes on',
   enable: 'DISABLED: accepts work',
   disable: 'ENABLED: running jobs go on, queued jobs are held',
   standby: 'DISABLED, FAULT: aborts everything still open, each with its result',

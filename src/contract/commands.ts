@@ -170,6 +170,7 @@ const nothing = z.strictObject({})
 
 export const commandSchemas = {
   start,
+  reload: nothing,
   enable: nothing,
   disable: nothing,
   standby: nothing,
@@ -217,6 +218,7 @@ export function checkCommand(name: CommandName, body: unknown, instance: string)
       return checked(closeGroup, body, closeGroupOf)
     case 'retry':
       return checked(retry, body, retryOf)
+    case 'reload':
     case 'enable':
     case 'disable':
     case 'standby':

@@ -69,6 +69,10 @@ export const configurationSchema = z
   })
   .meta({ title: 'OCPS configuration v1' })
 
+// Weeklies of many years; a site that allows more writes a pattern.
+const VERSIONS_MAX = 1_000
+const word = z.string().min(1)
+
 const override = z.strictObject({
   type: z.enum(['number', 'string', 'boolean']),
   default: z.union([z.number(), z.string(), z.boolean()]).nullable().optional(),
@@ -80,7 +84,21 @@ export const pipelineSchema = z
   .strictObject({
     description: z.string().max(500),
     scope: z.enum(['exposure', 'detector', 'group']),
-    command: z.array(z.string().min(1)).min(1).describe('An argv with {placeholders}; never a shell string'),
+    command: z
+      .array(z.union([word, z.array(word).min(1)]))
+      .min(1)
+      .describe(
+        'An argv with {placeholders}; never a shell string. {name:-text} has a default; a list among the words is left out where one of its placeholders has no value',
+      ),
+    versions: z
+      .array(
+        z.string().regex(/^[A-Za-z0-9_.:/+*?-]{1,128}$/, 'expected a version like w_2026_46, or a pattern like w_*'),
+      )
+      .max(VERSIONS_MAX)
+      .optional()
+      .describe(
+        'Software versions a command may ask for: names, or patterns with * and ?; without it any, where the command uses {version} or OCPS_VERSION, else none',
+      ),
     env: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), z.string()).optional(),
     timeLimit: seconds.describe('Seconds from start to SIGTERM'),
     grace: seconds.optional().describe('Seconds from SIGTERM to SIGKILL; 5 unless given'),

@@ -35,6 +35,8 @@ const state = z.strictObject({
   errorReport: z.string(),
   logLevel: z.int(),
   configuration: z.string().nullable().describe('Comma list of the files applied; null before start'),
+  configurationVersion: z.string().nullable().describe('What they held, in short; null before start'),
+  isReloadDue: z.boolean().describe('The files hold something else now'),
   queue: z.strictObject({
     state: z.string().describe('closed, flowing or paused'),
     mode: z.string().nullable().describe('async or sync; null before start'),

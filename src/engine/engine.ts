@@ -12,6 +12,8 @@ import {
 } from '../../machines/domain/messages.ts'
 import { MACHINES_VERSION } from '../../machines/index.ts'
 import { startOrder, type JobContext } from '../../machines/job.ts'
+import type { CscContext } from '../../machines/csc.ts'
+import { overrideOf } from '../../machines/domain/reload.ts'
 import type { DataSide, Executor } from '../../machines/ports.ts'
 import type { QueueContext } from '../../machines/queue.ts'
 import type { Decoded } from '../contract/commands.ts'
@@ -131,6 +133,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     log,
     lastN: recovered.last.n,
     loadConfiguration: options.loadConfiguration,
+    reloadConfiguration: () => options.loadConfiguration(overrideApplied()),
     deliver,
     refuse,
     housekeeping,
@@ -319,6 +322,11 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     }
   }
 
+  function overrideApplied(): string {
+    const csc = world.actor('csc')?.snapshot.context as CscContext | undefined
+    return csc?.applied ? overrideOf(csc.applied) : ''
+  }
+
   function deliver(entry: Entry): void {
     let effects: readonly Effect[]
     try {
@@ -435,6 +443,6 @@ function withoutStamps(command: Omit<Command, 'caller'>): Decoded {
     command.type === 'command.retry'
   )
     delete copy['jobId']
-  if (command.type === 'command.start') delete copy['loaded']
+  if (command.type === 'command.start' || command.type === 'command.reload') delete copy['loaded']
   return copy as Decoded
 }

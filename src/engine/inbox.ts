@@ -30,6 +30,8 @@ export interface InboxOptions {
   /** Where numbering goes on: the last entry of the journal, or 0. */
   readonly lastN: number
   readonly loadConfiguration: (configurationOverride: string) => LoadedConfiguration
+  /** The same under the override that is applied. */
+  readonly reloadConfiguration: () => LoadedConfiguration
   readonly deliver: (entry: Entry) => void
   readonly refuse: (caller: Caller, refusal: Refusal) => void
   /** What the engine itself has to write down, asked after every batch. It goes before all that waits, so it still is true when it is delivered. */
@@ -56,6 +58,7 @@ export function createInbox({
   log,
   lastN,
   loadConfiguration,
+  reloadConfiguration,
   deliver,
   refuse,
   housekeeping,
@@ -153,6 +156,8 @@ export function createInbox({
     switch (command.type) {
       case 'command.start':
         return { ...command, caller, loaded: loadConfiguration(command.configurationOverride) }
+      case 'command.reload':
+        return { ...command, caller, loaded: reloadConfiguration() }
       case 'command.processData':
       case 'command.closeGroup':
       case 'command.retry':

@@ -14,6 +14,7 @@ export function namedBy(command: Extract<Input, { caller: unknown }>): Address[]
       return [gatherAddress(command.group)]
     case 'command.retry':
     case 'command.start':
+    case 'command.reload':
     case 'command.enable':
     case 'command.disable':
     case 'command.standby':

@@ -16,7 +16,7 @@ import type { Actor, World } from './world.ts'
 export function stateOf(world: World): Present {
   const csc = need(world.actor('csc'))
   const queue = need(world.actor('queue'))
-  const { errorCode, errorReport, logLevel, applied } = csc.snapshot.context as CscContext
+  const { errorCode, errorReport, logLevel, applied, available } = csc.snapshot.context as CscContext
   const { configuration, waiting, running, open } = queue.snapshot.context as QueueContext
   const isStarting = (jobId: string) =>
     world.actor(jobAddress(jobId))?.snapshot.matches({ active: 'starting' }) === true
@@ -27,6 +27,8 @@ export function stateOf(world: World): Present {
     errorReport,
     logLevel,
     configuration: applied?.configurations ?? null,
+    configurationVersion: applied?.version ?? null,
+    isReloadDue: applied !== null && available !== null && available.version !== applied.version,
     queue: {
       state: queue.snapshot.matches('closed')
         ? 'closed'

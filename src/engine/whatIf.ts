@@ -1,5 +1,6 @@
 import type { LoadedConfiguration } from '../../machines/domain/commands.ts'
 import type { Configuration } from '../../machines/domain/configuration.ts'
+import { overrideOf } from '../../machines/domain/reload.ts'
 import type { Input, Order, Quiescent } from '../../machines/domain/messages.ts'
 import type { ExecutorReport } from '../../machines/domain/reports.ts'
 import type { DataOrder } from '../../machines/ports.ts'
@@ -137,6 +138,8 @@ export function whatIf({ history, reconfigure }: WhatIfOptions): WhatIf {
   }
 
   function configured(what: Input): Input {
+    if (what.type === 'command.reload')
+      return { ...what, loaded: reconfigured(what.loaded, what.loaded.ok ? overrideOf(what.loaded.applied) : '') }
     if (what.type !== 'command.start') return what
     return { ...what, loaded: reconfigured(what.loaded, what.configurationOverride) }
   }

@@ -37,6 +37,7 @@ export function wireForm(command: Command, translate: (jobId: string) => string)
     }
     case 'command.setLogLevel':
       return { name, body: { level: command.level, subsystem: command.subsystem } }
+    case 'command.reload':
     case 'command.enable':
     case 'command.disable':
     case 'command.standby':
@@ -57,6 +58,7 @@ export function jobsNamedBy(command: Command): readonly string[] {
     case 'command.retry':
       return command.of.by === 'jobId' ? [command.of.jobId] : []
     case 'command.start':
+    case 'command.reload':
     case 'command.enable':
     case 'command.disable':
     case 'command.standby':

@@ -192,6 +192,7 @@ class LivingWorld implements World {
       case 'engine.configurationsAvailable':
         return this.#deliver('csc', what)
       case 'command.start':
+      case 'command.reload':
       case 'command.enable':
       case 'command.disable':
       case 'command.standby':

@@ -5,6 +5,7 @@
  */
 import type { DataId } from '../../machines/domain/dataId.ts'
 import type { OverrideValue } from '../../machines/domain/pipeline.ts'
+import { filledIn, placeholdersIn } from '../../machines/domain/template.ts'
 import type { StartOrder } from '../../machines/ports.ts'
 
 /** Where things are, as far as a command line can name them; all paths absolute. */
@@ -17,8 +18,6 @@ export interface Surroundings {
 }
 
 export type Resolved<T> = { readonly ok: T } | { readonly problem: string }
-
-const PLACEHOLDER = /\{([A-Za-z][\w.-]*)\}/gu
 
 const COMMAND_NAMES = [
   'node',
@@ -36,9 +35,9 @@ const COMMAND_NAMES = [
 ]
 const DATA_PATH_NAMES = ['instrument', 'dayObs', 'seqNum', 'obsid', 'detector', 'group']
 
-/** Names of the placeholders in a template, in order, each once. `{"a": 1}` holds none: a placeholder is a bare name in braces. */
+/** Names of the placeholders in a template, in order, each once. */
 export function placeholders(template: string): string[] {
-  return [...new Set(Array.from(template.matchAll(PLACEHOLDER), match => match[1] ?? ''))]
+  return [...new Set(placeholdersIn(template).map(({ name }) => name))]
 }
 
 /**
@@ -63,10 +62,14 @@ export function checkTemplate(
 /** The argv of a job, or the sentence why there is none. */
 export function commandLine(order: StartOrder, around: Surroundings): Resolved<readonly string[]> {
   const argv: string[] = []
-  for (const word of order.pipeline.command) {
-    const resolved = fill(word, name => commandValue(name, order, around))
-    if ('problem' in resolved) return { problem: `Pipeline ${order.pipeline.name}: ${resolved.problem}` }
-    argv.push(resolved.ok)
+  const valueOf = (name: string) => commandValue(name, order, around)
+  for (const part of order.pipeline.command) {
+    if (typeof part !== 'string' && part.some(word => lacksValue(word, valueOf))) continue
+    for (const word of [part].flat()) {
+      const resolved = fill(word, valueOf)
+      if ('problem' in resolved) return { problem: `Pipeline ${order.pipeline.name}: ${resolved.problem}` }
+      argv.push(resolved.ok)
+    }
   }
   if (!argv[0]) return { problem: `Pipeline ${order.pipeline.name}: the command is empty; name a program.` }
   return { ok: argv }
@@ -164,10 +167,24 @@ function dataValue(name: string, { instrument, obsid, group, detector }: DataId)
 /** undefined: there is no such placeholder. null: there is, but this job has no value for it. */
 type Value = string | null | undefined | { readonly problem: string }
 
+/** Whether words that hold this one are left out. */
+function lacksValue(word: string, valueOf: (name: string) => Value): boolean {
+  return placeholdersIn(word).some(({ name, otherwise }) => {
+    const value = valueOf(name)
+    return otherwise === null && (value === null || isDefaultVersion(name, value))
+  })
+}
+
+/** The site's own version is asked for by naming none. */
+function isDefaultVersion(name: string, value: Value): boolean {
+  return name === 'version' && value === ''
+}
+
 function fill(template: string, valueOf: (name: string) => Value): Resolved<string> {
   let problem: string | null = null
-  const text = template.replaceAll(PLACEHOLDER, (whole, name: string) => {
+  const text = filledIn(template, ({ text: whole, name, otherwise }) => {
     const value = valueOf(name)
+    if (otherwise !== null && (value === null || isDefaultVersion(name, value))) return otherwise
     if (typeof value === 'string') return value
     if (value === undefined) problem ??= `${whole} in "${template}" is unknown; correct the configuration.`
     else if (value === null) problem ??= `${whole} in "${template}" has no value for this job.`

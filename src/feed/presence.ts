@@ -1,14 +1,22 @@
 import { Writable } from 'node:stream'
-import type { ConfigurationsAvailable } from '../../machines/domain/commands.ts'
+import type { ConfigurationsAvailable, PipelineFiles } from '../../machines/domain/commands.ts'
 import type { CscContext } from '../../machines/csc.ts'
 import type { Bus } from '../bus/port.ts'
 import { subjects } from '../contract/subjects.ts'
 import type { Clock } from '../engine/clock.ts'
 import type { Engine } from '../engine/engine.ts'
 
+/** What is looked at of the configuration's files; config/load.ts has it. */
+export interface ConfigurationWatched {
+  available(): ConfigurationsAvailable
+  pipelineFiles(): PipelineFiles
+  relevant(configurations: string): string
+  relevantWhenLoaded(configurations: string): string | null
+}
+
 /**
  * What a CSC says without being asked and without its journal: the heartbeat, log messages as events, and a look at the configuration's files
- * once a second while in STANDBY. None of it waits for work.
+ * once a second: in STANDBY at all of them (salobj), later at those that are applied and at the pipelines. None of it waits for work.
  */
 export interface Presence {
   /** pino writes here; lines at or above the CSC's log level become events logMessage. */
@@ -20,7 +28,7 @@ export interface PresenceParts {
   readonly heartbeats: Pick<Bus, 'publish'>
   readonly lines: Pick<Bus, 'publish'>
   readonly engine: Pick<Engine, 'world' | 'input'>
-  readonly source: { available(): ConfigurationsAvailable }
+  readonly source: ConfigurationWatched
 }
 
 // salobj base_csc.py HEARTBEAT_INTERVAL.
@@ -49,7 +57,8 @@ export function createPresence({ instance, clock }: { instance: string; clock: C
         if (message.level >= context().logLevel) lines.publish(to.event('logMessage'), JSON.stringify(message))
       }
       for (const line of early) publish(line)
-      let available = JSON.stringify(source.available())
+      /** What was seen, and in view of which applied files; null: of all. */
+      let seen: { readonly of: string | null; readonly version: string } | null = null
       let next = clock.elapsed()
       let unwake = () => {}
       const beat = () => {
@@ -61,13 +70,26 @@ export function createPresence({ instance, clock }: { instance: string; clock: C
         const now = clock.elapsed()
         next = next + HEARTBEAT_MS > now ? next + HEARTBEAT_MS : now + HEARTBEAT_MS
         unwake = clock.wake(next, beat)
-        if (engine.world.actor('csc')?.snapshot.value === 'standby') look()
+        look()
       }
       const look = () => {
+        const { applied, available: told } = context()
+        const state = engine.world.actor('csc')?.snapshot.value
+        if (state === 'offline') return
+        const of = state === 'standby' || applied === null ? null : applied.configurations
         const present = source.available()
-        if (JSON.stringify(present) === available) return
-        available = JSON.stringify(present)
-        engine.input({ type: 'engine.configurationsAvailable', available: present }, 'engine')
+        const version = of === null ? JSON.stringify(present) : source.relevant(of)
+        // With the first look at other files it counts what they were when they were read.
+        const before =
+          seen?.of === of
+            ? seen.version
+            : ((of === null ? JSON.stringify(told) : source.relevantWhenLoaded(of)) ?? version)
+        seen = { of, version }
+        if (version === before) return
+        engine.input(
+          { type: 'engine.configurationsAvailable', available: present, pipelineFiles: source.pipelineFiles() },
+          'engine',
+        )
       }
       beat()
       return () => {

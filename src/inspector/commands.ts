@@ -11,6 +11,7 @@ import { decodeCommand } from '../contract/decode.ts'
 /** The commands of the page. Others are refused: what is to be processed is said by observing scripts. */
 export const PAGE_COMMANDS = [
   'start',
+  'reload',
   'enable',
   'disable',
   'standby',

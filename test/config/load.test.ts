@@ -272,6 +272,8 @@ describe('configuration: pipelines', () => {
         description: 'a test',
         scope: 'exposure',
         command: ['/bin/true', '{obsid}'],
+        needs: ['obsid'],
+        versions: [],
         env: {},
         timeLimitMs: 60_000,
         graceMs: 5_000,
@@ -300,6 +302,41 @@ describe('configuration: pipelines', () => {
       },
       configFiles: ['fast.yaml'],
     })
+  })
+
+  test('what a job must have a value for: neither what has a default nor what may be left out; {input} is what the path needs', () => {
+    const command =
+      'command: [/bin/true, "{input}", "{override.snr}", "{configFile:-none}", [--detector, "{detector}"]]'
+    const needs = (dataPath: string) => {
+      const source = folder({
+        '_init.yaml': INIT.replace('dataPath: ""', `dataPath: "${dataPath}"`),
+        'pipelines/quicklook.yaml': FULL.replace('command: [/bin/true, "{override.snr}"]', command),
+      })
+      return configurationOf(source).pipelines['quicklook']?.needs
+    }
+    expect(needs('/data/{dayObs}/{obsid}.fits')).toEqual(['dayObs', 'obsid', 'override.snr'])
+    expect(needs('')).toEqual(['input', 'override.snr'])
+    expect(problemOf(withPipeline('"{override.snr}"', '[--snr, "{override.srn}"]'))).toContain('{override.srn}')
+  })
+
+  test('a pipeline knows the versions it lists; any where its command uses them; none otherwise', () => {
+    const versions = (from: string, to: string) =>
+      configurationOf(folder({ 'pipelines/quicklook.yaml': FULL.replace(from, to) })).pipelines['quicklook']?.versions
+    expect(versions('grace: 2', 'versions: [w_2026_4?, d_*]')).toEqual(['w_2026_4?', 'd_*'])
+    expect(versions('"{override.snr}"', '[--tag, "{version}"]')).toEqual(['*'])
+    expect(versions('"{override.snr}"', '"setup $OCPS_VERSION"')).toEqual(['*'])
+    expect(versions('', '')).toEqual([])
+  })
+
+  test('what combines groups that close by themselves must not need what nobody gives it then', () => {
+    const source = folder({
+      '_init.yaml': INIT.replace('pipeline: null', 'pipeline: stack'),
+      'pipelines/stack.yaml':
+        'description: s\nscope: group\ncommand: [s, "{configFile}"]\ntimeLimit: 1\nconfigFiles: [a.yaml]\n',
+    })
+    expect(problemOf(source)).toContain(
+      '_init.yaml: groups.pipeline: the command of stack needs {configFile}; name one of a.yaml',
+    )
   })
 
   test('a fall-back is another pipeline over the same kind of data', () => {

@@ -98,6 +98,36 @@ describe('configuration', () => {
     await wire.event('configurationsAvailable', ({ overrides }) => String(overrides).includes('unseen'))
   })
 
+  it('a pipeline added while ENABLED is said to be there, refused until reload, then run; jobs that are open go on', async () => {
+    const { wire, place } = running
+    const gate = place.gate()
+    await wire.command('start')
+    await wire.command('enable')
+    const hold = { dataId: { obsid: 'A' }, pipeline: 'hold', overrides: { gate: gate.path } }
+    const { jobIds } = await wire.command('processData', hold)
+    await wire.event('jobState', ({ jobId, state }) => jobId === jobIds[0] && state === 'running')
+    const applied = wire.events('configurationApplied').length
+    const said = wire.events('configurationsAvailable').length
+    const { configurationVersion: before } = await wire.query('state')
+    write('pipelines/fresh.yaml', 'description: fresh\nscope: exposure\ncommand: [/bin/true]\ntimeLimit: 9\n')
+    await eventually('the new file is noticed', () => wire.events('configurationsAvailable').length > said)
+    expect(await wire.query('state')).toMatchObject({ isReloadDue: true, configurationVersion: before })
+    const fresh = { dataId: { obsid: 'B' }, pipeline: 'fresh' }
+    const refused = await wire.command('processData', fresh)
+    expect(refused).toMatchObject({ ack: -302, code: 'UNKNOWN_PIPELINE' })
+    expect(refused.result).toContain('pipelines/fresh.yaml is there and not applied yet')
+
+    expect(await wire.command('reload')).toMatchObject({ ack: 303 })
+    await wire.quiet()
+    expect(wire.events('configurationApplied')).toHaveLength(applied + 1)
+    expect(await wire.query('state')).toMatchObject({ isReloadDue: false })
+    const second = await wire.command('processData', fresh)
+    expect(await wire.result(second.jobIds[0])).toMatchObject({ outcome: { kind: 'succeeded' } })
+    gate.open()
+    expect(await wire.result(jobIds[0])).toMatchObject({ outcome: { kind: 'succeeded' } })
+    rmSync(join(place.configDir, 'pipelines/fresh.yaml'))
+  })
+
   it('43 B: a value out of its range, an unknown key and a file that is no YAML are refused naming file and key', async () => {
     write('zero.yaml', 'slots: 0\n')
     write('unknown.yaml', 'instances: []\n')

@@ -131,7 +131,10 @@ describe('processData', () => {
     await isIn(first, 'running')
     const waits = await submit(job('true', { after: [first] }))
     await isIn(waits, 'held')
-    await running.wire.quiet()
+    // Slots are free: a job that came later and waits for nothing ends meanwhile.
+    const later = await submit(job('true'))
+    expect(outcome(await running.wire.result(later))).toMatchObject({ kind: 'succeeded' })
+    expect(await running.wire.query('job', { jobId: waits })).toMatchObject({ state: 'held' })
     expect(states(waits)).toEqual(['held'])
     gate.open()
     expect(outcome(await running.wire.result(waits))).toMatchObject({ kind: 'succeeded' })

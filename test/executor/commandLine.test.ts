@@ -52,6 +52,18 @@ describe('a command line', () => {
     expect(commandLine(order(['p', word]), around)).toEqual({ problem })
   })
 
+  test('leaves words out together where one of their placeholders has no value, and has defaults', () => {
+    const words = ['p', ['--config', '{configFile}'], ['--d={detector}'], ['--tag', '{version}'], '{group:-alone}']
+    expect(commandLine(order(words), around)).toEqual({ ok: ['p', 'alone'] })
+    const dataId = { instrument: 'LATISS', obsid: 'AT_O_20261122_000017', group: 'G#1', detector: 94 }
+    const full = order(words, { configFile: 'fast.yaml', version: 'w_1', dataId })
+    expect(commandLine(full, around)).toEqual({
+      ok: ['p', '--config', 'fast.yaml', '--d=94', '--tag', 'w_1', 'G#1'],
+    })
+    expect(commandLine(order(['p', '{version:-w_latest}']), around)).toEqual({ ok: ['p', 'w_latest'] })
+    expect(commandLine(order(['p', ['{detektor}']]), around)).toHaveProperty('problem')
+  })
+
   test('leaves braces that are no placeholder alone', () => {
     expect(placeholders('{"a": {b}} {} { c } {override.x-y}')).toEqual(['b', 'override.x-y'])
     expect(commandLine(order(['p', '{"a": 1}']), around)).toEqual({ ok: ['p', '{"a": 1}'] })

@@ -12,7 +12,7 @@ import type { LauncherKind } from '../../src/executor/launcher.ts'
 import { createSubprocessExecutor } from '../../src/executor/subprocess.ts'
 
 export function order(
-  command: readonly string[],
+  command: Pipeline['command'],
   changes: Partial<StartOrder> = {},
   pipeline: Partial<Pipeline> = {},
 ): StartOrder {

@@ -39,15 +39,21 @@ async function present({ isFrozen = false } = {}) {
     publish: (subject: string, body: string) => void all.push({ subject, ...(JSON.parse(body) as object) }),
   })
   let available = { overrides: 'night.yaml', version: 'sha256:0', url: 'file:///config', schemaVersion: 'v1' }
+  const files = { pipelines: ['quicklook'], relevant: 'a', whenLoaded: null as string | null }
   const begin = () => {
-    const source = { available: () => available }
+    const source = {
+      available: () => available,
+      pipelineFiles: () => files.pipelines,
+      relevant: () => files.relevant,
+      relevantWhenLoaded: () => files.whenLoaded,
+    }
     const stop = presence.begin({ heartbeats: into(heartbeats), lines: into(lines), engine: night.engine(), source })
     onTestFinished(stop)
     return stop
   }
   const log = (level: number, msg: string, rest: object = {}) =>
     presence.logStream.write(`${JSON.stringify({ level, time: '2026-11-22T22:00:00.000Z', msg, ...rest })}\n`)
-  return { clock, night, begin, log, heartbeats, lines, put: (one: typeof available) => (available = one) }
+  return { clock, night, begin, log, heartbeats, lines, files, put: (one: typeof available) => (available = one) }
 }
 
 /** Seconds pass, one by one, as they do. */
@@ -147,13 +153,29 @@ describe('presence: the files of the configuration', () => {
     expect(night.events('configurationsAvailable').slice(before)).toMatchObject([{ overrides: 'night.yaml,moon.yaml' }])
   })
 
-  test('are not looked at in other states', async () => {
-    const { clock, night, begin, put } = await present()
+  test('an override that is not applied is not announced in other states, a change of what is applied is, once', async () => {
+    const { clock, night, begin, put, files } = await present()
     await night.enable()
     begin()
     const before = night.events('configurationsAvailable').length
     put({ overrides: 'moon.yaml', version: 'sha256:1', url: 'file:///config', schemaVersion: 'v1' })
     await seconds(clock, night, 2)
     expect(night.events('configurationsAvailable')).toHaveLength(before)
+    files.relevant = 'b'
+    files.pipelines = ['quicklook', 'fresh']
+    await seconds(clock, night, 3)
+    expect(night.events('configurationsAvailable').slice(before)).toMatchObject([{ version: 'sha256:1' }])
+    const refused = await night.command('processData', { dataId: { obsid: 'E1' }, pipeline: 'fresh' })
+    expect(refused?.result).toContain('pipelines/fresh.yaml is there and not applied yet')
+  })
+
+  test('what changed between being read and being looked at is announced, too', async () => {
+    const { clock, night, begin, put, files } = await present()
+    await night.enable()
+    files.whenLoaded = 'before'
+    put({ overrides: '', version: 'sha256:1', url: 'file:///config', schemaVersion: 'v1' })
+    begin()
+    await seconds(clock, night, 2)
+    expect(night.events('configurationsAvailable').at(-1)).toMatchObject({ version: 'sha256:1' })
   })
 })

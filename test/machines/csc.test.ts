@@ -23,6 +23,12 @@ const start: Asking = {
   configurationOverride: '',
   loaded: loaded(configuration),
 }
+const reload: Extract<Asking, { type: 'command.reload' }> = {
+  type: 'command.reload',
+  caller,
+  known: {},
+  loaded: loaded(configuration),
+}
 const processData: Asking = {
   type: 'command.processData',
   caller,
@@ -83,13 +89,14 @@ const STATES = Object.keys(IN) as SummaryState[]
 
 const ALLOWED: Record<SummaryState, readonly string[]> = {
   STANDBY: ['start', 'exitControl'],
-  DISABLED: ['enable', 'standby'],
-  ENABLED: ['disable', 'processData', 'closeGroup', 'pause', 'resume', 'abortJob'],
+  DISABLED: ['enable', 'standby', 'reload'],
+  ENABLED: ['disable', 'reload', 'processData', 'closeGroup', 'pause', 'resume', 'abortJob'],
   FAULT: ['standby'],
   OFFLINE: [],
 }
 const EVERY: readonly Asking[] = [
   start,
+  reload,
   plain('enable'),
   plain('disable'),
   plain('standby'),
@@ -101,6 +108,73 @@ const EVERY: readonly Asking[] = [
   abortJob({ 'job.j1': 'open' }),
 ]
 const nameOf = ({ type }: Asking) => type.slice('command.'.length)
+
+describe('csc: reload', () => {
+  const reloading = (changes: Parameters<typeof aConfiguration>[0], file = '_init.yaml') =>
+    ({ ...reload, loaded: loaded(aConfiguration(changes), file) }) as const
+
+  test.each(['DISABLED', 'ENABLED'] as const)(
+    'in %s the queue gets the new configuration, it is said to be applied, and nothing is aborted',
+    state => {
+      const now = IN[state].when(reloading({ queueDepthMax: 7, pipelines: {} }))
+      expect(now.state.toUpperCase()).toBe(state)
+      expect(topics(now.emissions)).toEqual(['configurationApplied'])
+      expect(now.emissions).toContainEqual({
+        type: 'tell',
+        to: 'queue',
+        message: { type: 'queue.configure', configuration: aConfiguration({ queueDepthMax: 7, pipelines: {} }) },
+      })
+      expect(now.emissions.at(-1)).toMatchObject({ type: 'ack', body: { ack: ACK.COMPLETE } })
+      expect(JSON.stringify(now.emissions)).not.toMatch(/queue\.(clear|close)/)
+    },
+  )
+
+  test('what only start changes is refused, naming what was and what would be, and nothing is applied', () => {
+    const change = reloading({ slots: 4, mode: 'sync', prefetch: 1 })
+    expect(IN.DISABLED.when(change).emissions).toMatchObject([{ body: { code: 'NEEDS_START' } }])
+    const now = IN.ENABLED.when(change)
+    expect(now.emissions).toMatchObject([
+      {
+        type: 'ack',
+        body: {
+          ack: ACK.FAILED,
+          code: 'NEEDS_START',
+          result: expect.stringContaining('mode (async → sync), slots (2 → 4), prefetch (0 → 1)') as unknown,
+        },
+      },
+    ])
+    expect(now.emissions).toHaveLength(1)
+  })
+
+  test('another override than the one that is applied is no reload; a new layer of the site is one', () => {
+    expect(IN.ENABLED.when(reloading({}, '_init.yaml,night.yaml')).emissions).toMatchObject([
+      { body: { code: 'NEEDS_START', result: expect.stringContaining('none → night.yaml') as unknown } },
+    ])
+    expect(IN.ENABLED.when(reloading({}, '_init.yaml,_summit.yaml')).emissions.at(-1)).toMatchObject({
+      body: { ack: ACK.COMPLETE },
+    })
+  })
+
+  test('files that are wrong are refused with their sentence', () => {
+    const wrong = { ...reload, loaded: { ok: false, problem: 'night.yaml: slots: too few' } } as const
+    for (const state of ['DISABLED', 'ENABLED'] as const)
+      expect(IN[state].when(wrong).emissions).toMatchObject([
+        { body: { code: 'CONFIGURATION_INVALID', result: 'Failed: night.yaml: slots: too few' } },
+      ])
+  })
+
+  test('the queue learns which pipelines have files whenever they are looked at', () => {
+    const files = { type: 'tell', to: 'queue', message: { type: 'queue.files', pipelineFiles: ['a', 'b'] } } as const
+    const pipelineFiles = ['a', 'b']
+    const available = { ...STARTED.available, version: 'sha256:1' }
+    for (const now of [
+      standby.when({ ...STARTED, pipelineFiles }),
+      IN.ENABLED.when({ type: 'engine.configurationsAvailable', available, pipelineFiles }),
+      IN.ENABLED.when({ ...reload, loaded: { ...loaded(configuration), pipelineFiles } as typeof reload.loaded }),
+    ])
+      expect(now.emissions).toContainEqual(files)
+  })
+})
 
 describe('csc', () => {
   test('a new process is in STANDBY and says who it is, in the order of salobj', () => {

@@ -436,6 +436,25 @@ describe('job: settled', () => {
     })
   })
 
+  test('a fall-back is not said to have used a version or a file it does not know; a retry begins with what was asked for', () => {
+    const plainer = aPipeline('plainer', { versions: [], configFiles: [] })
+    const falling = job({ fallbacks: [plainer], version: 'w_1', configFile: 'a.yaml', overrides: { snr: 3 } }).when(
+      grant,
+      exited(1),
+    )
+    const settled = falling.when(grant, { ...exited(1), attempt: 2 })
+    expect(falling.when(grant).emissions).toMatchObject([{ type: 'executor.start', version: '', configFile: null }])
+    expect(resultOf(settled)).toMatchObject({ pipeline: 'plainer', version: '' })
+    expect(settled.emissions).toContainEqual(
+      expect.objectContaining({
+        to: 'shelf',
+        message: expect.objectContaining({
+          item: expect.objectContaining({ version: 'w_1', configFile: 'a.yaml', overrides: { snr: 3 } }) as unknown,
+        }) as unknown,
+      }),
+    )
+  })
+
   test('a job that ends without success goes on the shelf under the pipeline that was asked for; one that succeeds does not', () => {
     const shelved = (one: Given<'job'>) =>
       one.emissions.flatMap(said =>

@@ -529,6 +529,19 @@ describe('queue: a machine breaks when it is opened', () => {
   })
 })
 
+describe('queue: files', () => {
+  test('a pipeline that has a file and is not applied is refused saying so', () => {
+    const now = flowing().when({ type: 'queue.files', pipelineFiles: ['quicklook', 'fresh'] })
+    expect(acks(now.when(submit({ pipeline: 'fresh' })))).toMatchObject([
+      {
+        code: 'UNKNOWN_PIPELINE',
+        result: expect.stringContaining('pipelines/fresh.yaml is there and not applied yet') as unknown,
+      },
+    ])
+    expect(acks(now.when(submit({ pipeline: 'none' })))[0]?.result).toContain('there is no pipeline none')
+  })
+})
+
 describe('queue: chart and comment', () => {
   test('jobs from the shelf are opened again under new ids, or refused as any command would be', () => {
     const item = shelfItem

@@ -10,6 +10,7 @@ type Said = { [N in CommandName]: readonly CommandBody<N>[] }
 const group = '2026-11-22T22:59:05.721#1'
 const said: Said = {
   start: [{}, { configurationOverride: 'night.yaml' }],
+  reload: [{}],
   enable: [{}],
   disable: [{}],
   standby: [{}],

@@ -1,6 +1,8 @@
 import type { Caller, Command } from '../../machines/domain/commands.ts'
 import { dayObs } from '../../machines/domain/dataId.ts'
 import type { Checkpoint, Input } from '../../machines/domain/messages.ts'
+import type { CscContext } from '../../machines/csc.ts'
+import { overrideOf } from '../../machines/domain/reload.ts'
 import { MACHINES_VERSION } from '../../machines/index.ts'
 import { startOrder, type JobContext } from '../../machines/job.ts'
 import type { DataSide, Executor } from '../../machines/ports.ts'
@@ -186,6 +188,8 @@ export function createDirectSite(options: SiteOptions): Site {
   function complete(command: Decoded, caller: Caller, number: number, now: number): Command {
     if (command.type === 'command.start')
       return { ...command, caller, loaded: options.loadConfiguration(command.configurationOverride) }
+    if (command.type === 'command.reload')
+      return { ...command, caller, loaded: options.loadConfiguration(overrideApplied(live)) }
     const jobId = `${dayObs(now)}-${String(number).padStart(6, '0')}`
     switch (command.type) {
       case 'command.processData':
@@ -336,6 +340,12 @@ function fingerprint(command: Decoded): string {
 
 interface Gate extends Observer {
   isOpen: boolean
+}
+
+/** As the engine finds it. */
+function overrideApplied(world: World): string {
+  const csc = world.actor('csc')?.snapshot.context as CscContext | undefined
+  return csc?.applied ? overrideOf(csc.applied) : ''
 }
 
 /** Lets through what the world that leads does; the other one's steps are its echo. */

@@ -109,6 +109,7 @@ export function createQueueBook(broken: (promise: PromiseName, evidence: string)
         case 'queue.resume':
           isPaused &&= !isOpen
           break
+        case 'queue.files':
         case 'queue.submit':
         case 'queue.resubmit':
         case 'queue.closeGroup':

@@ -42,6 +42,7 @@ export function headOffers(night: Night): Offer[] {
           effect: 'DISABLED → ENABLED: commands are accepted, and jobs that wait are started.',
           body: {},
         },
+        RELOAD,
         standby(night, 'DISABLED'),
       ]
     case 'enabled':
@@ -53,6 +54,7 @@ export function headOffers(night: Night): Offer[] {
           effect: 'ENABLED → DISABLED: running jobs go on, waiting ones are held, new ones are refused.',
           body: {},
         },
+        RELOAD,
         flow === 'paused'
           ? {
               command: 'resume',
@@ -175,4 +177,12 @@ function overridesOf({ available }: CscContext): Choice[] {
 function configurationOf(night: Night): QueueContext['configuration'] {
   const queue = night.world.actor('queue')
   return queue ? (queue.snapshot.context as QueueContext).configuration : null
+}
+
+const RELOAD: Offer = {
+  command: 'reload',
+  title: 'Reload the configuration?',
+  verb: 'Reload',
+  effect: 'New and changed pipelines are applied; jobs that are open keep the ones they were accepted with.',
+  body: {},
 }
