@@ -14,4 +14,4 @@ export type MachineKind = keyof typeof machines
 export type MachineInput = CscInput | QueueInput | JobInput | GatherInput | ReplyInput | ShelfInput | DisplayInput
 
 /** Which decisions wrote a recording; raised when the same journal would give other announcements. */
-export const MACHINES_VERSION = '2'
+export const MACHINES_VERSION = '3'
