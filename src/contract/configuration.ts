@@ -78,10 +78,20 @@ const override = z.strictObject({
 
 export const pipelineSchema = z
   .strictObject({
-    description: z.string().max(500),
-    scope: z.enum(['exposure', 'detector', 'group']),
-    command: z.array(z.string().min(1)).min(1).describe('An argv with {placeholders}; never a shell string'),
-    env: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), z.string()).optional(),
+    description: z.string().max(500).describe('One line for people'),
+    scope: z
+      .enum(['exposure', 'detector', 'group'])
+      .describe('`exposure`, `detector`, or `group`: combines the settled members of one'),
+    command: z
+      .array(z.string().min(1))
+      .min(1)
+      .describe(
+        'An argv, never a shell string; `{node}` `{pipelines}` `{input}` `{members}` `{jobId}` `{obsid}` `{detector}` `{group}` `{instrument}` `{version}` `{workDir}` `{configFile}` `{override.NAME}` are filled in',
+      ),
+    env: z
+      .record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), z.string())
+      .optional()
+      .describe('More environment; without it the program sees `PATH` and a few others, and `OCPS_…`'),
     timeLimit: seconds.describe('Seconds from start to SIGTERM'),
     grace: seconds.optional().describe('Seconds from SIGTERM to SIGKILL; 5 unless given'),
     slots: z
@@ -96,14 +106,18 @@ export const pipelineSchema = z
         backoff: seconds.describe('Seconds before the second attempt; doubled with each'),
         on: z.array(z.union([z.int().min(1).max(255), z.enum(['signal', 'lost', 'timedOut', 'startFailed'])])),
       })
-      .optional(),
+      .optional()
+      .describe('When a failed attempt is followed by another, and after how long'),
     fallback: z
       .array(name)
       .max(10)
       .optional()
       .describe('Pipelines to try, in order, when this one has failed for good'),
-    overrides: z.record(name, override).optional(),
-    configFiles: z.array(z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/)).optional(),
+    overrides: z.record(name, override).optional().describe('What a command may set, and within which bounds'),
+    configFiles: z
+      .array(z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/))
+      .optional()
+      .describe('Files that a command may name'),
   })
   .meta({ title: 'OCPS pipeline v1' })
 
