@@ -65,40 +65,52 @@ const groupRules = z
 
 export const processData = z
   .strictObject({
-    dataId: z.strictObject({
-      instrument: instrument.optional(),
-      obsid: obsid.optional(),
-      group: group.optional(),
-      detector: z
-        .union([
-          detector,
-          z
-            .array(detector)
-            .min(1, 'a list of detectors must name at least one; leave detector out for the whole exposure')
-            .max(DETECTORS_MAX),
-        ])
-        .optional()
-        .describe('One detector, or a list: one job for each'),
-    }),
-    pipeline,
-    group: z.union([group, groupRules]).optional().describe('The group this exposure belongs to'),
+    dataId: z
+      .strictObject({
+        instrument: instrument.optional(),
+        obsid: obsid.optional(),
+        group: group.optional(),
+        detector: z
+          .union([
+            detector,
+            z
+              .array(detector)
+              .min(1, 'a list of detectors must name at least one; leave detector out for the whole exposure')
+              .max(DETECTORS_MAX),
+          ])
+          .optional()
+          .describe('One detector, or a list: one job for each'),
+      })
+      .describe(
+        '`obsid`, perhaps with `detector` (a number, or a list: one job for each); or `group`: close it and combine it, with one `detector` only that detector’s data. `instrument` unless it is the configured one',
+      ),
+    pipeline: pipeline.describe('The pipeline, one of the applied configuration'),
+    group: z
+      .union([group, groupRules])
+      .optional()
+      .describe(
+        'The group this exposure belongs to: its id, or `{id, expected, deadline, policy, patience, pipeline}` for one that closes by itself',
+      ),
     members: z
       .array(obsid)
       .min(1)
       .max(MEMBERS_MAX)
       .optional()
       .describe('With a group alone: exposures that belong to it, also such as were never processed by themselves'),
-    overrides: overrides.optional(),
-    configFile: fileName.optional(),
-    version: version.optional(),
-    priority: z.int().min(-9).max(9).optional(),
+    overrides: overrides.optional().describe('Settings that the pipeline allows to be set'),
+    configFile: fileName.optional().describe('A file that the pipeline allows to be named'),
+    version: version.optional().describe('The software version to run, such as `w_2026_46`'),
+    priority: z.int().min(-9).max(9).optional().describe('Higher runs sooner; 0 unless given'),
     after: z
       .array(z.union([jobId, z.strictObject({ jobId, requires: z.enum(['success', 'settled']).optional() })]))
       .max(PREREQUISITES_MAX)
       .optional()
-      .describe('Jobs that must have ended before; with success unless said otherwise'),
-    readiness: z.union([z.enum(['runNow', 'skip']), z.strictObject({ waitFor: seconds })]).optional(),
-    timeLimit: seconds.optional(),
+      .describe('Jobs that must have ended before, with success unless `{jobId, requires: settled}`'),
+    readiness: z
+      .union([z.enum(['runNow', 'skip']), z.strictObject({ waitFor: seconds })])
+      .optional()
+      .describe('Whether the data must be ingested: `runNow`, `skip` if they are not, or `{waitFor: seconds}`'),
+    timeLimit: seconds.optional().describe('Seconds; the pipeline’s own unless given'),
   })
   .superRefine((command, context) => {
     const { obsid: exposure, group: closing } = command.dataId

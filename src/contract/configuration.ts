@@ -82,13 +82,15 @@ const override = z.strictObject({
 
 export const pipelineSchema = z
   .strictObject({
-    description: z.string().max(500),
-    scope: z.enum(['exposure', 'detector', 'group']),
+    description: z.string().max(500).describe('One line for people'),
+    scope: z
+      .enum(['exposure', 'detector', 'group'])
+      .describe('`exposure`, `detector`, or `group`: combines the settled members of one'),
     command: z
       .array(z.union([word, z.array(word).min(1)]))
       .min(1)
       .describe(
-        'An argv with {placeholders}; never a shell string. {name:-text} has a default; a list among the words is left out where one of its placeholders has no value',
+        'An argv, never a shell string. A placeholder without a value is a refusal; `{…:-text}` has a default; a list among the words, such as `[--config, …]`, is left out where one of its placeholders has no value. `{node}` `{pipelines}` `{input}` `{members}` `{jobId}` `{obsid}` `{detector}` `{group}` `{instrument}` `{version}` `{workDir}` `{configFile}` `{override.NAME}` are filled in',
       ),
     versions: z
       .array(
@@ -97,16 +99,21 @@ export const pipelineSchema = z
       .max(VERSIONS_MAX)
       .optional()
       .describe(
-        'Software versions a command may ask for: names, or patterns with * and ?; without it any, where the command uses {version} or OCPS_VERSION, else none',
+        'Software versions a command may ask for: names, or patterns such as `w_*`; without it any, where the command uses `{version}` or `OCPS_VERSION`, else none',
       ),
-    env: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), z.string()).optional(),
+    env: z
+      .record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), z.string())
+      .optional()
+      .describe('More environment; without it the program sees `PATH` and a few others, and `OCPS_…`'),
     timeLimit: seconds.describe('Seconds from start to SIGTERM'),
     grace: seconds.optional().describe('Seconds from SIGTERM to SIGKILL; 5 unless given'),
     slots: z
       .int()
       .min(1)
       .optional()
-      .describe('How many of the slots a job takes, at most as many as there are; 1 unless given'),
+      .describe(
+        'How many of the slots a job takes, at most as many as there are; 1 unless given. Jobs start in order: slots that are free but not enough for the first are kept for it, and no smaller job overtakes it',
+      ),
     outputMax: z.int().min(0).optional().describe('Bytes kept of stdout and of stderr; 10 MiB unless given'),
     retries: z
       .strictObject({
@@ -114,14 +121,18 @@ export const pipelineSchema = z
         backoff: seconds.describe('Seconds before the second attempt; doubled with each'),
         on: z.array(z.union([z.int().min(1).max(255), z.enum(['signal', 'lost', 'timedOut', 'startFailed'])])),
       })
-      .optional(),
+      .optional()
+      .describe('When a failed attempt is followed by another, and after how long'),
     fallback: z
       .array(name)
       .max(10)
       .optional()
       .describe('Pipelines to try, in order, when this one has failed for good'),
-    overrides: z.record(name, override).optional(),
-    configFiles: z.array(z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/)).optional(),
+    overrides: z.record(name, override).optional().describe('What a command may set, and within which bounds'),
+    configFiles: z
+      .array(z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/))
+      .optional()
+      .describe('Files that a command may name'),
   })
   .meta({ title: 'OCPS pipeline v1' })
 

@@ -1,62 +1,40 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
+import { dirname } from 'node:path'
 import type { Command } from 'commander'
 import { expect, test } from 'vitest'
-import { OUTCOME_CODES } from '../machines/domain/outcome.ts'
-import { REFUSALS } from '../machines/domain/refusals.ts'
 import { buildProgram } from '../src/cli/program.ts'
-import { commandSchemas, processData } from '../src/contract/commands.ts'
-import { eventSchemas, telemetrySchemas } from '../src/contract/events.ts'
+import { pipelineSchema } from '../src/contract/configuration.ts'
 import { decodeCommand } from '../src/contract/decode.ts'
-import { configurationSchema, pipelineSchema } from '../src/contract/configuration.ts'
-import { QUERY_ERRORS } from '../src/contract/queryErrors.ts'
+import { eventSchemas, telemetrySchemas } from '../src/contract/events.ts'
 import { placeholders } from '../src/executor/commandLine.ts'
-import { DAMAGES } from '../src/journal/port.ts'
+import { current, PAGES } from './pages/tables.ts'
 
-const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
-const scripts = (
-  JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { scripts: Record<string, string> }
-).scripts
+/* The README pages are tested like code: commands with their options, tables, links, sizes. */
 
-/** `code` in the first column of the README's tables, with the text beside it. */
-const rows = new Map(
-  [...readme.matchAll(/^\| `([^`]+)` \| (.*) \|$/gm)].map(([, code = '', text = '']) => [code, text]),
-)
+const root = new URL('../', import.meta.url)
+const read = (path: string) => readFileSync(new URL(path, root), 'utf8')
+const tracked = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], {
+  cwd: root,
+  encoding: 'utf8',
+}).split('\n')
+const pages = tracked.filter(path => path.endsWith('.md'))
+const scripts = (JSON.parse(read('package.json')) as { scripts: Record<string, string> }).scripts
 
-test('the README explains every refusal code, in the words of the code', () => {
-  for (const [code, text] of Object.entries(REFUSALS)) expect(rows.get(code), code).toBe(text)
+// One page for somebody who tries it out; whatever else there is to say stands beside what it is about.
+const README_BYTES_MAX = 9_500
+
+test('the README is short enough for a newcomer', () => {
+  expect(Buffer.byteLength(read('README.md'))).toBeLessThanOrEqual(README_BYTES_MAX)
 })
 
-test('the README explains every code a query can fail with, in the words of the code', () => {
-  for (const [code, text] of Object.entries(QUERY_ERRORS)) expect(rows.get(code), code).toBe(text)
+test.each(PAGES)('the tables of %s are those of the code; "npm run pages" writes them', path => {
+  expect(read(path)).toContain('<!-- table: ')
+  expect(read(path)).toBe(current(read(path)))
 })
 
-test('the README explains every outcome code, in the words of the code', () => {
-  for (const [code, text] of Object.entries(OUTCOME_CODES)) expect(rows.get(code), code).toBe(text)
-})
-
-test('the README explains every damage of a journal, in the words of the code', () => {
-  for (const [code, text] of Object.entries(DAMAGES)) expect(rows.get(`JOURNAL_${code}`), code).toBe(text)
-})
-
-test('the README explains every key of the configuration, in the words of its schema', () => {
-  const keys = leaves(configurationSchema.shape, '')
-  expect(keys.length).toBeGreaterThan(8)
-  for (const [key, text] of keys) expect(rows.get(key), key).toBe(text)
-})
-
-test('the README names every key of a pipeline and of processData, and every command', () => {
-  for (const key of [
-    ...Object.keys(pipelineSchema.shape),
-    ...Object.keys(processData.shape),
-    ...Object.keys(commandSchemas),
-  ])
-    expect(readme, key).toContain(`\`${key}\``)
-})
-
-test('the placeholders of the README are those a command may hold', () => {
-  const line = readme.split('\n').find(one => one.startsWith('| `command` | an argv')) ?? ''
-  expect(placeholders(line)).toEqual([
+test('the placeholders that the page of pipelines names are those a command may hold', () => {
+  expect(placeholders(pipelineSchema.shape.command.description ?? '')).toEqual([
     'node',
     'pipelines',
     'input',
@@ -73,23 +51,44 @@ test('the placeholders of the README are those a command may hold', () => {
   ])
 })
 
-/** Every command the README tells to run, in code blocks and in `code`, as words; what the shell would fill in is one word. */
-const told = [...readme.matchAll(/^ {4}(.*)$|`((?:npx|npm) [^`]+)`/gm)]
+test.each(pages)('every link and picture of %s leads somewhere', path => {
+  for (const [, target = ''] of read(path).matchAll(/\]\(([^)\s]+)\)/g)) {
+    if (/^https?:/.test(target)) continue
+    const [file = '', anchor = ''] = target.split('#')
+    const there =
+      file === '' ? path : new URL(file, new URL(`${dirname(path)}/`, root)).pathname.slice(root.pathname.length)
+    expect(existsSync(new URL(there, root)), target).toBe(true)
+    if (anchor === '') continue
+    const anchors = [...read(there).matchAll(/^#+ (.+)$/gm)].map(([, title = '']) =>
+      title
+        .toLowerCase()
+        .replaceAll(/[^\w -]/g, '')
+        .replaceAll(' ', '-'),
+    )
+    expect(anchors, target).toContain(anchor)
+  }
+})
+
+/** Every command that the pages tell to run, in code blocks and in `code`, as words; what the shell would fill in is one word. */
+const told = pages
+  .flatMap(path => [...read(path).matchAll(/^ {4}(.*)$|`((?:npx|npm) [^`]+)`/gm)])
   .flatMap(([, line = '', inline = '']) => (line || inline).split(/ && |; /))
   .map(part => part.replace(/ +(?:# |> ).*/, '').replaceAll(/\$\([^)]*\)/g, 'FILLED'))
   .map((part): readonly string[] => part.match(/'[^']*'|"[^"]*"|\S+/g) ?? [])
   .filter(([first = '']) => ['npx', 'npm'].includes(first))
 
-test('every npm script the README tells to run exists', () => {
+const all = pages.map(read).join('\n')
+
+test('every npm script the pages tell to run exists', () => {
   const names = told.flatMap(([program, verb = '', name = '']) => {
-    if (program !== 'npm' || verb === 'ci') return []
+    if (program !== 'npm' || ['ci', 'pack', 'install'].includes(verb)) return []
     return [verb === 'run' ? name : verb]
   })
   expect(names).toEqual(expect.arrayContaining(['demo', 'test', 'start', 'chaos', 'bench:gate', 'simulate:mutants']))
   for (const name of names) expect(Object.keys(scripts), name).toContain(name)
 })
 
-test('every command line of the README is understood by the command line, options included', () => {
+test('every command line of the pages is understood by the command line, options included', () => {
   const lines = told.flatMap(words => {
     if (words[0] === 'npx' && words[1] === 'ocps') return words.length > 2 ? [words.slice(2)] : []
     // `npm run demo -- --keep demo`: the options are those of the verb that the script ends with.
@@ -102,12 +101,12 @@ test('every command line of the README is understood by the command line, option
   for (const line of lines) expect(problemWith(line), line.join(' ')).toBeNull()
 })
 
-test('what the README sends with another NATS client is a command, and what it listens to is said', () => {
-  const sent = [...readme.matchAll(/nats req ocps\.(\w+)\.cmd\.(\w+) '(.*)'/g)]
+test('what the pages send with another NATS client is a command, and what they listen to is said', () => {
+  const sent = [...all.matchAll(/nats req ocps\.(\w+)\.cmd\.(\w+) '(.*)'/g)]
   expect(sent.length).toBeGreaterThan(0)
   for (const [, instance = '', name = '', body = ''] of sent)
     expect(decodeCommand(name, Buffer.from(body), instance), name).toMatchObject({ ok: true })
-  const heard = [...readme.matchAll(/nats sub '?ocps\.\w+\.(evt|tel)\.(\w+)/g)]
+  const heard = [...all.matchAll(/nats sub '?ocps\.\w+\.(evt|tel)\.(\w+)/g)]
   expect(heard.length).toBeGreaterThan(0)
   for (const [, kind, topic = ''] of heard)
     expect(Object.keys(kind === 'evt' ? eventSchemas : telemetrySchemas), topic).toContain(topic)
@@ -147,18 +146,10 @@ function problemWithVerb(program: Command, verb: string, rest: readonly string[]
 }
 
 test('every folder of the map exists, and every folder is on the map', () => {
-  const map = [...readme.matchAll(/^ {4}((?:src|machines|test)[/\w]*) {2,}/gm)].map(([, path = '']) => path)
-  for (const path of map) expect(existsSync(new URL(`../${path}`, import.meta.url)), path).toBe(true)
-  const folders =
-    execFileSync('git', ['ls-files', 'src'], { cwd: new URL('..', import.meta.url), encoding: 'utf8' }).match(
-      /^src\/[^/\n]+(?=\/)/gm,
-    ) ?? []
+  const map = [...read('src/README.md').matchAll(/^ {4}((?:src|machines|test)[/\w]*) {2,}/gm)].map(
+    ([, path = '']) => path,
+  )
+  for (const path of map) expect(existsSync(new URL(path, root)), path).toBe(true)
+  const folders = tracked.flatMap(path => /^src\/[^/\n]+(?=\/)/.exec(path)?.[0] ?? [])
   for (const folder of new Set(folders)) expect(map, folder).toContain(folder)
 })
-
-function leaves(shape: Record<string, unknown>, path: string): [string, string | undefined][] {
-  return Object.entries(shape).flatMap(([key, schema]): [string, string | undefined][] => {
-    const { description, shape: inner } = schema as { description?: string; shape?: Record<string, unknown> }
-    return inner && description === undefined ? leaves(inner, `${path}${key}.`) : [[`${path}${key}`, description]]
-  })
-}
