@@ -1,5 +1,5 @@
 import { styleText } from 'node:util'
-import { printable, shown, shownJson } from '../printable.ts'
+import { printable, shown, shownJson } from '../jobFiles/printable.ts'
 
 /**
  * What a verb prints. For people: text on standard output, coloured on a terminal unless NO_COLOR is set. With --json: one JSON document,

@@ -6,7 +6,7 @@ import { removeUrlFile, urlFile, withNotedToken, writeUrlFile } from '../client/
 import { createConfigurationSource } from '../config/load.ts'
 import { checkTemplate } from '../executor/commandLine.ts'
 import { openLogFile } from '../logFile.ts'
-import { type Service, startService } from '../service.ts'
+import { type Service, startService } from '../instance/start.ts'
 import { UserError } from '../userError.ts'
 import { configurationDirectory } from './configurationDirectory.ts'
 import { EXIT } from './exitCodes.ts'
@@ -18,7 +18,7 @@ import { eventLine } from './watch.ts'
 import { STATES, type ServeOptions } from './serveOptions.ts'
 
 /**
- * Runs an instance until it is told to stop. Leaves a note of its server for the other verbs; what it runs is service.ts's.
+ * Runs an instance until it is told to stop. Leaves a note of its server for the other verbs; what it runs is instance/start.ts's.
  */
 export async function serve(options: ServeOptions): Promise<void> {
   const { instance, site, override } = options

@@ -3,8 +3,8 @@
  * could not fold, and goes on.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { createNight, type Night } from '../inspector/night.ts'
-import type { Tail } from '../inspector/tail.ts'
+import { createNight, type Night } from '../night/night.ts'
+import type { Tail } from '../night/tail.ts'
 import type { Entry } from '../journal/entry.ts'
 
 // Between two slices a key is heard; folding 500 entries takes some ten milliseconds.

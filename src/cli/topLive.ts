@@ -3,8 +3,8 @@
  * OCPS or its server is away, and leaves the terminal as it found it, however it ends.
  */
 import { setTimeout as delay } from 'node:timers/promises'
-import { startTail, type Tail } from '../inspector/tail.ts'
-import { shown } from '../printable.ts'
+import { startTail, type Tail } from '../night/tail.ts'
+import { shown } from '../jobFiles/printable.ts'
 import { EXIT } from './exitCodes.ts'
 import { complain, createOutput, type Output } from './output.ts'
 import { serverUrl } from './recording.ts'

@@ -1,7 +1,7 @@
 // Where the demo speaks: a live page on a terminal, plain lines where there is none, or lines of JSON for a program. One of the three,
 // with the same words.
 
-import { shown, shownJson } from '../printable.ts'
+import { shown, shownJson } from '../jobFiles/printable.ts'
 import type { Line, Model } from './model.ts'
 import { type Frame, render, told } from './render.ts'
 import type { Summary } from './report.ts'

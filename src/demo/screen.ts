@@ -1,7 +1,7 @@
 // Puts lines on a terminal and replaces them in place, at most ten times a second and without flicker: each frame is one write that
 // overwrites what changed and clears only what is left over. Gives the cursor back whatever happens.
 
-import { shown } from '../printable.ts'
+import { shown } from '../jobFiles/printable.ts'
 
 /** Below this a change is not seen, above it a terminal over a slow line falls behind. */
 const REDRAW_MS = 100

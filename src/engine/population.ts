@@ -3,7 +3,7 @@ import { jobAddress, type Address, type End, type QuietActor, type Whole } from 
 import type { Outcome } from '../../machines/domain/outcome.ts'
 import type { JobOutput } from '../../machines/job.ts'
 import { machines, type MachineKind } from '../../machines/index.ts'
-import { prepare, type Compiled } from './step.ts'
+import { prepare, type Compiled } from '../stepping/step.ts'
 import { Deadlines, type Timer } from './timers.ts'
 
 /**

@@ -19,7 +19,7 @@ import { elapsedAt, type Entry } from '../journal/entry.ts'
 import { createAssembly, type Assembly } from './checkpoint.ts'
 import { namedBy } from './naming.ts'
 import { Population, type Actor, type LiveActor } from './population.ts'
-import { prepare, type Step } from './step.ts'
+import { prepare, type Step } from '../stepping/step.ts'
 import type { Timer } from './timers.ts'
 
 /**

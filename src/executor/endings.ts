@@ -7,8 +7,8 @@ import { constants } from 'node:os'
 import { getSystemErrorName } from 'node:util'
 import { neverBegan } from '../../machines/domain/capacity.ts'
 import type { ExecutorReport } from '../../machines/domain/reports.ts'
-import { printable } from '../printable.ts'
-import { readUntrusted } from '../untrusted.ts'
+import { printable } from '../jobFiles/printable.ts'
+import { readUntrusted } from '../jobFiles/untrusted.ts'
 import type { Ending } from './protocol.ts'
 
 type StartFailed = Extract<ExecutorReport, { type: 'executor.startFailed' }>

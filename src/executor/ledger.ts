@@ -5,7 +5,7 @@
  */
 import { readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { basename, dirname } from 'node:path'
-import { readUntrusted } from '../untrusted.ts'
+import { readUntrusted } from '../jobFiles/untrusted.ts'
 import { bootId, isAlive, type ProcessIdentity } from './processes.ts'
 import { type Ending, parseSaid, type Said } from './protocol.ts'
 

@@ -4,7 +4,7 @@
  * left to whoever owns it (follow.ts).
  */
 import { closeSync, lstatSync, readSync, realpathSync, type Stats } from 'node:fs'
-import { openUntrusted } from '../untrusted.ts'
+import { openUntrusted } from '../jobFiles/untrusted.ts'
 import { bad, LINE_BYTES_MAX, type LineReport, parseReportLine, tooLong } from './reportLines.ts'
 
 /** A pipeline reports a few dozen facts; this many would be 190 000 journal entries in a second for 189 detectors if each reported 1 000. */

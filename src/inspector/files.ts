@@ -6,7 +6,7 @@
 import { lstatSync, opendirSync, realpathSync } from 'node:fs'
 import { join, sep } from 'node:path'
 import { encodeToken } from '../../machines/domain/dataId.ts'
-import { openUntrusted } from '../untrusted.ts'
+import { openUntrusted } from '../jobFiles/untrusted.ts'
 
 export interface Found {
   /** Open for reading; whoever asked for it closes it. */

@@ -14,7 +14,7 @@ import type { PageFiles } from './pageFiles.ts'
 import { createLive } from './live.ts'
 import { bridgeFile } from './stately/bridge.ts'
 import { createHub } from './stately/hub.ts'
-import type { Tail } from './tail.ts'
+import type { Tail } from '../night/tail.ts'
 
 export interface GatewayOptions {
   readonly instance: string

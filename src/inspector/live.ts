@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { deflateRawSync } from 'node:zlib'
-import { after, type Tail } from './tail.ts'
+import { after, type Tail } from '../night/tail.ts'
 
 /** What is needed of a WebSocket. */
 export interface Looker {

@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Service, startService, type ServiceOptions } from '../../src/service.ts'
+import { type Service, startService, type ServiceOptions } from '../../src/instance/start.ts'
 
 /**
  * A real instance with a real nats-server in folders of its own, and pipelines that are a line of shell each. Leaves nothing behind.

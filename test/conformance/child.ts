@@ -1,5 +1,5 @@
 import '../../src/demo/lifeline.ts'
-import { startService, type ServiceOptions } from '../../src/service.ts'
+import { startService, type ServiceOptions } from '../../src/instance/start.ts'
 import { UserError } from '../../src/userError.ts'
 
 /*

@@ -1,7 +1,7 @@
 import { readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { startService } from '../../src/service.ts'
+import { startService } from '../../src/instance/start.ts'
 import { aConfiguration, aPipeline, createNight, type Night } from '../harness.ts'
 import { startInstance, startChild, optionsFor, makePlace } from './instance.ts'
 import { rejection } from '../bus/eventually.ts'

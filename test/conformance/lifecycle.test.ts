@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { SUMMARY_STATE, transitionChain, type SummaryState } from '../../machines/domain/summaryState.ts'
-import { startService } from '../../src/service.ts'
+import { startService } from '../../src/instance/start.ts'
 import { eventually, rejection } from '../bus/eventually.ts'
 import { makePlace, optionsFor, startInstance, type Running } from './instance.ts'
 import { connectWire } from './wire.ts'

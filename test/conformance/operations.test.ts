@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { startService } from '../../src/service.ts'
+import { startService } from '../../src/instance/start.ts'
 import { eventually } from '../bus/eventually.ts'
 import { makePlace, optionsFor, startChild, startInstance, type Running } from './instance.ts'
 import { connectWire, must, type Fields } from './wire.ts'

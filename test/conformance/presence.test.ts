@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { connectOcps } from '../../src/client/index.ts'
-import { startService, type ServiceOptions } from '../../src/service.ts'
+import { startService, type ServiceOptions } from '../../src/instance/start.ts'
 import { eventually, rejection } from '../bus/eventually.ts'
 import { cleanUpAfterAll } from '../cleanUp.ts'
 import { makePlace, optionsFor, startChild, startInstance, type Running } from './instance.ts'

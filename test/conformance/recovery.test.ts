@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { startService } from '../../src/service.ts'
+import { startService } from '../../src/instance/start.ts'
 import { eventually } from '../bus/eventually.ts'
 import { makePlace, optionsFor, startChild, startInstance } from './instance.ts'
 import { connectWire, must } from './wire.ts'

@@ -2,7 +2,7 @@ import { createMemoryNetwork } from '../../src/bus/memory.ts'
 import { catalogue, type Described } from '../../src/contract/catalogue.ts'
 import { asyncApi, type AsyncApi } from '../../src/contract/asyncapi.ts'
 import { sentences } from '../../src/contract/decode.ts'
-import { createFeed } from '../../src/feed/feed.ts'
+import { createFeed } from '../../src/sinks/nats/feed.ts'
 import type { Numbered } from '../../src/engine/engine.ts'
 
 /*

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { startService } from '../../src/service.ts'
+import { startService } from '../../src/instance/start.ts'
 import { makePlace, optionsFor, startInstance, type Running } from '../conformance/instance.ts'
 import { connectWire, must, type Fields } from '../conformance/wire.ts'
 

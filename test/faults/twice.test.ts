@@ -1,7 +1,7 @@
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { startService } from '../../src/service.ts'
+import { startService } from '../../src/instance/start.ts'
 import { UserError } from '../../src/userError.ts'
 import { rejection } from '../bus/eventually.ts'
 import { cleanUpAfterAll } from '../cleanUp.ts'

@@ -7,8 +7,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { WebSocket } from 'ws'
 import { type Gateway, startGateway } from '../../src/inspector/gateway.ts'
 import { readPage, singleFile } from '../../src/inspector/pageFiles.ts'
-import type { Kept } from '../../src/inspector/keeping.ts'
-import type { Tail } from '../../src/inspector/tail.ts'
+import type { Kept } from '../../src/night/keeping.ts'
+import type { Tail } from '../../src/night/tail.ts'
 
 /* The gateway against someone who means harm, and against a page that only reads: real sockets, a journal that the test writes. */
 

@@ -1,9 +1,9 @@
 import { inflateRawSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { headOf } from '../../src/inspector/head.ts'
+import { headOf } from '../../src/night/head.ts'
 import { createLive, type Live, type Looker, type Word } from '../../src/inspector/live.ts'
-import type { Kept } from '../../src/inspector/keeping.ts'
-import type { Tail } from '../../src/inspector/tail.ts'
+import type { Kept } from '../../src/night/keeping.ts'
+import type { Tail } from '../../src/night/tail.ts'
 
 /* What the gateway sends to many pages at once, on a stepped clock: who shares what, who is led past what, who is let go. */
 

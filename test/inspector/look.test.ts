@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
-import { detectorExposures, planeOf } from '../../src/inspector/focalPlane.ts'
-import { createNight as createShown, type JobRecord, type Night as Shown } from '../../src/inspector/night.ts'
-import { blinkable, setsOf, viewsOf } from '../../src/inspector/pictures.ts'
-import { newestDay, outliersOf, seriesOf } from '../../src/inspector/series.ts'
+import { detectorExposures, planeOf } from '../../src/night/focalPlane.ts'
+import { createNight as createShown, type JobRecord, type Night as Shown } from '../../src/night/night.ts'
+import { blinkable, setsOf, viewsOf } from '../../src/night/pictures.ts'
+import { newestDay, outliersOf, seriesOf } from '../../src/night/series.ts'
 import { aConfiguration, aPipeline, createNight, type Night } from '../harness.ts'
 
 /* What images, focal plane and metrics show, read from a folded night. */

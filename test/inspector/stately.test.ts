@@ -2,7 +2,7 @@ import { createInspector, type StatelyInspectionEvent } from '@statelyai/inspect
 import { createActor, type EventObject } from 'xstate'
 import { describe, expect, test } from 'vitest'
 import { machines, type MachineKind } from '../../machines/index.ts'
-import { begin, step } from '../../src/engine/step.ts'
+import { begin, step } from '../../src/stepping/step.ts'
 import { bridgeFile } from '../../src/inspector/stately/bridge.ts'
 import { choiceOf } from '../../src/inspector/stately/choice.ts'
 import { createFold, type Fold } from '../../src/inspector/stately/fold.ts'
@@ -17,8 +17,8 @@ import {
   type SnapshotMessage,
 } from '../../src/inspector/stately/messages.ts'
 import { ACTORS_MAX, createOutbox, type Outbox, STEPS_MAX } from '../../src/inspector/stately/outbox.ts'
-import type { Kept } from '../../src/inspector/keeping.ts'
-import type { Tail } from '../../src/inspector/tail.ts'
+import type { Kept } from '../../src/night/keeping.ts'
+import type { Tail } from '../../src/night/tail.ts'
 import { eventually } from '../bus/eventually.ts'
 import { breaking, createNight, type Night, NIGHTFALL } from '../harness.ts'
 

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { streams } from '../../src/contract/subjects.ts'
-import { startService } from '../../src/service.ts'
+import { startService } from '../../src/instance/start.ts'
 import { eventually, rejection } from '../bus/eventually.ts'
 import { marked, signal } from '../chaos/processes.ts'
 import { cleanUpAfterEach } from '../cleanUp.ts'

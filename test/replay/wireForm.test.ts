@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { Command } from '../../machines/domain/commands.ts'
 import { type CommandBody, type CommandName, checkCommand, commandSchemas } from '../../src/contract/commands.ts'
 import { decodeCommand } from '../../src/contract/decode.ts'
-import { jobsNamedBy, wireForm } from '../../src/engine/wireForm.ts'
+import { jobsNamedBy, wireForm } from '../../src/replay/wireForm.ts'
 import { aCaller } from '../harness.ts'
 
 type Said = { [N in CommandName]: readonly CommandBody<N>[] }

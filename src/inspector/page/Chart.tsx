@@ -1,7 +1,7 @@
 /// <reference lib="dom" />
 /** A statechart as it was drawn once for its kind, lit for one actor: its active states and the edge it took last. Large ones scroll and zoom. */
 import { useLayoutEffect, useRef, useState } from 'preact/hooks'
-import type { Heard } from '../night.ts'
+import type { Heard } from '../../night/night.ts'
 import { activeStates, edgesTaken } from './taken.ts'
 import { charts } from './store.ts'
 import { Empty } from './parts.tsx'

@@ -2,7 +2,7 @@
 /** The charts of every kind of machine, each lit for the actor of its kind that did something last, or for the one that is chosen. */
 import type { MachineKind } from '../../../machines/index.ts'
 import { machines } from '../../../machines/index.ts'
-import { leafOf, type Night } from '../night.ts'
+import { leafOf, type Night } from '../../night/night.ts'
 import { Chart } from './Chart.tsx'
 import { Actor, Chip, clock, Empty, Section, stateTone } from './parts.tsx'
 import { night } from './store.ts'

@@ -1,9 +1,9 @@
 /// <reference lib="dom" />
 /** The detectors of an exposure at their places, coloured by how far their jobs are or by a metric of theirs; each leads to its job. */
 import { useState } from 'preact/hooks'
-import { explainJob } from '../explain.ts'
-import { type DetectorExposure, detectorExposures, type Place, planeOf } from '../focalPlane.ts'
-import type { JobRecord } from '../night.ts'
+import { explainJob } from '../../night/explain.ts'
+import { type DetectorExposure, detectorExposures, type Place, planeOf } from '../../night/focalPlane.ts'
+import type { JobRecord } from '../../night/night.ts'
 import { colourAt, GRADIENT, inkOn } from './colours.ts'
 import { Actor, Chip, Empty, jobTone, jobWord, Section, shapeOf, type Tone } from './parts.tsx'
 import { night } from './store.ts'

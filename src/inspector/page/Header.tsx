@@ -2,8 +2,8 @@
 /** Who is looked at and whether it lives: instance, summary state, heartbeat, what an accepted command survives, and where the page stands in time. */
 import { signal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
-import { leafOf } from '../night.ts'
-import { onShelf } from '../shelf.ts'
+import { leafOf } from '../../night/night.ts'
+import { onShelf } from '../../night/shelf.ts'
 import { CommandButton } from './Confirm.tsx'
 import { mayCommand } from './commanding.ts'
 import { goLive, hasGateway } from './link.ts'

@@ -1,8 +1,8 @@
 /// <reference lib="dom" />
 /** Images: what each view of the display shows now, and previews by group or by exposure, the combined image first. Any of them large, with its neighbours. */
 import { useEffect, useState } from 'preact/hooks'
-import type { JobRecord } from '../night.ts'
-import { blinkable, isImage, type Picture, type PictureSet, setsOf, type View, viewsOf } from '../pictures.ts'
+import type { JobRecord } from '../../night/night.ts'
+import { blinkable, isImage, type Picture, type PictureSet, setsOf, type View, viewsOf } from '../../night/pictures.ts'
 import { Large } from './Large.tsx'
 import { Actor, Chip, Empty, jobTone, jobWord, Section } from './parts.tsx'
 import { pictureUrl } from './pictureUrl.ts'

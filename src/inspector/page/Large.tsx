@@ -4,7 +4,7 @@
  * group. Where people ask for reduced motion nothing moves by itself.
  */
 import { useEffect, useRef, useState } from 'preact/hooks'
-import { blinkable, type Picture } from '../pictures.ts'
+import { blinkable, type Picture } from '../../night/pictures.ts'
 import { Actor } from './parts.tsx'
 import { pictureUrl } from './pictureUrl.ts'
 

@@ -1,7 +1,7 @@
 /// <reference lib="dom" />
 /** Every metric of the night, one plot each, a line per pipeline, over time or over sequence numbers. A value that was not measured leaves a gap. */
 import { useState } from 'preact/hooks'
-import { type Axis, newestDay, seriesOf } from '../series.ts'
+import { type Axis, newestDay, seriesOf } from '../../night/series.ts'
 import { Empty, Section } from './parts.tsx'
 import { Plot } from './Plot.tsx'
 import { night } from './store.ts'

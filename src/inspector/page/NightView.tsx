@@ -5,9 +5,9 @@ import { useMemo } from 'preact/hooks'
 import type { CscContext } from '../../../machines/csc.ts'
 import { isAwaited } from '../../../machines/groupMembers.ts'
 import type { JobContext } from '../../../machines/job.ts'
-import { explainGroup, explainJob, explainJobBriefly, exposuresOf } from '../explain.ts'
-import { type GroupRecord, type JobRecord, leafOf, type Night, slotsInUse } from '../night.ts'
-import { reservedIn } from '../slots.ts'
+import { explainGroup, explainJob, explainJobBriefly, exposuresOf } from '../../night/explain.ts'
+import { type GroupRecord, type JobRecord, leafOf, type Night, slotsInUse } from '../../night/night.ts'
+import { reservedIn } from '../../night/slots.ts'
 import {
   Actor,
   Chip,

@@ -1,7 +1,7 @@
 /// <reference lib="dom" />
 /** Jobs in time, a lane each: thin while they waited, full while they ran, ended by the shape of their outcome. Scrolls with the night. */
 import { useLayoutEffect, useRef, useState } from 'preact/hooks'
-import type { JobRecord, Night } from '../night.ts'
+import type { JobRecord, Night } from '../../night/night.ts'
 import { clock, dataName, Empty, jobTone, jobWord, Section, shapeOf } from './parts.tsx'
 import { now } from './store.ts'
 

@@ -2,8 +2,8 @@
 import { dayObs } from '../../../machines/domain/dataId.ts'
 import type { CscContext } from '../../../machines/csc.ts'
 import type { QueueContext } from '../../../machines/queue.ts'
-import { type GroupRecord, leafOf, type Night } from '../night.ts'
-import { onShelf } from '../shelf.ts'
+import { type GroupRecord, leafOf, type Night } from '../../night/night.ts'
+import { onShelf } from '../../night/shelf.ts'
 import type { Choice, Offer } from './commanding.ts'
 
 /** The transitions that lead from the present state, as salobj names them; and for the queue, whether it flows. */

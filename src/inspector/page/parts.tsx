@@ -6,7 +6,7 @@
 import type { ComponentChildren } from 'preact'
 import type { DataId } from '../../../machines/domain/dataId.ts'
 import type { Outcome } from '../../../machines/domain/outcome.ts'
-import type { JobRecord } from '../night.ts'
+import type { JobRecord } from '../../night/night.ts'
 
 export type Tone = 'good' | 'bad' | 'warn' | 'busy' | 'wait' | 'idle'
 

@@ -7,10 +7,10 @@
 import { computed, signal } from '@preact/signals'
 import type { Entry } from '../../journal/entry.ts'
 import { createLineReader } from '../../journal/lines.ts'
-import { headOf } from '../head.ts'
-import { createNight, type Night } from '../night.ts'
+import { headOf } from '../../night/head.ts'
+import { createNight, type Night } from '../../night/night.ts'
 import type { Charts } from '../pageFiles.ts'
-import type { Status } from '../tail.ts'
+import type { Status } from '../../night/tail.ts'
 import { draw } from './frames.ts'
 
 export type Source = 'live' | 'recording'

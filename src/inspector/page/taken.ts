@@ -4,7 +4,7 @@
 import type { AnyStateMachine } from 'xstate'
 import { machines } from '../../../machines/index.ts'
 import { edgesFromStart, edgesTaken as taken } from '../chart/taken.ts'
-import type { Heard } from '../night.ts'
+import type { Heard } from '../../night/night.ts'
 
 /** Ids as in [data-edge], in the order they were taken, those included that followed at once without an event. */
 export function edgesTaken({ kind, before, after, event }: Heard): readonly string[] {

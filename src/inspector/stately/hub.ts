@@ -3,7 +3,7 @@
  * looks, a slice at a time so that the page beside it stays quick; reads nothing a viewer sends. A slow viewer only makes itself late.
  */
 import type { Entry } from '../../journal/entry.ts'
-import { after, type Tail } from '../tail.ts'
+import { after, type Tail } from '../../night/tail.ts'
 import { choiceOf, KINDS } from './choice.ts'
 import { createFold, type Fold } from './fold.ts'
 import { isOver, type Shown } from './messages.ts'

@@ -7,7 +7,7 @@ import type { AnyMachineSnapshot, AnyStateMachine, EventObject } from 'xstate'
 import type { Address, Emission } from '../../../machines/domain/messages.ts'
 import { machines, type MachineKind } from '../../../machines/index.ts'
 import type { Entry } from '../../journal/entry.ts'
-import { emissionInWords } from '../night.ts'
+import { emissionInWords } from '../../night/night.ts'
 
 /** One step of an actor. */
 export interface Shown {
