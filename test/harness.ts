@@ -72,7 +72,12 @@ export function given<K extends MachineKind>(kind: K, input: Omit<Machines[K]['i
   return wrap(kind, begin(machine, whole), new Map(), NIGHTFALL)
 }
 
-function wrap<K extends MachineKind>(kind: K, last: Step, before: ReadonlyMap<string, number>, at: number): Given<K> {
+function wrap<K extends MachineKind>(
+  kind: K,
+  last: Step<Emission>,
+  before: ReadonlyMap<string, number>,
+  at: number,
+): Given<K> {
   const machine: AnyStateMachine = machines[kind]
   const timers = new Map(before)
   for (const change of last.timers)
