@@ -34,6 +34,7 @@ export default {
     })),
     { name: 'only src/bus/nats*.ts knows the NATS client', severity: 'error', from: { pathNot: '^src/bus/nats' }, to: { path: 'node_modules/@nats-io' } },
     { name: 'nobody imports an instance but those who start one', severity: 'error', from: { path: '^src/', pathNot: '^src/(cli|sim|demo|instance)/' }, to: { path: '^src/instance/' } },
+    { name: 'no circles in src, types included', severity: 'error', from: { path: '^src/' }, to: { circular: true, viaOnly: { path: '^src/' } } },
     { name: 'nothing imports the command line', severity: 'error', from: { path: '^(src|machines)/', pathNot: '^src/cli/' }, to: { path: '^src/cli/' } },
   ],
   options: {
