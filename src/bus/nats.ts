@@ -38,10 +38,17 @@ import {
 export interface NatsOptions {
   /** `nats://host:port` or `tls://host:port`, also with `user:password@` or `token@`. */
   readonly url: string
+  /** Further servers of the same cluster. */
+  readonly otherUrls?: readonly string[]
   /** Shown by the server's own monitoring. */
   readonly name: string
   readonly credentials?: Credentials
-  readonly tls?: { readonly caFile?: string; readonly certFile?: string; readonly keyFile?: string }
+  readonly tls?: {
+    readonly caFile?: string
+    readonly certFile?: string
+    readonly keyFile?: string
+    readonly handshakeFirst?: boolean
+  }
   /** Where answers come in; a role with narrow permissions has its own. Default `_INBOX`. */
   readonly inboxPrefix?: string
   /** Wait for a server that is not there yet instead of failing. Default false. */
@@ -423,7 +430,7 @@ async function within(milliseconds: number, work: Promise<unknown>): Promise<voi
 async function toClientOptions(options: NatsOptions): Promise<{ clientOptions: ConnectionOptions; shownUrl: string }> {
   const url = parseUrl(options.url)
   const clientOptions: ConnectionOptions = {
-    servers: url.host,
+    servers: [options.url, ...(options.otherUrls ?? [])].map(one => parseUrl(one).host),
     name: options.name,
     timeout: connectTimeoutMs,
     maxReconnectAttempts: -1,
