@@ -3,6 +3,7 @@ import { stringify } from 'yaml'
 import { z } from 'zod'
 import { commandSchemas, type CommandName } from '../contract/commands.ts'
 import { configurationSchema, pipelineSchema } from '../contract/configuration.ts'
+import { settingsSchema } from '../settings/schema.ts'
 import { UserError } from '../userError.ts'
 import { createOutput } from './output.ts'
 import { configDirOption, siteOption } from './settingOption.ts'
@@ -63,12 +64,13 @@ async function check(override: string, { loaded: { settings }, instance, json }:
 }
 
 function schemaNames(): string[] {
-  return ['configuration', 'pipeline', ...Object.keys(commandSchemas)]
+  return ['configuration', 'pipeline', 'settings', ...Object.keys(commandSchemas)]
 }
 
 function schemaOf(name: string): z.ZodType {
   if (name === 'configuration') return configurationSchema
   if (name === 'pipeline') return pipelineSchema
+  if (name === 'settings') return settingsSchema
   if (Object.hasOwn(commandSchemas, name)) return commandSchemas[name as CommandName]
   throw new UserError(`there is no schema ${JSON.stringify(name)}; there are ${schemaNames().join(', ')}`)
 }

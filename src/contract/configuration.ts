@@ -107,7 +107,7 @@ export const pipelineSchema = z
     env: z
       .record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), z.string())
       .optional()
-      .describe('More environment; without it the program sees `PATH` and a few others, and `OCPS_…`'),
+      .describe('More environment; besides it and `passEnv` the program sees `PATH` and a few others, and `OCPS_…`'),
     passEnv: z
       .array(
         z
