@@ -14,7 +14,7 @@ import { MACHINES_VERSION } from '../../machines/index.ts'
 import { startOrder, type JobContext } from '../../machines/job.ts'
 import type { CscContext } from '../../machines/csc.ts'
 import { overrideOf } from '../../machines/domain/reload.ts'
-import type { DataSide, Executor } from '../../machines/ports.ts'
+import type { DataSide, Executor, Numbered } from '../../machines/ports.ts'
 import type { QueueContext } from '../../machines/queue.ts'
 import type { Decoded } from '../contract/commands.ts'
 import { type Entry, isMark, MARK_FORMAT } from '../journal/entry.ts'
@@ -45,14 +45,7 @@ export interface Engine {
   stop(): void
 }
 
-/** An announcement on its way out: its number is its identity wherever it is heard. */
-export interface Numbered {
-  /** `<entry>.<place>`; empty for what never was journaled (refusals at the door). */
-  readonly id: string
-  /** Milliseconds since 1970 UTC. */
-  readonly at: number
-  readonly announcement: Announcement
-}
+export type { Numbered }
 
 export interface EngineOptions {
   readonly instance: string
@@ -60,7 +53,7 @@ export interface EngineOptions {
   readonly clock: Clock
   readonly log: Log
   readonly executor: (report: (what: Exclude<Input, Command>) => void) => Executor | Promise<Executor>
-  readonly dataSide: (report: (what: Exclude<Input, Command>) => void) => DataSide
+  readonly dataSide: (report: (what: Exclude<Input, Command>) => void) => DataSide | Promise<DataSide>
   /** Carries announcements away; never waits, never throws. */
   readonly say: (said: Numbered) => void
   readonly loadConfiguration: (configurationOverride: string) => LoadedConfiguration
@@ -141,7 +134,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   })
   const report = (what: Exclude<Input, Command>) => inbox.input(what, 'report')
   const executor = await options.executor(report)
-  const dataSide = options.dataSide(report)
+  const dataSide = await options.dataSide(report)
 
   for (const said of recovered.unsaid) say(said)
   if (recovered.hasGap) for (const part of checkpoint(recovered.unsaid)) inbox.input(part, 'engine')
