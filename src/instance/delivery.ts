@@ -46,6 +46,15 @@ export class Delivery {
     this.#taken = cursor
   }
 
+  /** It missed something before: until it has been brought that, from `begin` on, it hears nothing else. */
+  wasAway(): void {
+    this.#state = 'resting'
+  }
+
+  begin(): void {
+    if (this.#state === 'resting') this.#leave('was away')
+  }
+
   get isBehind(): boolean {
     return this.#state === 'reading' || this.#state === 'resting'
   }
@@ -55,21 +64,15 @@ export class Delivery {
     if (this.#state === 'live' && this.#handing === null) return this.#handNow(said)
     if (this.#waiting.length < WAITING_MAX) return void this.#waiting.push(said)
     this.#waiting = []
-    if (this.#state === 'live') this.fallBehind(`is more than ${WAITING_MAX} announcements late`)
+    if (this.#state === 'live') this.#fallBehind(`is more than ${WAITING_MAX} announcements late`)
     // What waited while it read is in the journal: it reads on.
     else this.#state = 'resting'
   }
 
   /** Brings it what follows its cursor, however long that takes. */
-  fallBehind(why: string): void {
+  #fallBehind(why: string): void {
     if (this.#state === 'closed' || this.isBehind) return
-    this.#state = 'resting'
-    this.#waiting = []
-    this.#options.log.warn(
-      { sink: this.name, taken: this.#taken },
-      `the sink ${this.name} ${why}; it catches up from the journal`,
-    )
-    void this.#catchUp()
+    this.#leave(why)
   }
 
   /** Resolves when all that was said so far has been taken for good; at once while it is behind. */
@@ -83,6 +86,16 @@ export class Delivery {
     this.#state = 'closed'
     this.#waiting = []
     this.#unwake()
+  }
+
+  #leave(why: string): void {
+    this.#state = 'resting'
+    this.#waiting = []
+    this.#options.log.warn(
+      { sink: this.name, taken: this.#taken },
+      `the sink ${this.name} ${why}; it catches up from the journal`,
+    )
+    void this.#catchUp()
   }
 
   /** In the turn in which it is said, where nothing waits: who asked is answered at once. */
@@ -137,7 +150,7 @@ export class Delivery {
   #fail({ id }: Numbered, error: unknown): void {
     // The first one it ever heard: behind what came before that one.
     if (id !== '') this.#taken ??= before(id)
-    this.fallBehind(`failed: ${sentence(error)}`)
+    this.#fallBehind(`failed: ${sentence(error)}`)
   }
 
   async #catchUp(): Promise<void> {

@@ -8,7 +8,6 @@ import type { Delivery } from './delivery.ts'
  */
 export class Outlet {
   readonly #deliveries: readonly Delivery[]
-  readonly #late: Delivery[] = []
   /** The engine says again what follows; null: all it can. */
   readonly lastSaid: string | null
 
@@ -31,7 +30,7 @@ export class Outlet {
 
   /** To be called once the engine is there: whoever was away is brought what it missed. */
   begin(): void {
-    for (const delivery of this.#late) delivery.fallBehind('was away')
+    for (const delivery of this.#deliveries) delivery.begin()
   }
 
   say(said: Numbered): void {
@@ -58,7 +57,7 @@ export class Outlet {
     // No memory; or one of a journal that was another: an older copy was put back, and numbers go on where they can.
     if (cursor === null || Number.parseInt(cursor, 10) > numbersUpTo) return
     delivery.goOnBehind(cursor)
-    const isLate = !delivery.sink.unconfirmed && (this.lastSaid === null || isAfter(this.lastSaid, cursor))
-    if (isLate) this.#late.push(delivery)
+    if (numbersUpTo === 0 || delivery.sink.unconfirmed) return
+    if (this.lastSaid === null || isAfter(this.lastSaid, cursor)) delivery.wasAway()
   }
 }
