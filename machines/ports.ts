@@ -1,3 +1,4 @@
+import type { Announcement } from './domain/announcements.ts'
 import type { DataId } from './domain/dataId.ts'
 import type { OverrideValue, Pipeline } from './domain/pipeline.ts'
 import type { Dataset, ExecutorReport, Metric } from './domain/reports.ts'
@@ -71,4 +72,37 @@ export interface GroupMember {
   readonly outcome: string | null
   readonly datasets: readonly Dataset[]
   readonly metrics: readonly Metric[]
+}
+
+/** An announcement on its way out: its number is its identity wherever it is heard. */
+export interface Numbered {
+  /** `<entry>.<place>`; empty for what never was journaled (refusals at a door, answers given again). */
+  readonly id: string
+  /** Milliseconds since 1970 UTC. */
+  readonly at: number
+  readonly announcement: Announcement
+}
+
+/**
+ * A sink: who is told what an instance says. It hears announcements in order and at least once; after a restart, or when it could not take one, again from
+ * its cursor on. It never holds up another sink.
+ */
+export interface Sink {
+  /**
+   * Takes one announcement. Where it returns a promise, the next one comes when that is resolved. Throwing or rejecting means "not now": what follows its
+   * cursor is brought again later, in order, from the journal. What it can never take it passes over itself.
+   */
+  say(said: Numbered): void | Promise<void>
+  /** Resolves when everything it has taken is where it belongs. */
+  flushed(): Promise<void>
+  /**
+   * The id of the last announcement it has taken for good, as it is known where it puts them; null: none is known, it begins with what is said from now on
+   * (and after a failure goes on behind what it had taken in this life). `0.0`: it wants all there is.
+   */
+  cursor(): Promise<string | null> | string | null
+  /**
+   * What it has taken and not yet for good, oldest first. A sink that tells is not brought anything from the journal at a restart: marks hold this, and the
+   * engine says again what follows the cursor.
+   */
+  unconfirmed?(): readonly Numbered[]
 }

@@ -225,6 +225,13 @@ export function refused(caller: Caller, { code, reason }: Refusal): Acknowledgem
   return {
     type: 'ack',
     caller,
-    body: { ack: ACK.FAILED, error: 1, result: `Failed: ${reason}`, code, jobIds: [], timeout: 0 },
+    body: {
+      ack: code === 'NOT_PERMITTED' ? ACK.NOPERM : ACK.FAILED,
+      error: 1,
+      result: `Failed: ${reason}`,
+      code,
+      jobIds: [],
+      timeout: 0,
+    },
   }
 }

@@ -1,3 +1,4 @@
+import type { Role } from './access.ts'
 import type { Configuration } from './configuration.ts'
 import type { DataId } from './dataId.ts'
 import type { OverrideValue } from './pipeline.ts'
@@ -7,6 +8,10 @@ export interface Caller {
   readonly identity: string
   readonly id: string
   readonly reply: string | null
+  /** What this caller may do, see access.ts. Absent where the door knows nothing of roles, and in older journals. */
+  readonly roles?: readonly Role[]
+  /** Whether the server vouches for identity and roles. Absent: they are a claim. */
+  readonly proven?: boolean
 }
 
 /** A command as the machines hear it: decoded, checked, complete, stamped by the inbox. */

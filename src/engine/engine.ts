@@ -3,7 +3,7 @@ import type { Caller, Command, LoadedConfiguration } from '../../machines/domain
 import type { Input, Order } from '../../machines/domain/messages.ts'
 import { overrideOf } from '../../machines/domain/reload.ts'
 import type { CscContext } from '../../machines/csc.ts'
-import type { DataSide, Executor } from '../../machines/ports.ts'
+import type { DataSide, Executor, Numbered } from '../../machines/ports.ts'
 import type { Decoded } from '../contract/commands.ts'
 import type { Entry } from '../journal/entry.ts'
 import type { Journal, JournalError } from '../journal/port.ts'
@@ -14,7 +14,7 @@ import type { Clock } from './clock.ts'
 import { DigestBook } from './digestBook.ts'
 import { Housekeeping, type Marked } from './housekeeping.ts'
 import { createInbox } from './inbox.ts'
-import { Outbox, type Numbered } from './outbox.ts'
+import { Outbox } from './outbox.ts'
 import { recover } from './recovery.ts'
 import { takeUp } from './takingUp.ts'
 import { createTimeline } from './timeline.ts'
@@ -36,7 +36,7 @@ export interface Engine {
   stop(): void
 }
 
-export type { Numbered } from './outbox.ts'
+export type { Numbered }
 
 export interface EngineOptions {
   readonly instance: string
@@ -44,7 +44,7 @@ export interface EngineOptions {
   readonly clock: Clock
   readonly log: Log
   readonly executor: (report: (what: Exclude<Input, Command>) => void) => Executor | Promise<Executor>
-  readonly dataSide: (report: (what: Exclude<Input, Command>) => void) => DataSide
+  readonly dataSide: (report: (what: Exclude<Input, Command>) => void) => DataSide | Promise<DataSide>
   /** Carries announcements away; never waits, never throws. */
   readonly say: (said: Numbered) => void
   readonly loadConfiguration: (configurationOverride: string) => LoadedConfiguration
@@ -110,7 +110,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   )
   const report = (what: Exclude<Input, Command>) => inbox.input(what, 'report')
   const executor = await options.executor(report)
-  const dataSide = options.dataSide(report)
+  const dataSide = await options.dataSide(report)
 
   for (const said of recovered.unsaid) options.say(said)
   if (recovered.hasGap) for (const part of housekeeping.checkpoint(recovered.unsaid)) inbox.input(part, 'engine')

@@ -3,18 +3,10 @@ import type { Caller } from '../../machines/domain/commands.ts'
 import type { Order } from '../../machines/domain/messages.ts'
 import type { Refusal } from '../../machines/domain/refusals.ts'
 import { SUMMARY_STATE } from '../../machines/domain/summaryState.ts'
+import type { Numbered } from '../../machines/ports.ts'
 import type { Answers } from './answers.ts'
 import type { Clock } from './clock.ts'
 import type { Effect } from './world.ts'
-
-/** An announcement on its way out: its number is its identity wherever it is heard. */
-export interface Numbered {
-  /** `<entry>.<place>`; empty for what never was journaled (refusals at the door). */
-  readonly id: string
-  /** Milliseconds since 1970 UTC. */
-  readonly at: number
-  readonly announcement: Announcement
-}
 
 export interface OutboxOptions {
   readonly answers: Answers

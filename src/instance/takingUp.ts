@@ -14,8 +14,6 @@ interface TakenUp {
   readonly journal: Journal
   readonly lastN: number
   readonly isOurs: () => Promise<boolean>
-  /** The last announcement known to have been said; null: none. */
-  readonly lastSaid: string | null
   /** As in EngineOptions; 0: the journal holds all that is known. */
   readonly numbersAfter: number
 }
@@ -45,13 +43,13 @@ export async function takeUpJournal(from: {
   })
   const { journal, log: stored, name, lastN, lostMessages, isOurs } = opened
   if (lostMessages > 0 && !stored.keepsBehindLost()) throw cannotGoOn({ name, lastN, lostMessages })
-  const { lastSaid, numbersAfter: inEvents } = await readLastSaid(retained, instance, lastN)
+  const { numbersAfter: inEvents } = await readLastSaid(retained, instance, lastN)
   const inWorkDir = await highestJobIn(workDir)
   const known = Math.max(lastN, inEvents, inWorkDir < lastN + AHEAD_MAX ? inWorkDir : 0)
-  if (known === lastN && lostMessages === 0) return { journal, lastN, isOurs, lastSaid, numbersAfter: 0 }
+  if (known === lastN && lostMessages === 0) return { journal, lastN, isOurs, numbersAfter: 0 }
   sayBehind(log, { name, lastN, known, lostMessages })
   const numbersAfter = known + NUMBERS_UNSEEN + lostMessages * ENTRIES_PER_MESSAGE_MAX
-  return { journal, lastN, isOurs, lastSaid, numbersAfter }
+  return { journal, lastN, isOurs, numbersAfter }
 }
 
 /** Accepted work may be missing. Going on from what is left is better than a night without OCPS. */

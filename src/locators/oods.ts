@@ -3,6 +3,7 @@ import type { DataId } from '../../machines/domain/dataId.ts'
 import type { DataOrder, DataSide } from '../../machines/ports.ts'
 import type { Bus } from '../bus/port.ts'
 import { oods } from '../contract/subjects.ts'
+import type { LocatorPart } from '../parts.ts'
 
 /**
  * The data's side: hears `imageInOODS` (ctrl_oods) and tells the jobs that wait for it. It remembers what was ingested lately, so that a job may ask after the
@@ -65,4 +66,10 @@ function read(body: Uint8Array): z.infer<typeof imageInOODS> | null {
   } catch {
     return null
   }
+}
+
+export const oodsLocator: LocatorPart = {
+  name: 'oods',
+  settings: z.strictObject({}).default({}),
+  open: createIngestWatch,
 }

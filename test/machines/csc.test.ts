@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { ACK, type Event } from '../../machines/domain/announcements.ts'
+import { LEAST_ROLE, ROLES } from '../../machines/domain/access.ts'
 import type { Caller, Command } from '../../machines/domain/commands.ts'
 import type { Emission, Known } from '../../machines/domain/messages.ts'
 import { SUMMARY_STATE, transitionChain, type SummaryState } from '../../machines/domain/summaryState.ts'
@@ -90,7 +91,7 @@ const STATES = Object.keys(IN) as SummaryState[]
 const ALLOWED: Record<SummaryState, readonly string[]> = {
   STANDBY: ['start', 'exitControl'],
   DISABLED: ['enable', 'standby', 'reload'],
-  ENABLED: ['disable', 'reload', 'processData', 'closeGroup', 'pause', 'resume', 'abortJob'],
+  ENABLED: ['disable', 'reload', 'processData', 'closeGroup', 'pause', 'resume', 'abortJob', 'retry'],
   FAULT: ['standby'],
   OFFLINE: [],
 }
@@ -106,6 +107,7 @@ const EVERY: readonly Asking[] = [
   processData,
   closeGroup,
   abortJob({ 'job.j1': 'open' }),
+  retry,
 ]
 const nameOf = ({ type }: Asking) => type.slice('command.'.length)
 
@@ -238,6 +240,43 @@ describe('csc', () => {
       expect(ack?.result).toContain(state)
     },
   )
+
+  test.each(STATES.flatMap(state => EVERY.map(command => [state, nameOf(command), command] as const)))(
+    'in %s the command %s is refused to a caller without a role, with -300 and the role it needs, and nothing changes',
+    (state, name, command) => {
+      const before = IN[state]
+      const { state: after, emissions, context } = before.when(sentBy(command, []))
+      expect(after).toBe(before.state)
+      expect(context).toBe(before.context)
+      expect(emissions).toHaveLength(1)
+      const [ack] = acks(emissions)
+      expect(ack).toMatchObject({ ack: ACK.NOPERM, error: 1, code: 'NOT_PERMITTED' })
+      expect(ack?.result).toMatch(
+        new RegExp(`^Failed: ${name} needs the role ${LEAST_ROLE[command.type]}, .*m1@summit`),
+      )
+    },
+  )
+
+  test.each(ROLES)('the role %s sends what its rank allows, and is answered as a caller without roles is', role => {
+    for (const state of STATES)
+      for (const command of EVERY) {
+        const isAllowed = ROLES.indexOf(role) >= ROLES.indexOf(LEAST_ROLE[command.type])
+        const { state: after, emissions } = IN[state].when(sentBy(command, [role]))
+        const same = IN[state].when(command)
+        expect(
+          acks(emissions).some(({ code }) => code === 'NOT_PERMITTED'),
+          nameOf(command),
+        ).toBe(!isAllowed)
+        expect(after).toBe(isAllowed ? same.state : IN[state].state)
+      }
+  })
+
+  test('the refusal of an execute names the command as it was sent', () => {
+    const [ack] = acks(IN.ENABLED.when({ ...sentBy(processData, ['viewer']), askedAs: 'execute' } as Asking).emissions)
+    expect(ack?.result).toBe(
+      'Failed: execute needs the role script, and m1@summit has only the role viewer; ask whoever gives out the roles of this instance',
+    )
+  })
 
   test('a refusal in FAULT carries the error code and report', () => {
     const [ack] = acks(IN.FAULT.when(processData).emissions)
@@ -383,6 +422,10 @@ describe('csc', () => {
     expect(transitionsNotTaken('csc')).toEqual([])
   })
 })
+
+function sentBy(command: Asking, roles: Caller['roles'] & object): Asking {
+  return { ...command, caller: { ...aCaller('m1', 'm1@summit'), roles, proven: true } }
+}
 
 function label(emission: Emission): string {
   if (emission.type === 'event') return emission.topic

@@ -3,7 +3,7 @@ import type { Acknowledgement } from '../../../machines/domain/announcements.ts'
 import type { Bus, Retained } from '../../bus/port.ts'
 import { fitting } from '../../contract/fit.ts'
 import { subjects } from '../../contract/subjects.ts'
-import type { Numbered } from '../../engine/engine.ts'
+import type { Numbered } from '../../../machines/ports.ts'
 import { idOfJobResult, jobIdOf, jobResultOf } from './execute.ts'
 
 /**
@@ -72,7 +72,12 @@ export function createFeed({ bus, telemetry, retained, instance }: FeedOptions):
       }
       case 'telemetry': {
         const { topic, jobId, dataId, pipeline, body } = announcement
-        return telemetry.publish(to.telemetry(topic, jobId), JSON.stringify({ at, jobId, dataId, pipeline, ...body }))
+        try {
+          telemetry.publish(to.telemetry(topic, jobId), JSON.stringify({ at, jobId, dataId, pipeline, ...body }))
+        } catch {
+          // Live only: what cannot be sent now, or is too large for the server, is lost to who listens, and to nobody else.
+        }
+        return
       }
     }
   }
