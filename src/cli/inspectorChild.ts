@@ -7,7 +7,7 @@ import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import { toEnvironment } from '../settings/connect.ts'
 import type { NatsSettings } from '../settings/schema.ts'
-import { TOKEN_VARIABLE } from './inspect.ts'
+import { TOKEN_VARIABLE } from './inspectOptions.ts'
 import type { InspectorAddress } from './inspectorAddress.ts'
 
 export interface InspectorChild {

@@ -14,7 +14,7 @@ import { connect, justUrl } from '../settings/connect.ts'
 import type { NatsSettings } from '../settings/schema.ts'
 import { UserError } from '../userError.ts'
 import { moment } from './format.ts'
-import type { RecordOptions } from './record.ts'
+import type { RecordOptions } from './recordOptions.ts'
 
 /**
  * Exports a journal. Reads and nothing else: it appends no entry and takes no lease, so an instance that runs does not notice. What it wrote

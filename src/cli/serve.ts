@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander'
-import { INSPECTOR_PORT, TOKEN_VARIABLE } from './inspect.ts'
+import { INSPECTOR_PORT, TOKEN_VARIABLE } from './inspectOptions.ts'
 import { STATES, type ServeOptions } from './serveOptions.ts'
 import { configDirOption, dataDirOption, SettingOption, siteOption } from './settingOption.ts'
 import { examples } from './session.ts'

@@ -6,7 +6,7 @@ import { X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { createSecureContext } from 'node:tls'
 import { isCredentials, isNkeySeed } from '../bus/nats-credentials.ts'
-import type { Credentials } from '../bus/nats.ts'
+import type { Credentials } from '../bus/nats-options.ts'
 import { UserError } from '../userError.ts'
 import type { NatsSettings } from './schema.ts'
 
