@@ -6,14 +6,14 @@ const may = {
   '^src/journal/': ['^src/journal/', '^src/bus/port\\.ts$', '^machines/domain/'],
   // Knows nothing of OCPS: it steps any XState machine.
   '^src/stepping/': ['^src/stepping/', 'xstate'],
-  '^src/engine/': ['^src/engine/', '^src/stepping/', '^machines/', '^src/contract/', '^src/journal/(entry|port)\\.ts$', '^src/log\\.ts$', 'xstate'],
+  '^src/engine/': ['^src/engine/', '^src/stepping/', '^machines/', '^src/contract/', '^src/journal/(entry|port)\\.ts$', '^src/(log|observer)\\.ts$', 'xstate'],
   '^src/replay/': ['^src/replay/', '^src/night/inWords\\.ts$', '^src/engine/(world|checkpoint|digest)\\.ts$', '^machines/', '^src/contract/', '^src/journal/', '^src/log\\.ts$'],
   // The read model: what people ask, folded from the journal.
   '^src/night/': ['^src/night/', '^src/engine/', '^src/stepping/', '^machines/', '^src/contract/', '^src/journal/', '^src/bus/', '^src/(log|userError)\\.ts$', 'xstate'],
   '^src/jobFiles/': ['^src/jobFiles/'],
-  '^src/executor/': ['^src/executor/', '^src/jobFiles/', '^machines/ports\\.ts$', '^machines/domain/', '^src/log\\.ts$'],
+  '^src/executor/': ['^src/executor/', '^src/jobFiles/', '^machines/ports\\.ts$', '^machines/domain/', '^src/(log|observer)\\.ts$'],
   '^src/doors/': ['^src/doors/', '^machines/', '^src/contract/', '^src/bus/port\\.ts$', '^src/engine/', '^src/log\\.ts$'],
-  '^src/sinks/': ['^src/sinks/', '^machines/', '^src/contract/', '^src/bus/port\\.ts$', '^src/engine/', '^src/log\\.ts$'],
+  '^src/sinks/': ['^src/sinks/', '^machines/', '^src/contract/', '^src/bus/port\\.ts$', '^src/engine/', '^src/(log|observer)\\.ts$'],
   '^src/locators/': ['^src/locators/', '^machines/', '^src/contract/', '^src/bus/port\\.ts$', 'zod'],
   '^src/config/': ['^src/config/', '^machines/domain/', '^src/contract/', 'yaml', 'zod'],
   '^src/client/': ['^src/client/', '^src/bus/', '^src/contract/', '^machines/domain/'],

@@ -26,9 +26,11 @@ import { newest } from './newest.ts'
 import { createPresence } from './presence.ts'
 import { createIngestWatch } from '../locators/oods.ts'
 import { type Journal, JournalError } from '../journal/port.ts'
+import { countReconnects } from './reconnects.ts'
 import { checkServer, promiseOf } from './serverPromise.ts'
 import { takeUpJournal } from './takingUp.ts'
 import { shownUrl } from '../bus/serverUrl.ts'
+import type { Observe } from '../observer.ts'
 import { UserError } from '../userError.ts'
 import { lockWorkDirectory } from './workDirectory.ts'
 
@@ -60,6 +62,8 @@ export interface ServiceOptions {
   readonly allowOldServer?: boolean
   /** Called with who is active, while waiting, whenever that changes. */
   readonly onWaiting?: (active: string) => void
+  /** Told what can be counted and timed. */
+  readonly observe?: Observe | undefined
 }
 
 export interface Service {
@@ -140,7 +144,7 @@ async function assemble(
   undo: (() => Promise<void>)[],
   before: NotNow | null,
 ): Promise<Service> {
-  const { instance } = options
+  const { instance, observe } = options
   const workDir = join(dataDir, 'work')
   const cacheDir = join(dataDir, 'cache')
   const presence = createPresence({ instance, clock: wallClock })
@@ -172,6 +176,7 @@ async function assemble(
     waitForServer: options.standby === true,
   })
   undo.push(() => bus.close())
+  if (observe) countReconnects(bus, observe)
   const telemetry = await connectNats({
     url: natsUrl,
     name: `ocps.${instance}.telemetry`,
@@ -242,8 +247,9 @@ async function assemble(
       retained,
       workDir,
       log,
+      observe,
     })
-    const gate = createGate({ lease, isOurs, onLost: yieldName })
+    const gate = createGate({ lease, isOurs, onLost: yieldName, observe })
     const first = firstWhenSure(journal, gate)
     silence = () => {
       gate.shut()
@@ -253,7 +259,7 @@ async function assemble(
     if (lost.because !== null) throw lost.because
     if (!options.simulate) undo.push(await lockWorkDirectory({ bus, instance, workDir }))
     if (server) await server.sync()
-    const feed = createFeed({ bus, telemetry, retained, instance })
+    const feed = createFeed({ bus, telemetry, retained, instance, observe })
     const source = createConfigurationSource({ dir: options.configDir, site: options.site, instance, checkTemplate })
 
     const chronicle = createChronicle({ instance, log })
@@ -275,6 +281,7 @@ async function assemble(
       journal: first.journal,
       clock: { ...wallClock, boot: bootId() === '-' ? null : bootId() },
       log,
+      observe,
       async executor(report) {
         if (options.simulate) return createSimulatedExecutor(report)
         const executor = await createSubprocessExecutor({
@@ -284,6 +291,7 @@ async function assemble(
           pipelinesDir: fileURLToPath(new URL('../pipelines', import.meta.url)),
           report,
           log,
+          observe,
           whenActive: act => gate.whenSure(act),
           isJournalNew: lastN === 0,
           // Said in a later turn: the jobs it concerns are reported first.
@@ -341,6 +349,7 @@ async function assemble(
       lines: speaking(bus, newest(gate, LINES_LATE_MAX)),
       engine,
       source,
+      observe,
     })
     undo.push(async () => stopPresence())
     log.info({ natsUrl: shown, ...promised(), workDir }, `OCPS ${instance} is ready`)

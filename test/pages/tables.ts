@@ -12,6 +12,7 @@ import { catalogue, type Kind } from '../../src/contract/catalogue.ts'
 import { processData } from '../../src/contract/commands.ts'
 import { configurationSchema, pipelineSchema } from '../../src/contract/configuration.ts'
 import { QUERY_ERRORS } from '../../src/contract/queryErrors.ts'
+import { OBSERVATIONS } from '../../src/observer.ts'
 import { DAMAGES } from '../../src/journal/port.ts'
 
 /** Of the checkout, also when this runs compiled. */
@@ -35,6 +36,7 @@ const TABLES: Readonly<Record<string, () => string>> = {
   commands: () => table('Command', ofKind('command')),
   events: () => table('Event', ofKind('event')),
   telemetry: () => table('Topic', ofKind('telemetry')),
+  observations: () => table('Name', observations()),
   conformance: () => table('Case', conformance()),
 }
 
@@ -73,6 +75,13 @@ function leaves(shape: Readonly<Record<string, z.ZodType>>, path: string, isDeep
 
 function ofKind(kind: Kind): Row[] {
   return catalogue.filter(one => one.kind === kind).map(({ name, about }): Row => [name, about])
+}
+
+function observations(): Row[] {
+  return Object.entries(OBSERVATIONS).map(([name, { as, by, says }]): Row => {
+    const how = by === null ? as : `${as}, by ${by}`
+    return [name, `${says} (${how})`]
+  })
 }
 
 function conformance(): Row[] {
