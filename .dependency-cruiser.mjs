@@ -6,18 +6,18 @@ const may = {
   '^src/journal/': ['^src/journal/', '^src/bus/port\\.ts$', '^machines/domain/'],
   // Knows nothing of OCPS: it steps any XState machine.
   '^src/stepping/': ['^src/stepping/', 'xstate'],
-  '^src/engine/': ['^src/engine/', '^src/stepping/', '^machines/', '^src/contract/', '^src/journal/(entry|port)\\.ts$', '^src/log\\.ts$', 'xstate'],
+  '^src/engine/': ['^src/engine/', '^src/stepping/', '^machines/', '^src/contract/', '^src/journal/(entry|port)\\.ts$', '^src/(log|observer)\\.ts$', 'xstate'],
   '^src/replay/': ['^src/replay/', '^src/night/inWords\\.ts$', '^src/engine/(world|checkpoint|digest)\\.ts$', '^machines/', '^src/contract/', '^src/journal/', '^src/log\\.ts$'],
   // Deployment facts, and the one way to NATS.
   '^src/settings/': ['^src/settings/', '^src/bus/(nats|nats-credentials|nats-options|port|serverUrl)\\.ts$', '^src/contract/', '^src/userError\\.ts$', 'yaml', 'zod'],
   // The read model: what people ask, folded from the journal.
   '^src/night/': ['^src/night/', '^src/settings/', '^src/engine/', '^src/stepping/', '^machines/', '^src/contract/', '^src/journal/', '^src/bus/', '^src/(log|userError)\\.ts$', 'xstate'],
   '^src/jobFiles/': ['^src/jobFiles/'],
-  '^src/executor/': ['^src/executor/', '^src/jobFiles/', '^machines/ports\\.ts$', '^machines/domain/', '^src/(log|parts|userError)\\.ts$', 'zod'],
+  '^src/executor/': ['^src/executor/', '^src/jobFiles/', '^machines/ports\\.ts$', '^machines/domain/', '^src/(log|observer|parts|userError)\\.ts$', 'zod'],
   // Parts: what the machines say to the outside, the wire's words, and the port of an instance; no other part, and nothing of the engine.
-  '^src/doors/': ['^src/doors/', '^machines/ports\\.ts$', '^machines/domain/', '^src/contract/', '^src/bus/port\\.ts$', '^src/(log|parts)\\.ts$', 'zod'],
-  '^src/sinks/': ['^src/sinks/', '^machines/ports\\.ts$', '^machines/domain/', '^src/contract/', '^src/bus/port\\.ts$', '^src/(log|parts)\\.ts$', 'zod'],
-  '^src/locators/': ['^src/locators/', '^machines/ports\\.ts$', '^machines/domain/', '^src/contract/', '^src/bus/port\\.ts$', '^src/(log|parts)\\.ts$', 'zod'],
+  '^src/doors/': ['^src/doors/', '^machines/ports\\.ts$', '^machines/domain/', '^src/contract/', '^src/bus/port\\.ts$', '^src/(log|observer|parts)\\.ts$', 'zod'],
+  '^src/sinks/': ['^src/sinks/', '^machines/ports\\.ts$', '^machines/domain/', '^src/contract/', '^src/bus/port\\.ts$', '^src/(log|observer|parts)\\.ts$', 'zod'],
+  '^src/locators/': ['^src/locators/', '^machines/ports\\.ts$', '^machines/domain/', '^src/contract/', '^src/bus/port\\.ts$', '^src/(log|observer|parts)\\.ts$', 'zod'],
   '^src/config/': ['^src/config/', '^machines/domain/', '^src/contract/', 'yaml', 'zod'],
   '^src/client/': ['^src/client/', '^src/settings/', '^src/bus/(port|serverUrl)\\.ts$', '^src/contract/', '^machines/domain/', '^src/userError\\.ts$'],
   '^src/inspector/': ['^src/inspector/', '^src/settings/', '^src/night/', '^src/jobFiles/', '^src/stepping/', '^src/client/', '^src/contract/', '^machines/', '^src/bus/', '^src/journal/', '^src/engine/(world|timers|checkpoint)\\.ts$', '^src/userError\\.ts$', 'xstate', 'elkjs', 'preact', '@preact/signals', 'uplot', 'vite', 'ws'],

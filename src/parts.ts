@@ -5,6 +5,7 @@ import type { DataSide, Executor, Sink } from '../machines/ports.ts'
 import type { Bus, Retained } from './bus/port.ts'
 import type { Desk } from './engine/desk.ts'
 import type { Log } from './log.ts'
+import type { Observe } from './observer.ts'
 
 /**
  * What plugs into an instance: doors, locators, executors and sinks. Each part is a folder or a file that exports one of these; src/instance/compose.ts lists
@@ -67,6 +68,7 @@ export interface ExecutorContext {
   /** Told when nothing can be started any more, whatever is tried. */
   readonly unreachable: (reason: string) => void
   readonly log: Log
+  readonly observe?: Observe | undefined
 }
 
 export interface SinkContext {
@@ -79,4 +81,5 @@ export interface SinkContext {
   /** The last entry of the journal. */
   readonly lastN: number
   readonly log: Log
+  readonly observe?: Observe | undefined
 }

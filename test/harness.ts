@@ -20,8 +20,9 @@ import { decodeCommand } from '../src/contract/decode.ts'
 import { createSteppedClock, type SteppedClock } from '../src/engine/clock.ts'
 import { createEngine, type Engine, type Numbered } from '../src/engine/engine.ts'
 import type { Marked } from '../src/engine/housekeeping.ts'
+import type { Observe } from '../src/observer.ts'
 import { begin, step, type Step } from '../src/stepping/step.ts'
-import type { Observer } from '../src/engine/world.ts'
+import type { StepObserver } from '../src/engine/world.ts'
 import type { Entry } from '../src/journal/entry.ts'
 import { createMemoryJournal, type MemoryJournal } from '../src/journal/memory.ts'
 import { silentLog } from '../src/log.ts'
@@ -282,7 +283,8 @@ export interface NightOptions {
   /** When marks are written; as an instance does it unless given. */
   readonly marked?: Marked
   readonly lastSaid?: string | null
-  readonly observer?: Observer
+  readonly observer?: StepObserver
+  readonly observe?: Observe
   /** What the feed does not know to be stored; nothing unless given. */
   readonly unsaid?: () => readonly Numbered[]
   /** Called with every order as it is given, to answer it at once or later; orders are recorded either way. */
@@ -459,7 +461,8 @@ export async function createNight(options: NightOptions = {}): Promise<Night> {
         offline = true
       },
       onLost: error => void lost.push(error),
-      observer: {
+      observe: options.observe,
+      stepObserver: {
         stepped(actor, event, before, emissions) {
           if (before) noteStep(machines[actor.kind], before, event)
           options.observer?.stepped(actor, event, before, emissions)

@@ -6,6 +6,7 @@ import { quoted, type Decoding } from '../contract/decode.ts'
 import type { Query, QueryDecoding } from '../contract/decodeQuery.ts'
 import type { QueryError } from '../contract/queryErrors.ts'
 import type { Log } from '../log.ts'
+import type { Observe } from '../observer.ts'
 import type { Engine } from './engine.ts'
 import { groupOf, jobOf, jobsOf, settledAnswer, shelfOf, stateOf } from './queries.ts'
 
@@ -29,6 +30,7 @@ export interface DeskOptions {
   readonly say: (said: Numbered) => void
   readonly listeners: Listeners
   readonly now: () => number
+  readonly observe?: Observe | undefined
   readonly log: Log
   /** Facts about the process for the query `state`. */
   readonly facts: () => Readonly<Record<string, unknown>>
@@ -62,9 +64,10 @@ export function createDesk(options: DeskOptions): Desk {
   }
 }
 
-function refuse({ log, say, now }: DeskOptions, name: string, caller: Caller, refusal: Refusal): void {
+function refuse({ log, say, now, observe }: DeskOptions, name: string, caller: Caller, refusal: Refusal): void {
   const { identity } = caller
   log.warn({ command: name.slice(0, NAME_SHOWN_MAX), identity, code: refusal.code }, `refused: ${refusal.reason}`)
+  observe?.('commandsRefused', 1, refusal.code)
   say({ id: '', at: now(), announcement: refused(caller, refusal) })
 }
 

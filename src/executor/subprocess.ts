@@ -9,6 +9,7 @@ import { constants } from 'node:os'
 import { resolve } from 'node:path'
 import type { ExecutorReport } from '../../machines/domain/reports.ts'
 import type { Log } from '../log.ts'
+import type { Observe } from '../observer.ts'
 import type { AdoptOrder, Executor, ReportSink, StartOrder, StopOrder } from '../../machines/ports.ts'
 import { createBlame } from './blame.ts'
 import { commandLine } from './commandLine.ts'
@@ -33,6 +34,7 @@ export interface SubprocessOptions {
   readonly pipelinesDir: string
   readonly report: ReportSink
   readonly log: Log
+  readonly observe?: Observe | undefined
   /** Acts now, later in order, or never: left out, always now. An OCPS that was frozen must not start or stop what another has taken over. */
   readonly whenActive?: (act: () => void) => void
   /** True where nothing the ledger holds can be about this journal's jobs. Left out: false. */
@@ -74,7 +76,7 @@ export async function createSubprocessExecutor(options: SubprocessOptions): Prom
   tidyLedger(ledgerDir, Date.now(), options.isJournalNew ?? false)
   const own = ownEnvironment(options.env ?? process.env)
   const jobs = new Map<string, Job>()
-  const follower = createFollower()
+  const follower = createFollower(options.observe)
   const blame = createBlame()
   const orphans = createOrphans({ ledgerDir, whenActive, ownLauncher: () => launchers.pid() })
   let adopting: Job[] = []
@@ -209,6 +211,7 @@ export async function createSubprocessExecutor(options: SubprocessOptions): Prom
     hear,
     // Jobs it had begun go on without it; those it never read are asked of the next one.
     died: (pid, reason) => {
+      options.observe?.('launcherDeaths', 1)
       const begun = begunBy(pid)
       const guilty = blame.launcherDied(
         begun.map(({ pipeline }) => pipeline),

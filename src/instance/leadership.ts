@@ -1,5 +1,6 @@
 import type { Bus, LeaseResult } from '../bus/port.ts'
 import { type Journal, JournalError } from '../journal/port.ts'
+import type { Observe } from '../observer.ts'
 import { createGate, type Gate } from './gate.ts'
 import { newest } from './newest.ts'
 
@@ -27,12 +28,13 @@ export interface LeadershipOptions {
   readonly journal: Journal
   readonly isOurs: () => Promise<boolean>
   readonly onLost: () => void
+  readonly observe?: Observe | undefined
 }
 
 export type Held = Extract<LeaseResult, { held: true }>
 
-export function lead({ lease, journal, isOurs, onLost }: LeadershipOptions): Leadership {
-  const gate = createGate({ lease, isOurs, onLost })
+export function lead({ lease, journal, isOurs, onLost, observe }: LeadershipOptions): Leadership {
+  const gate = createGate({ lease, isOurs, onLost, observe })
   const first = new FirstEntry(journal, gate)
   return {
     journal: { ...journal, append: entries => first.append(entries) },

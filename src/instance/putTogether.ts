@@ -54,22 +54,22 @@ export const EVENTS_KEPT_MS = 7 * 24 * 3_600_000
 export async function putTogether(around: Surroundings, link: Link, lease: Held, isTakeover: boolean): Promise<void> {
   const { options, chosen, ending, log, presence, workDir, cacheDir } = around
   const { server, bus, telemetry, promised } = link
-  const { instance } = options
+  const { instance, observe } = options
   const retained = await bus.retained({
     name: streams(instance).events,
     subjects: [subjects(instance).events],
     maxAgeMs: EVENTS_KEPT_MS,
   })
-  const { journal, lastN, isOurs, numbersAfter } = await takeUpJournal({ bus, instance, retained, workDir, log })
+  const { journal, lastN, isOurs, numbersAfter } = await takeUpJournal({ bus, instance, retained, workDir, log, observe })
   const yieldName = () => ending.lose('lost', 'another process runs this instance now')
-  const leadership = lead({ lease, journal, isOurs, onLost: yieldName })
+  const leadership = lead({ lease, journal, isOurs, onLost: yieldName, observe })
   // Throws where it was lost while the journal was opened.
   ending.silence(() => leadership.end())
   const whenSure = (act: () => void) => leadership.whenSure(act)
   if (!options.simulate) ending.undo(await lockWorkDirectory({ bus, instance, workDir }))
   if (server) await server.sync()
 
-  const sinks = await openSinks(chosen.sinks, { instance, bus, telemetry, retained, lastN, log })
+  const sinks = await openSinks(chosen.sinks, { instance, bus, telemetry, retained, lastN, log, observe })
   const replay = (after: string) => announcementsAfter({ instance, journal }, after)
   const deliveries = sinks.map(one => new Delivery({ ...one, replay, whenSure, clock: wallClock, log }))
   const outlet = await Outlet.open(deliveries, Math.max(lastN, numbersAfter))
@@ -90,6 +90,7 @@ export async function putTogether(around: Surroundings, link: Link, lease: Held,
     journal: leadership.journal,
     clock: { ...wallClock, boot: bootId() === '-' ? null : bootId() },
     log,
+    observe,
     async executor(report) {
       const executor = await openExecutor(chosen.executors, options.simulate ? 'simulated' : 'local', {
         instance,
@@ -101,6 +102,7 @@ export async function putTogether(around: Surroundings, link: Link, lease: Held,
         // Said in a later turn: the jobs it concerns are reported first.
         unreachable: reason => setImmediate(() => engine.input(unreachable(reason), 'engine')),
         log,
+        observe,
       })
       ending.undo(() => executor.close())
       return executor
@@ -140,6 +142,7 @@ export async function putTogether(around: Surroundings, link: Link, lease: Held,
     listeners,
     now: () => wallClock.now(),
     log,
+    observe,
     facts: () => ({
       natsUrl: shownUrl(link.natsUrl),
       ...promised(),
@@ -159,6 +162,7 @@ export async function putTogether(around: Surroundings, link: Link, lease: Held,
       lines: leadership.speakingLate(bus, LINES_LATE_MAX),
       engine,
       source,
+      observe,
     }),
   )
   log.info({ natsUrl: shownUrl(link.natsUrl), ...promised(), workDir }, `OCPS ${instance} is ready`)

@@ -1,6 +1,7 @@
 import type pino from 'pino'
 import type { SummaryState } from '../../machines/domain/summaryState.ts'
 import type { Survives } from '../bus/embedded.ts'
+import type { Observe } from '../observer.ts'
 import type { NatsSettings } from '../settings/schema.ts'
 import type { Parts, PartSettings } from './compose.ts'
 import type { Ended } from './ending.ts'
@@ -32,6 +33,8 @@ export interface ServiceOptions {
   readonly allowOldServer?: boolean
   /** Called with who is active, while waiting, whenever that changes. */
   readonly onWaiting?: (active: string) => void
+  /** Told what can be counted and timed. */
+  readonly observe?: Observe | undefined
   /** Settings of parts, by kind and name. */
   readonly partSettings?: PartSettings
   /** Other parts than compose.ts lists. */

@@ -12,6 +12,7 @@ import { chooseParts, type ChosenParts, PARTS } from './compose.ts'
 import { Ending } from './ending.ts'
 import { createPresence, type Presence } from './presence.ts'
 import { type Link, putTogether, type Surroundings } from './putTogether.ts'
+import { countReconnects } from './reconnects.ts'
 import { checkServer, promiseOf } from './serverPromise.ts'
 import type { Service, ServiceOptions } from './service.ts'
 import { NotNow, takeLease, untilNow, willPass } from './standby.ts'
@@ -90,7 +91,7 @@ function logTo(presence: Presence, stream: pino.DestinationStream | null): pino.
 
 /** A server of our own or the one that is named, with a connection for what must be said and one for what may be lost. */
 async function reachServer({ options, ending, log, cacheDir }: Surroundings, dataDir: string): Promise<Link> {
-  const { instance, survives } = options
+  const { instance, survives, observe } = options
   const server =
     options.natsUrl === null
       ? await startEmbeddedServer({
@@ -109,6 +110,7 @@ async function reachServer({ options, ending, log, cacheDir }: Surroundings, dat
     return bus
   }
   const bus = await open(`ocps.${instance}`)
+  if (observe) countReconnects(bus, observe)
   const telemetry = await open(`ocps.${instance}.telemetry`)
   const stated = survives ?? null
   checkServer(bus.server, { stated, allowOld: options.allowOldServer === true, log })

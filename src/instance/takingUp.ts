@@ -5,6 +5,7 @@ import { ENTRIES_PER_MESSAGE_MAX, openJournal } from '../journal/log.ts'
 import type { Journal } from '../journal/port.ts'
 import { cannotGoOn } from '../journal/survey.ts'
 import type { Log } from '../log.ts'
+import type { Observe } from '../observer.ts'
 
 /**
  * Where an instance goes on: at the end of its journal, unless entries are known from elsewhere that the journal does not hold (an older copy was put
@@ -30,16 +31,21 @@ export async function takeUpJournal(from: {
   retained: Retained
   workDir: string
   log: Log
+  observe?: Observe | undefined
 }): Promise<TakenUp> {
-  const { bus, instance, retained, workDir, log } = from
+  const { bus, instance, retained, workDir, log, observe } = from
+  let foreignSeen = 0
   const opened = await openJournal({
     bus,
     instance,
-    onForeign: (count, { sequence, id }) =>
+    onForeign: (count, { sequence, id }) => {
+      observe?.('foreignMessages', count - foreignSeen)
+      foreignSeen = count
       log.warn(
         { count, sequence, id: id.slice(0, ID_SHOWN_MAX) },
         `the journal of ${instance} holds ${count} ${count === 1 ? 'message' : 'messages'} that no journal wrote; passed over`,
-      ),
+      )
+    },
   })
   const { journal, log: stored, name, lastN, lostMessages, isOurs } = opened
   if (lostMessages > 0 && !stored.keepsBehindLost()) throw cannotGoOn({ name, lastN, lostMessages })

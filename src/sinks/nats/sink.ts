@@ -6,8 +6,8 @@ import { createFeed, readLastSaid } from './feed.ts'
 export const natsSink: SinkPart = {
   name: 'nats',
   settings: z.strictObject({}).default({}),
-  open({ bus, telemetry, retained, instance, lastN }) {
-    const feed = createFeed({ bus, telemetry, retained, instance })
+  open({ bus, telemetry, retained, instance, lastN, observe }) {
+    const feed = createFeed({ bus, telemetry, retained, instance, observe })
     return {
       say: feed.say,
       flushed: () => retained.flushed(),
