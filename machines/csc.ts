@@ -13,6 +13,7 @@ import {
   type RetryCommand,
   type StartCommand,
 } from './domain/commands.ts'
+import type { CscInput } from './domain/inputs.ts'
 import { jobAddress, tell, type Emission, type EngineMessage, type Heard, type Known } from './domain/messages.ts'
 import type { Refusal } from './domain/refusals.ts'
 import { fixedOf, needsStart, overrideOf, type Fixed } from './domain/reload.ts'
@@ -34,12 +35,6 @@ import { SUMMARY_STATE, type SummaryState } from './domain/summaryState.ts'
  *
  * disable: running jobs go on, queued jobs are held.  standby: everything still open is aborted, each with its result.
  */
-
-export interface CscInput {
-  readonly kind: 'csc'
-  /** The name on the wire, e.g. LATISS. */
-  readonly instance: string
-}
 
 export interface CscContext {
   readonly instance: string

@@ -1,11 +1,11 @@
 import { assign, emit, enqueueActions, setup } from 'xstate'
-import { judge, judgeRetry, optionsAgain, type Retry, type Submission } from './admission.ts'
+import { judge, judgeRetry, type Retry, type Submission } from './admission.ts'
 import { complete, refused } from './domain/announcements.ts'
-import type { AskedAs, Caller, PipelineFiles, ProcessDataCommand, RetryCommand } from './domain/commands.ts'
-import { capacityOf, type Configuration } from './domain/configuration.ts'
+import type { Caller, PipelineFiles } from './domain/commands.ts'
+import type { Configuration } from './domain/configuration.ts'
+import type { QueueInput } from './domain/inputs.ts'
 import { invariant } from './domain/invariant.ts'
 import {
-  gatherAddress,
   jobAddress,
   replyAddress,
   tell,
@@ -16,14 +16,13 @@ import {
   type EngineMessage,
   type Heard,
   type QueueMessage,
-  type ShelfItem,
 } from './domain/messages.ts'
-import type { Pipeline } from './domain/pipeline.ts'
 import { add, EMPTY, next, remove, withoutNext, type WaitingList } from './domain/waitingList.ts'
 import type { GatherContext } from './groupMembers.ts'
 import { brokenGroupResult } from './groupResult.ts'
-import type { JobContext, JobInput } from './jobContext.ts'
+import type { JobContext } from './jobContext.ts'
 import { brokenResult } from './jobResult.ts'
+import { admission, isSync, retryAdmission } from './opening.ts'
 
 /*
  * Who waits and who runs: admission, slots, priority, order, depth, pause, and whether commands are answered at once (async) or at the
@@ -42,11 +41,6 @@ import { brokenResult } from './jobResult.ts'
  * A job too large for the slots that are free holds back those behind it: order is kept, so that no large job starves. With `prefetch` slots are granted in advance: the executor
  * begins such a job when they are free. It cannot be overtaken any more, nor held.
  */
-
-export interface QueueInput {
-  readonly kind: 'queue'
-  readonly instance: string
-}
 
 export interface QueueContext {
   readonly instance: string
@@ -277,10 +271,6 @@ function orderOf({ configuration }: QueueContext): Configuration['order'] {
   return configuration?.order ?? 'fifo'
 }
 
-function isSync({ configuration }: QueueContext): boolean {
-  return configuration?.mode === 'sync'
-}
-
 /** For the next job: never more than there are slots, for it could not begin. */
 function room({ configuration, slotsTaken }: QueueContext): number {
   const { slots = 0, prefetch = 0 } = configuration ?? {}
@@ -290,219 +280,4 @@ function room({ configuration, slotsTaken }: QueueContext): number {
 function withoutRunning(context: QueueContext, jobId: string): Pick<QueueContext, 'running' | 'slotsTaken'> {
   const { [jobId]: slots = 0, ...running } = context.running
   return { running, slotsTaken: context.slotsTaken - slots }
-}
-
-/** The jobs of the shelf again, linked to the first of their kind. */
-function retryAdmission(context: QueueContext, { command, items }: Retry): { emissions: Emission[]; jobs: number } {
-  const { configuration } = context
-  invariant(configuration, 'admitted a retry before a configuration was applied')
-  const jobs = items.map((item, index) => retryInput(context.instance, configuration, command, item, index))
-  const taken = tell('shelf', { type: 'shelf.taken', jobIds: items.map(({ jobId }) => jobId) })
-  return {
-    emissions: [taken, ...opening(context, configuration, command.caller, jobs, command.jobId, null)],
-    jobs: jobs.length,
-  }
-}
-
-function retryInput(
-  instance: string,
-  configuration: Configuration,
-  command: RetryCommand,
-  item: ShelfItem,
-  index: number,
-): JobInput {
-  const { pipelines, dataPath } = configuration
-  const name = command.pipeline ?? item.pipeline
-  const pipeline = pipelines[name]
-  invariant(pipeline, 'a retry with an unknown pipeline')
-  return {
-    kind: 'job',
-    instance,
-    jobId: `${command.jobId}-r${index + 1}`,
-    commandId: command.caller.id,
-    dataId: item.dataId,
-    dataPath,
-    pipeline,
-    ...optionsAgain(command, item, pipeline),
-    priority: item.priority,
-    fallbacks: fallbacksOf(pipelines, pipeline),
-    retryOf: item.retryOf ?? item.jobId,
-    after: [],
-    readiness: item.readiness ?? { policy: 'runNow' },
-    timeLimitMs: Math.min(item.timeLimitMs, pipeline.timeLimitMs),
-    members: null,
-    ...capacityOf(configuration),
-    askedBy: command.caller.identity,
-  }
-}
-
-function fallbacksOf(pipelines: Configuration['pipelines'], { fallback }: Pipeline): Pipeline[] {
-  return fallback.flatMap(name => pipelines[name] ?? [])
-}
-
-/** What an admitted command leads to: jobs, or a word to its group; and in synchronous mode an actor that answers at the end. */
-function admission(context: QueueContext, { command }: Submission): { emissions: Emission[]; jobs: number } {
-  const { configuration } = context
-  invariant(configuration, 'admitted a command before a configuration was applied')
-  const answerTo = isSync(context) ? replyAddress(command.caller) : null
-  if (command.type === 'command.closeGroup' || command.dataId.obsid === null)
-    return { emissions: closing(context.instance, configuration, command, answerTo), jobs: 0 }
-
-  const jobs = jobInputs(context.instance, configuration, command)
-  return {
-    emissions: opening(
-      context,
-      configuration,
-      command.caller,
-      jobs,
-      command.jobId,
-      command.groupRules,
-      command.askedAs,
-    ),
-    jobs: jobs.length,
-  }
-}
-
-/** The jobs of one command opened, each a member of its group if it has one; and the command answered, now or at the end. */
-function opening(
-  context: QueueContext,
-  configuration: Configuration,
-  caller: Caller,
-  jobs: readonly JobInput[],
-  stem: string,
-  rules: ProcessDataCommand['groupRules'],
-  askedAs?: AskedAs,
-): Emission[] {
-  const jobIds = jobs.map(({ jobId }) => jobId)
-  const answerTo = isSync(context) || askedAs ? replyAddress(caller) : null
-  const emissions: Emission[] = answerTo
-    ? reply(configuration, caller, answerTo, jobIds, askedAs)
-    : [complete(caller, jobIds)]
-  for (const [group, first] of firstOfGroups(jobs, stem))
-    emissions.push(
-      {
-        type: 'open',
-        address: gatherAddress(group),
-        input: { kind: 'gather', instance: context.instance, group, stem: first, rules, configuration },
-      },
-      watch(gatherAddress(group)),
-    )
-  for (const job of jobs) {
-    const { jobId, dataId, pipeline, retryOf } = job
-    emissions.push({ type: 'open', address: jobAddress(jobId), input: job }, watch(jobAddress(jobId)))
-    if (dataId.group !== null) {
-      const member = {
-        jobId,
-        dataId,
-        pipeline: pipeline.name,
-        rules,
-        configuration,
-        ...(retryOf !== null && { retryOf }),
-      }
-      emissions.push(tell(gatherAddress(dataId.group), { type: 'member.accepted', ...member }))
-    }
-  }
-  if (answerTo)
-    for (const jobId of jobIds) emissions.push(tell(answerTo, { type: 'reply.await', address: jobAddress(jobId) }))
-  return emissions
-}
-
-/** Group → the stem of its gather jobs' ids: the command's, or where one retry opens several groups, the first job's of each. */
-function firstOfGroups(jobs: readonly JobInput[], stem: string): Map<string, string> {
-  const first = new Map<string, string>()
-  for (const { dataId, jobId } of jobs)
-    if (dataId.group !== null && !first.has(dataId.group)) first.set(dataId.group, jobId)
-  for (const group of first.size === 1 ? first.keys() : []) first.set(group, stem)
-  return first
-}
-
-function reply(
-  { ackTimeoutMs }: Configuration,
-  caller: Caller,
-  address: Address,
-  jobIds: readonly string[],
-  askedAs?: AskedAs,
-): Emission[] {
-  const input = { kind: 'reply', caller, jobIds, ackTimeoutMs, ...(askedAs && { askedAs }) } as const
-  return [{ type: 'open', address, input }, watch(address)]
-}
-
-function closing(
-  instance: string,
-  configuration: Configuration,
-  command: Submission['command'],
-  answerTo: Address | null,
-): Emission[] {
-  const byData = command.type === 'command.processData'
-  const group = byData ? (command.dataId.group ?? '') : command.group
-  const address = gatherAddress(group)
-  const rules = byData ? command.groupRules : command
-  const named = (byData && command.members) || []
-  const detector = byData ? (command.detectors[0] ?? null) : null
-  return [
-    // Exposures that were never processed by themselves may be of a group nobody knows yet.
-    ...(byData && named.length > 0
-      ? [
-          {
-            type: 'open' as const,
-            address,
-            input: { kind: 'gather' as const, instance, group, stem: command.jobId, rules: null, configuration },
-          },
-          watch(address),
-        ]
-      : []),
-    // The group says at last how it ended; awaited only for the case that its machine breaks and it cannot.
-    ...(answerTo
-      ? [...reply(configuration, command.caller, answerTo, []), tell(answerTo, { type: 'reply.await', address })]
-      : []),
-    tell(address, {
-      type: 'group.close',
-      caller: command.caller,
-      answerTo,
-      pipeline: command.pipeline,
-      policy: rules?.policy ?? null,
-      patienceMs: rules?.patienceMs ?? null,
-      options: byData
-        ? {
-            overrides: command.overrides,
-            configFile: command.configFile,
-            version: command.version,
-            timeLimitMs: command.timeLimitMs,
-          }
-        : null,
-      configuration,
-      ...(byData && command.groupRules?.expected && { expected: command.groupRules.expected }),
-      ...(byData && named.length > 0 && { members: named.map(obsid => ({ ...command.dataId, obsid, detector })) }),
-      ...(detector !== null && { detector }),
-    }),
-  ]
-}
-
-function jobInputs(instance: string, configuration: Configuration, command: ProcessDataCommand): JobInput[] {
-  const { pipelines, dataPath } = configuration
-  const pipeline: Pipeline | undefined = pipelines[command.pipeline]
-  invariant(pipeline, 'a job of an unknown pipeline')
-  const detectors = command.detectors.length === 0 ? [null] : command.detectors
-  return detectors.map(detector => ({
-    kind: 'job',
-    instance,
-    jobId: detector === null ? command.jobId : `${command.jobId}-${detector}`,
-    commandId: command.caller.id,
-    dataId: { ...command.dataId, detector },
-    dataPath,
-    pipeline,
-    overrides: command.overrides,
-    configFile: command.configFile,
-    version: command.version,
-    priority: command.priority,
-    fallbacks: fallbacksOf(pipelines, pipeline),
-    retryOf: null,
-    after: command.after,
-    readiness: command.readiness,
-    timeLimitMs: command.timeLimitMs ?? pipeline.timeLimitMs,
-    members: null,
-    ...capacityOf(configuration),
-    ...(command.askedAs && { askedAs: command.askedAs }),
-    askedBy: command.caller.identity,
-  }))
 }

@@ -1,4 +1,4 @@
-import type { GatherPolicy } from './commands.ts'
+import type { GatherPolicy } from './groupRules.ts'
 import type { Pipeline } from './pipeline.ts'
 
 /** The configuration applied by `start`: the layers merged, checked, and complete. It is in the journal, so a recording explains itself. */

@@ -6,6 +6,7 @@ import { eventSchemas, groupState, jobState } from './events.ts'
 import { exactly } from './exactly.ts'
 import { QUERY_ERRORS, type QueryError, type QueryErrorCode } from './queryErrors.ts'
 import { askedFor, count, cut, dataId, dataset, identity, jobIdSaid, metric, outcomeKind, time } from './shapes.ts'
+import { shelvedWork } from './work.ts'
 
 /** The questions about the present and their answers, as schemas; the answers' types are answers.ts's. A question that cannot be answered is told why. */
 
@@ -107,21 +108,7 @@ const shelfItem = exactly<ShelfItem>()(
     jobId: jobIdSaid,
     retryOf: z.string().nullable(),
     at: time.describe('When it was accepted'),
-    dataId,
-    pipeline: z.string(),
-    overrides: z.record(z.string(), z.union([z.number(), z.string(), z.boolean()])),
-    configFile: z.string().nullable(),
-    version: z.string(),
-    priority: z.int(),
-    timeLimitMs: z.number(),
-    readiness: z
-      .union([
-        z.strictObject({ policy: z.literal('runNow') }),
-        z.strictObject({ policy: z.literal('waitFor'), waitMs: z.number() }),
-        z.strictObject({ policy: z.literal('skip') }),
-      ])
-      .exactOptional()
-      .describe('A retry waits for its data in the same way; absent for runNow of old'),
+    ...shelvedWork.shape,
     outcome: outcomeKind,
   }),
 )

@@ -11,7 +11,8 @@ import {
   type Said,
 } from '../../machines/domain/messages.ts'
 import { MACHINES_VERSION } from '../../machines/index.ts'
-import { startOrder, type JobContext } from '../../machines/job.ts'
+import { startOrder } from '../../machines/jobAttempt.ts'
+import type { JobContext } from '../../machines/jobContext.ts'
 import type { CscContext } from '../../machines/csc.ts'
 import { overrideOf } from '../../machines/domain/reload.ts'
 import type { DataSide, Executor } from '../../machines/ports.ts'

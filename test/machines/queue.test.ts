@@ -3,7 +3,7 @@ import { ACK } from '../../machines/domain/announcements.ts'
 import type { CloseGroupCommand, ProcessDataCommand } from '../../machines/domain/commands.ts'
 import type { Configuration } from '../../machines/domain/configuration.ts'
 import type { Emission, Known } from '../../machines/domain/messages.ts'
-import type { JobInput } from '../../machines/job.ts'
+import type { JobInput } from '../../machines/domain/inputs.ts'
 import { inOrder } from '../../machines/domain/waitingList.ts'
 import {
   aCaller,
