@@ -6,13 +6,13 @@ import type { JobContext, JobOutput } from './jobContext.ts'
 /** What a job waits for before it is queued: other jobs, and its data. Pure functions; when it goes on is the job's business (job.ts). */
 
 /** It ended, and not as this job requires. */
-export function fallsShort({ awaited }: JobContext, address: Address, end: End): boolean {
+export function fallsShort({ awaited }: Pick<JobContext, 'awaited'>, address: Address, end: End): boolean {
   const isSuccessWanted = awaited.some(({ jobId, requires }) => jobAddress(jobId) === address && requires === 'success')
   return isSuccessWanted && (end.how !== 'done' || (end.output as JobOutput).outcome.kind !== 'succeeded')
 }
 
 /** What is still awaited when one has ended; a job named twice is awaited once. */
-export function without({ awaited }: JobContext, address: Address): readonly Prerequisite[] {
+export function without({ awaited }: Pick<JobContext, 'awaited'>, address: Address): readonly Prerequisite[] {
   return awaited.filter(({ jobId }) => jobAddress(jobId) !== address)
 }
 
