@@ -173,7 +173,10 @@ describe('whether a group is combined', () => {
   })
 
   test('a sentence names the first five who are short', () => {
-    const many = group(Array.from({ length: 7 }, () => 'failed' as const), { policy: 'fail' })
+    const many = group(
+      Array.from({ length: 7 }, () => 'failed' as const),
+      { policy: 'fail' },
+    )
     const all = { ...many, members: [...many.members, member('E8', 'succeeded')] }
     expect(refusalToGather({ ...all, ...concluded(all) })).toMatch(/^7 of its .*\(E1, E2, E3, E4, E5, …\)/)
   })
