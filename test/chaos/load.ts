@@ -44,7 +44,7 @@ const IDLE_EVERY = 290
 const IDLE_MS = 4_000
 /** A member that comes when its group was combined long ago, as a rule. */
 const LATE_EVERY = 5
-const LATE_MS = 2_500
+const LATE_MS = 6_000
 /** Of the jobs that take long so many in a hundred are stopped, a moment after they were accepted. */
 const ABORTED = 0.3
 const ABORT_MS = 1_500
