@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { type Page, runDemo } from '../demo/demo.ts'
 import { UserError } from '../userError.ts'
-import { LOOPBACK } from './inspect.ts'
+import { LOOPBACK } from './inspectOptions.ts'
 import { startInspector } from './inspectorChild.ts'
 import { examples, type SharedOptions } from './session.ts'
 

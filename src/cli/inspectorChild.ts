@@ -5,7 +5,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
-import { TOKEN_VARIABLE } from './inspect.ts'
+import { TOKEN_VARIABLE } from './inspectOptions.ts'
 import type { InspectorAddress } from './inspectorAddress.ts'
 
 export interface InspectorChild {

@@ -19,7 +19,7 @@ import { EVENTS_KEPT_MS, LEASE_MS } from '../instance/start.ts'
 import { UserError } from '../userError.ts'
 import { EXIT } from './exitCodes.ts'
 import { moment, table } from './format.ts'
-import type { JournalCliOptions } from './journal.ts'
+import type { JournalCliOptions } from './journalOptions.ts'
 import { createOutput } from './output.ts'
 import { checkInstance, mustExist, ownServer, serverUrl } from './recording.ts'
 

@@ -13,7 +13,7 @@ import { openJournal } from '../journal/log.ts'
 import { streamRecording, writeRecording } from '../journal/recording.ts'
 import { UserError } from '../userError.ts'
 import { moment } from './format.ts'
-import type { RecordOptions } from './record.ts'
+import type { RecordOptions } from './recordOptions.ts'
 
 /**
  * Exports a journal. Reads and nothing else: it appends no entry and takes no lease, so an instance that runs does not notice. What it wrote

@@ -1,25 +1,8 @@
 import { type Command, InvalidArgumentError } from 'commander'
-import { examples, type SharedOptions } from './session.ts'
+import { examples } from './session.ts'
+import type { ReplayOptions, Setting } from './replayOptions.ts'
 
 /** `ocps replay`: what it takes. What it does is in replaying*.ts, loaded only then. */
-export interface ReplayOptions extends SharedOptions {
-  readonly events?: string
-  readonly config?: string
-  readonly configDir?: string
-  readonly site: string
-  readonly set?: readonly Setting[]
-  readonly onto?: string
-  readonly speed: number
-  readonly onlyData?: boolean
-  readonly sameIds?: boolean
-}
-
-/** `--set slots=4`: where in the configuration, and what is there instead. */
-export interface Setting {
-  readonly path: readonly string[]
-  readonly value: unknown
-}
-
 export function addReplay(program: Command): void {
   program
     .command('replay')

@@ -14,7 +14,7 @@ import { EXIT, type ExitCode } from './exitCodes.ts'
 import { duration, table } from './format.ts'
 import { createOutput } from './output.ts'
 import { nameOf, readably } from './replaying.ts'
-import type { ReplayOptions } from './replay.ts'
+import type { ReplayOptions } from './replayOptions.ts'
 
 /**
  * Sends the recorded commands to an instance that runs, in their order and at their pace or another one. Only what was asked is sent: what

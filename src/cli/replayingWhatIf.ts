@@ -17,7 +17,7 @@ import { EXIT, type ExitCode } from './exitCodes.ts'
 import { duration, table } from './format.ts'
 import { createOutput } from './output.ts'
 import { nameOf, readably } from './replaying.ts'
-import type { ReplayOptions, Setting } from './replay.ts'
+import type { ReplayOptions, Setting } from './replayOptions.ts'
 
 /** What would have happened under another configuration, beside what did. Throws UserError for a recording or a configuration that is none. */
 export async function supposeOtherwise(path: string, named: string | null, options: ReplayOptions): Promise<ExitCode> {

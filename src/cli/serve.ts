@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { TOKEN_VARIABLE } from './inspect.ts'
+import { TOKEN_VARIABLE } from './inspectOptions.ts'
 import { STATES, type ServeOptions } from './serveOptions.ts'
 import { examples } from './session.ts'
 
