@@ -15,6 +15,7 @@ import { startOrder, type JobContext } from '../../machines/job.ts'
 import type { CscContext } from '../../machines/csc.ts'
 import { overrideOf } from '../../machines/domain/reload.ts'
 import type { DataSide, Executor } from '../../machines/ports.ts'
+import { grantedIn } from '../../machines/standing.ts'
 import type { QueueContext } from '../../machines/queue.ts'
 import type { Decoded } from '../contract/commands.ts'
 import { type Entry, isMark, MARK_FORMAT } from '../journal/entry.ts'
@@ -300,7 +301,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   /** What was running or waiting for data when the process ended is put to the executor and the data's side again: in the order slots were granted. */
   function takeUp(): void {
     const queue = world.actor('queue')?.snapshot.context as QueueContext | undefined
-    const granted = Object.keys(queue?.running ?? {}).flatMap(jobId => world.actor(jobAddress(jobId)) ?? [])
+    const granted = (queue ? grantedIn(queue) : []).flatMap(jobId => world.actor(jobAddress(jobId)) ?? [])
     for (const { snapshot, address } of new Set([...granted, ...world.actors('job')])) {
       const context = snapshot.context as JobContext
       const { jobId, attempt, reportsHeard, pipeline, dataId } = context
