@@ -241,32 +241,6 @@ export const queue = setup({
   },
 })
 
-export interface InUse {
-  readonly slots: number
-  /** Who has them. */
-  readonly jobs: readonly string[]
-  /** How many were granted theirs before they are free, and wait at the executor. */
-  readonly ahead: number
-}
-
-/** What is really taken of the slots that were granted: the executor begins jobs in the order they were granted, each when it fits. */
-export function inUse(
-  { configuration, running }: Pick<QueueContext, 'configuration' | 'running'>,
-  isStarting: (jobId: string) => boolean,
-): InUse {
-  const { slots: capacity = 0, prefetch = 0 } = configuration ?? {}
-  const granted = Object.entries(running)
-  const mayWait = ([jobId]: readonly [string, number]) => prefetch > 0 && isStarting(jobId)
-  const jobs = granted.filter(one => !mayWait(one)).map(([jobId]) => jobId)
-  let slots = granted.filter(one => !mayWait(one)).reduce((sum, [, taken]) => sum + taken, 0)
-  for (const [jobId, taken] of granted.filter(mayWait)) {
-    if (slots + taken > capacity) break
-    slots += taken
-    jobs.push(jobId)
-  }
-  return { slots, jobs, ahead: granted.length - jobs.length }
-}
-
 /** A late member may break a group that has said its result. */
 function isUnanswered({ result, revision }: GatherContext): boolean {
   return result === null || result.revision < revision

@@ -32,11 +32,6 @@ export function standings(all: Standings): readonly (readonly [pool: string, sta
   return [[DEFAULT_POOL, all], ...Object.entries(all.pools ?? {})]
 }
 
-/** How many jobs wait, in all pools. */
-export function waitingCount(all: Standings): number {
-  return standings(all).reduce((sum, [, { waiting }]) => sum + waiting.size, 0)
-}
-
 /** How many jobs have slots, in all pools. */
 export function runningCount({ running, pools = {} }: Pick<Standings, 'running' | 'pools'>): number {
   return [running, ...Object.values(pools).map(one => one.running)].reduce(
@@ -116,6 +111,59 @@ export function withoutWaiting(all: Standings): Standings {
 function room({ slotsTaken }: Standing, configuration: Configuration, pool: string): number {
   const slots = slotsIn(configuration, pool)
   return Math.min(slots, slots + (configuration.prefetch ?? 0) - slotsTaken)
+}
+
+/** One pool, as people see it. */
+export interface PoolInUse {
+  readonly pool: string
+  readonly slots: number
+  readonly slotsTaken: number
+  /** Who has them. */
+  readonly jobs: readonly string[]
+  /** How many were granted theirs before they are free, and wait at the executor. */
+  readonly ahead: number
+  readonly waiting: number
+}
+
+/** What is really taken of the slots that were granted, pool by pool: the executor begins jobs in the order they were granted, each when it fits. */
+export function poolsInUse(
+  all: Standings,
+  configuration: Configuration | null,
+  isStarting: (jobId: string) => boolean,
+): readonly PoolInUse[] {
+  const names = new Set([...(configuration ? poolNames(configuration) : []), ...standings(all).map(([pool]) => pool)])
+  return Array.from(names, pool => {
+    const { running, waiting } = standingIn(all, pool)
+    const slots = configuration ? slotsIn(configuration, pool) : 0
+    const granted = Object.entries(running)
+    const mayWait = ([jobId]: readonly [string, number]) => (configuration?.prefetch ?? 0) > 0 && isStarting(jobId)
+    const begun = granted.filter(one => !mayWait(one))
+    const jobs = begun.map(([jobId]) => jobId)
+    let slotsTaken = begun.reduce((sum, [, taken]) => sum + taken, 0)
+    for (const [jobId, taken] of granted.filter(mayWait)) {
+      if (slotsTaken + taken > slots) break
+      slotsTaken += taken
+      jobs.push(jobId)
+    }
+    return { pool, slots, slotsTaken, jobs, ahead: granted.length - jobs.length, waiting: waiting.size }
+  })
+}
+
+/** All pools together. */
+export function inAll(pools: readonly PoolInUse[]): Omit<PoolInUse, 'pool'> {
+  const sum = (of: (one: PoolInUse) => number) => pools.reduce((before, one) => before + of(one), 0)
+  return {
+    slots: sum(one => one.slots),
+    slotsTaken: sum(one => one.slotsTaken),
+    jobs: pools.flatMap(one => one.jobs),
+    ahead: sum(one => one.ahead),
+    waiting: sum(one => one.waiting),
+  }
+}
+
+/** The pool a job stands in, waiting or running; null: in none. */
+export function poolWith(all: Standings, jobId: string, isWaiting: (list: WaitingList) => boolean): string | null {
+  return standings(all).find(([, one]) => one.running[jobId] !== undefined || isWaiting(one.waiting))?.[0] ?? null
 }
 
 function withStanding(all: Standings, pool: string, standing: Standing): Standings {
