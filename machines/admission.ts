@@ -7,6 +7,7 @@ import type { Refusal } from './domain/refusals.ts'
 import { knowsVersion } from './domain/versions.ts'
 import { judgeFilling } from './domain/filling.ts'
 import { fittedTo, workOf, type Work } from './domain/work.ts'
+import { runningCount, type Standings } from './standing.ts'
 
 /**
  * Whether a command is admitted to the queue, and if not, why: pure functions of what the queue holds. Each gives the first reason there is, as a code and a
@@ -14,9 +15,8 @@ import { fittedTo, workOf, type Work } from './domain/work.ts'
  */
 
 /** What the queue holds that matters here. */
-export interface Load {
+export interface Load extends Pick<Standings, 'running' | 'pools'> {
   readonly configuration: Configuration | null
-  readonly running: Readonly<Record<string, number>>
   /** Accepted and not ended, running ones included. */
   readonly open: number
   /** Synchronous mode: the command in progress. */
@@ -174,14 +174,14 @@ function judgePrerequisites({ after }: ProcessDataCommand, known: Known): Refusa
 }
 
 function judgeLoad(context: Load, jobs: number): Refusal | null {
-  const { configuration, open, running, inHand } = context
+  const { configuration, open, inHand } = context
   const depth = configuration?.queueDepthMax ?? 0
   if (inHand !== null)
     return {
       code: 'BUSY',
       reason: 'a command is being processed and the mode is synchronous; send it again when that one is complete',
     }
-  const waiting = open - Object.keys(running).length
+  const waiting = open - runningCount(context)
   if (waiting + jobs > depth)
     return {
       code: 'QUEUE_FULL',

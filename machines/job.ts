@@ -122,7 +122,13 @@ export const job = setup({
       times: { ...context.times, queued: context.times.queued ?? at },
     })),
     askForSlot: emit(({ context: { jobId, asked, pipeline } }) =>
-      tell('queue', { type: 'job.ready', jobId, priority: asked.priority, slots: pipeline.slots }),
+      tell('queue', {
+        type: 'job.ready',
+        jobId,
+        priority: asked.priority,
+        slots: pipeline.slots,
+        ...(pipeline.pool && { pool: pipeline.pool.name }),
+      }),
     ),
     yieldSlot: emit(({ context }) => tell('queue', { type: 'job.yielded', jobId: context.jobId })),
     orderStart: emit(({ context }) => startOrder(context)),

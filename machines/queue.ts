@@ -17,12 +17,23 @@ import {
   type Heard,
   type QueueMessage,
 } from './domain/messages.ts'
-import { add, EMPTY, next, remove, withoutNext, type WaitingList } from './domain/waitingList.ts'
+import { DEFAULT_POOL } from './domain/pools.ts'
+import { EMPTY } from './domain/waitingList.ts'
 import type { GatherContext } from './groupMembers.ts'
 import { brokenGroupResult } from './groupResult.ts'
 import type { JobContext } from './jobContext.ts'
 import { brokenResult } from './jobResult.ts'
 import { admission, isSync, retryAdmission } from './opening.ts'
+import {
+  isGranted,
+  nextFitting,
+  withGranted,
+  withoutJob,
+  withoutRunning,
+  withoutWaiting,
+  withWaiting,
+  type Standings,
+} from './standing.ts'
 
 /*
  * Who waits and who runs: admission, slots, priority, order, depth, pause, and whether commands are answered at once (async) or at the
@@ -30,7 +41,7 @@ import { admission, isSync, retryAdmission } from './opening.ts'
  *
  *     closed  --queue.open--> open (as it was: flowing or paused)      open    --queue.close--> closed
  *     flowing --queue.pause--> paused                                  paused  --queue.resume--> flowing
- *     flowing --(while the next job fits the free slots, and prefetch)--> slot.granted to it
+ *     flowing --(while the next job of a pool fits its free slots, and prefetch)--> slot.granted to it
  *     any     --queue.submit--> jobs opened, or the group told to close, or refused      --queue.closeGroup--> the same for a group
  *     any     --queue.resubmit--> jobs from the shelf opened again, or refused
  *     any     --job.opened--> a gather's own job counts too      --job.ready--> it waits      --job.yielded--> its slots are free
@@ -38,17 +49,14 @@ import { admission, isSync, retryAdmission } from './opening.ts'
  *     any     --queue.files--> (knows which pipelines have files)
  *     any     --queue.clear--> nothing waits; every job and group is told to stop      --queue.configure--> new rules
  *
- * A job too large for the slots that are free holds back those behind it: order is kept, so that no large job starves. With `prefetch` slots are granted in advance: the executor
+ * A job too large for the slots that are free in its pool holds back those behind it there: order is kept, so that no large job starves. Pools do not hold up each other. With `prefetch` slots are granted in advance: the executor
  * begins such a job when they are free. It cannot be overtaken any more, nor held.
  */
 
-export interface QueueContext {
+/** Who waits and who runs stands in it by pool. */
+export interface QueueContext extends Standings {
   readonly instance: string
   readonly configuration: Configuration | null
-  readonly waiting: WaitingList
-  /** jobId → slots it has, or will have as soon as they are free; in the order they were granted. */
-  readonly running: Readonly<Record<string, number>>
-  readonly slotsTaken: number
   /** Accepted and not ended, running ones included. */
   readonly open: number
   /** Synchronous mode: the command in progress, by the address of its reply; null when there is none. */
@@ -57,15 +65,14 @@ export interface QueueContext {
   readonly pipelineFiles?: PipelineFiles
 }
 
+type Ready = Extract<QueueMessage, { type: 'job.ready' }>
+
 export type QueueEvent = Heard<QueueMessage | Extract<EngineMessage, { type: 'actor.ended' }>>
 
 export const queue = setup({
   types: { context: {} as QueueContext, events: {} as QueueEvent, input: {} as QueueInput, emitted: {} as Emission },
   guards: {
-    isNextFitting: ({ context }) => {
-      const first = next(context.waiting, orderOf(context))
-      return first !== undefined && first.slots <= room(context)
-    },
+    isNextFitting: ({ context }) => nextFitting(context, context.configuration) !== null,
     isRetryAdmissible: ({ context }, retry: Retry) => judgeRetry(context, retry) === null,
     isAdmissible: ({ context }, submission: Submission) => judge(context, submission) === null,
     isJob: (_, params: { address: Address }) => params.address.startsWith('job.'),
@@ -103,35 +110,27 @@ export const queue = setup({
     }),
     countJob: assign(({ context }) => ({ open: context.open + 1 })),
     watchJob: emit((_, { jobId }: { jobId: string }) => watch(jobAddress(jobId))),
-    addWaiting: assign(({ context }, job: { jobId: string; priority: number; slots: number }) => ({
-      waiting: add(context.waiting, job.priority, { jobId: job.jobId, slots: job.slots }),
-    })),
+    addWaiting: assign(({ context }, { jobId, priority, slots, pool = DEFAULT_POOL }: Ready) =>
+      withWaiting(context, pool, priority, { jobId, slots }),
+    ),
     grantSlot: enqueueActions(({ context, enqueue }) => {
-      const order = orderOf(context)
-      const first = next(context.waiting, order)
-      invariant(first, 'granted a slot to nobody')
-      enqueue.assign({
-        waiting: withoutNext(context.waiting, order),
-        running: { ...context.running, [first.jobId]: first.slots },
-        slotsTaken: context.slotsTaken + first.slots,
-      })
-      enqueue.emit(tell(jobAddress(first.jobId), { type: 'slot.granted' }))
+      const { configuration } = context
+      const granted = nextFitting(context, configuration)
+      invariant(configuration && granted, 'granted a slot to nobody')
+      enqueue.assign(withGranted(context, granted.pool, configuration))
+      enqueue.emit(tell(jobAddress(granted.first.jobId), { type: 'slot.granted' }))
     }),
     freeSlots: assign(({ context }, { jobId }: { jobId: string }) => withoutRunning(context, jobId)),
     forgetJob: assign(({ context }, { address }: { address: Address; end: End }) => {
       const jobId = address.slice('job.'.length)
-      const left =
-        context.running[jobId] === undefined
-          ? { waiting: remove(context.waiting, jobId) }
-          : withoutRunning(context, jobId)
       invariant(context.open > 0, `job ${jobId} ended although none was open`)
-      return { ...left, open: context.open - 1 }
+      return { ...withoutJob(context, jobId), open: context.open - 1 }
     }),
     settleBroken: enqueueActions(({ context, enqueue }, { address, end }: { address: Address; end: End }) => {
       if (end.how !== 'broken') return
       // Its machine can say and order nothing any more: its result is said for it, and no process of it may stay behind.
       const body = brokenResult(end.context as JobContext)
-      if (context.running[body.jobId] !== undefined)
+      if (isGranted(context, body.jobId))
         enqueue.emit({ type: 'executor.stop', jobId: body.jobId, attempt: body.attempt, graceMs: 0 })
       enqueue.emit({ type: 'event', topic: 'jobResult', key: address.slice('job.'.length), body })
     }),
@@ -143,7 +142,7 @@ export const queue = setup({
     endReply: assign(({ context }, { address }: { address: Address }) => ({
       inHand: context.inHand === address ? null : context.inHand,
     })),
-    clearWaiting: assign({ waiting: EMPTY }),
+    clearWaiting: assign(({ context }) => withoutWaiting(context)),
     stopJobs: emit((_, { reason }: { reason: string }) => tell('job.*', { type: 'job.abort', reason, caller: null })),
     abandonGroups: emit((_, { reason }: { reason: string }) => tell('gather.*', { type: 'group.abandon', reason })),
     acknowledge: emit((_, params: { caller: Caller }) => complete(params.caller)),
@@ -236,48 +235,7 @@ export const queue = setup({
   },
 })
 
-export interface InUse {
-  readonly slots: number
-  /** Who has them. */
-  readonly jobs: readonly string[]
-  /** How many were granted theirs before they are free, and wait at the executor. */
-  readonly ahead: number
-}
-
-/** What is really taken of the slots that were granted: the executor begins jobs in the order they were granted, each when it fits. */
-export function inUse(
-  { configuration, running }: Pick<QueueContext, 'configuration' | 'running'>,
-  isStarting: (jobId: string) => boolean,
-): InUse {
-  const { slots: capacity = 0, prefetch = 0 } = configuration ?? {}
-  const granted = Object.entries(running)
-  const mayWait = ([jobId]: readonly [string, number]) => prefetch > 0 && isStarting(jobId)
-  const jobs = granted.filter(one => !mayWait(one)).map(([jobId]) => jobId)
-  let slots = granted.filter(one => !mayWait(one)).reduce((sum, [, taken]) => sum + taken, 0)
-  for (const [jobId, taken] of granted.filter(mayWait)) {
-    if (slots + taken > capacity) break
-    slots += taken
-    jobs.push(jobId)
-  }
-  return { slots, jobs, ahead: granted.length - jobs.length }
-}
-
 /** A late member may break a group that has said its result. */
 function isUnanswered({ result, revision }: GatherContext): boolean {
   return result === null || result.revision < revision
-}
-
-function orderOf({ configuration }: QueueContext): Configuration['order'] {
-  return configuration?.order ?? 'fifo'
-}
-
-/** For the next job: never more than there are slots, for it could not begin. */
-function room({ configuration, slotsTaken }: QueueContext): number {
-  const { slots = 0, prefetch = 0 } = configuration ?? {}
-  return Math.min(slots, slots + prefetch - slotsTaken)
-}
-
-function withoutRunning(context: QueueContext, jobId: string): Pick<QueueContext, 'running' | 'slotsTaken'> {
-  const { [jobId]: slots = 0, ...running } = context.running
-  return { running, slotsTaken: context.slotsTaken - slots }
 }

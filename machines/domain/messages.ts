@@ -100,7 +100,14 @@ export type QueueMessage =
   | { readonly type: 'queue.pause' | 'queue.resume'; readonly caller: Caller }
   /** A gather's own job: it counts like any other. */
   | { readonly type: 'job.opened'; readonly jobId: string }
-  | { readonly type: 'job.ready'; readonly jobId: string; readonly priority: number; readonly slots: number }
+  | {
+      readonly type: 'job.ready'
+      readonly jobId: string
+      readonly priority: number
+      readonly slots: number
+      /** Left out: the default pool. */
+      readonly pool?: string
+    }
   | { readonly type: 'job.yielded'; readonly jobId: string }
 
 /** A timer of an actor came due; its firing is journaled like any report. */

@@ -52,7 +52,7 @@ function headOf({ instance, summaryState, away, process, configuration, error, a
 }
 
 function queueOf({ queue, over, rate }: TopFacts, bars: Bars, columns: number): Line[] {
-  const { state, mode, order, slots, slotsTaken, reserved, running, ahead, waiting, held, why } = queue
+  const { state, mode, order, slots, slotsTaken, pools = [], reserved, running, ahead, waiting, held, why } = queue
   const heldTotal = Object.values(held).reduce((sum, count) => sum + count, 0)
   const reasons = Object.entries(held).map(([name, count]) => `${count} ${HELD_WORDS[name] ?? name}`)
   const rules = mode === null ? '' : `, ${mode}, ${order}`
@@ -68,6 +68,13 @@ function queueOf({ queue, over, rate }: TopFacts, bars: Bars, columns: number): 
         reserved === null ? '' : `, ${reserved.free} kept free for ${reserved.jobId}, which needs ${reserved.needs}`,
       ],
     ],
+    ...pools.map(
+      (one, index): Line => [
+        ['faint', (index === 0 ? 'pools' : '').padEnd(LABEL)],
+        ['busy', bar(bars, BAR_WIDTH, [one.slotsTaken], one.slots)],
+        [null, ` ${one.pool}: ${one.slotsTaken} of ${one.slots}, ${one.waiting} waiting`],
+      ],
+    ),
     row(
       'jobs',
       `${running} running, ${ahead === 0 ? '' : `${ahead} handed over, `}${waiting} waiting, ${heldTotal} held${heldTotal === 0 ? '' : ` (${reasons.join(', ')})`}`,

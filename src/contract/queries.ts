@@ -45,8 +45,21 @@ const state = z.strictObject({
     running: count.describe('Jobs that have their slots'),
     ahead: count.describe('Jobs handed over before their slots are free; 0 without prefetch'),
     held: count,
-    slots: count,
+    slots: count.describe('Of all pools'),
     slotsTaken: count.describe('By those that are running'),
+    pools: z
+      .array(
+        z.strictObject({
+          pool: z.string(),
+          slots: count,
+          slotsTaken: count,
+          running: count,
+          ahead: count,
+          waiting: count,
+        }),
+      )
+      .exactOptional()
+      .describe('Where there is more than one, each; the first is that of `slots`'),
   }),
   groups: count.describe('Groups that are open or remembered'),
   shelf: count.describe('Jobs that ended without success and can be retried'),

@@ -8,7 +8,8 @@ import { type EngineMessage, type Emission, gatherAddress, jobAddress } from '..
 import type { GatherContext } from '../../machines/groupMembers.ts'
 import { MACHINES_VERSION, type MachineKind } from '../../machines/index.ts'
 import type { JobContext } from '../../machines/jobContext.ts'
-import { inUse, type InUse, type QueueContext } from '../../machines/queue.ts'
+import type { QueueContext } from '../../machines/queue.ts'
+import { poolsInUse, type PoolInUse } from '../../machines/standing.ts'
 import { announcementInWords, inWords } from './inWords.ts'
 import { type Actor, createWorld, type World } from '../engine/world.ts'
 import { beginsAt, type Entry, isMark } from '../journal/entry.ts'
@@ -323,10 +324,12 @@ function oldest<One>(all: One[], kept: number): One[] {
   return all.splice(0, all.length - kept)
 }
 
-/** What is really taken of the slots, and what was handed over before they are free. */
-export function slotsInUse({ world, jobs }: Night): InUse {
+/** What is really taken of each pool's slots, and what was handed over before they are free. */
+export function poolsOf({ world, jobs }: Night): readonly PoolInUse[] {
   const context = world.actor('queue')?.snapshot.context as QueueContext | undefined
-  return inUse(context ?? { configuration: null, running: {} }, jobId => jobs.get(jobId)?.state === 'starting')
+  return context === undefined
+    ? []
+    : poolsInUse(context, context.configuration, jobId => jobs.get(jobId)?.state === 'starting')
 }
 
 /** The innermost active state: `running` for `{active: 'running'}`; regions of parallel states joined by ` + `. */
