@@ -1,6 +1,3 @@
-import type { Configuration } from './configuration.ts'
-import type { Pipeline } from './pipeline.ts'
-
 /**
  * A pool: slots of one kind, and how its jobs are started. The default pool has the configuration's `slots` and starts its jobs as they are; it is the only one
  * where none is configured, and in journals that are older than pools.
@@ -20,19 +17,26 @@ export interface PoolOfPipeline {
   readonly runner: Runner
 }
 
+/** What a configuration says of them. */
+interface Pools {
+  /** Of the default pool. */
+  readonly slots: number
+  readonly pools?: Readonly<Record<string, Pool>>
+}
+
 export const DEFAULT_POOL = 'default'
 
-export function poolOf({ pool }: Pick<Pipeline, 'pool'>): string {
+export function poolOf({ pool }: { readonly pool?: PoolOfPipeline }): string {
   return pool?.name ?? DEFAULT_POOL
 }
 
 /** The default pool first, then the others as they are configured. */
-export function poolNames({ pools = {} }: Pick<Configuration, 'pools'>): readonly string[] {
+export function poolNames({ pools = {} }: Pick<Pools, 'pools'>): readonly string[] {
   return [DEFAULT_POOL, ...Object.keys(pools)]
 }
 
 /** 0 for a pool there is not. */
-export function slotsIn({ slots, pools = {} }: Pick<Configuration, 'slots' | 'pools'>, pool: string): number {
+export function slotsIn({ slots, pools = {} }: Pools, pool: string): number {
   if (pool === DEFAULT_POOL) return slots
   return (Object.hasOwn(pools, pool) && pools[pool]?.slots) || 0
 }
