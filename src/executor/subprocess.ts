@@ -21,7 +21,7 @@ import type { LauncherKind } from './launcher.ts'
 import { superviseLauncher } from './launchers.ts'
 import { claimWorkDir, deafenLaunchers, openLedger, tidyLedger } from './ledger.ts'
 import { createOrphans, type Orphan } from './orphans.ts'
-import { attemptKey, elsewhereRequest, runRequest, type Said, stopRequest } from './protocol.ts'
+import { attemptKey, elsewhereRequest, runRequest, type LauncherMessage, stopRequest } from './protocol.ts'
 import { type ReportsFile, reportsFile } from './reportsFile.ts'
 import { starterOf } from './runners/list.ts'
 import { endStrays } from './strays.ts'
@@ -113,7 +113,7 @@ export async function createSubprocessExecutor(options: SubprocessOptions): Prom
   const lost = (job: Job, reason: string): void =>
     conclude(job, () => ({ type: 'executor.lost', jobId: job.jobId, attempt: job.attempt, reason }))
 
-  const hear = (said: Said): void => {
+  const hear = (said: LauncherMessage): void => {
     if (said.kind === 'hello' || said.kind === 'deaf' || said.kind === 'awake') return
     const job = jobs.get(said.key)
     if (!job) return

@@ -26,7 +26,7 @@ export const PAGE_COMMANDS = [
 export type PageCommand = (typeof PAGE_COMMANDS)[number]
 
 /** As the page posts it. */
-export interface Asked {
+export interface PageRequest {
   /** Whoever sits there, as typed; '' stays unnamed. Nobody checks that it is true. */
   readonly who: string
   /** The message id: the same command under the same id is executed once. */
@@ -75,7 +75,7 @@ export function createCommands({ instance, url }: { instance: string; url: () =>
   }
 
   /** A connection for each: they are rare, and each is sent in the name of whoever pressed the button. */
-  async function send(name: string, { who, id, body }: Asked): Promise<Answered> {
+  async function send(name: string, { who, id, body }: PageRequest): Promise<Answered> {
     const identity = who === '' ? 'inspector' : `${who}@inspector`
     const bus = await connectNats({ url: url(), name: 'ocps-inspector-command' })
     try {
@@ -96,7 +96,7 @@ export function createCommands({ instance, url }: { instance: string; url: () =>
 }
 
 /** What was asked, or the sentence that says what is wrong with it. */
-function read(name: string, request: string, instance: string): Asked | string {
+function read(name: string, request: string, instance: string): PageRequest | string {
   if (!PAGE_COMMANDS.some(one => one === name))
     return `The inspector sends no ${JSON.stringify(name.slice(0, 64))}; it sends ${PAGE_COMMANDS.join(', ')}.`
   let given: unknown

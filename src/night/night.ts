@@ -33,9 +33,9 @@ export interface Night {
   /** Those that ended last without success, in the order of their ends. */
   readonly failures: readonly JobRecord[]
   /** What every actor heard, oldest first; of each the last STEPS_MAX. */
-  readonly histories: ReadonlyMap<string, readonly Heard[]>
+  readonly histories: ReadonlyMap<string, readonly StepRecord[]>
   /** The step of each kind of machine that was taken last. */
-  readonly lastOf: ReadonlyMap<MachineKind, Heard>
+  readonly lastOf: ReadonlyMap<MachineKind, StepRecord>
   /** Newest last. */
   readonly lines: readonly Line[]
   readonly refusals: readonly Refused[]
@@ -83,7 +83,7 @@ export interface GroupRecord {
 }
 
 /** One step of an actor. */
-export interface Heard {
+export interface StepRecord {
   readonly n: number
   readonly at: number
   readonly address: string
@@ -250,7 +250,7 @@ function grow(instance: string, like?: Night, before?: Past): Night {
   ): void {
     const { address, kind, snapshot: after } = actor
     if (before === after && emissions.length === 0) return
-    const heard: Heard = { n: now.n, at: now.at, address, kind, event, before, after, emissions }
+    const heard: StepRecord = { n: now.n, at: now.at, address, kind, event, before, after, emissions }
     lastOf.set(kind, heard)
     // A list of its own for every step: nights that forked share the old ones.
     const history = histories.get(address) ?? []
