@@ -222,17 +222,9 @@ test('nothing is admitted without a configuration, or for a pipeline it does not
 
 function inShort(emissions: readonly Emission[]): string[] {
   return emissions.map(one => {
-    switch (one.type) {
-      case 'ack':
-        return `ack ${one.body.ack} ${one.body.jobIds.join()}`
-      case 'tell':
-        return `${one.message.type} to ${one.to}`
-      case 'open':
-      case 'watch':
-        return `${one.type} ${one.address}`
-      default:
-        return one.type
-    }
+    if (one.type === 'ack') return `ack ${one.body.ack} ${one.body.jobIds.join()}`
+    if (one.type === 'tell') return `${one.message.type} to ${one.to}`
+    return one.type === 'open' || one.type === 'watch' ? `${one.type} ${one.address}` : one.type
   })
 }
 
