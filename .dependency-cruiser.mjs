@@ -41,7 +41,7 @@ export default {
     // Within a folder of parts: a part is a file or a folder of its own.
     { name: 'a door imports no other door', severity: 'error', from: { path: '^src/doors/(nats|execute)\\.ts$' }, to: { path: '^src/doors/(nats|execute)\\.ts$' } },
     { name: 'a sink imports no other sink', severity: 'error', from: { path: '^src/sinks/([^/]+)/' }, to: { path: '^src/sinks/', pathNot: '^src/sinks/$1/' } },
-    { name: 'no circles in src, types included', severity: 'error', from: { path: '^src/' }, to: { circular: true, viaOnly: { path: '^src/' } } },
+    { name: 'no circles, types included', severity: 'error', from: { path: '^(src|machines)/' }, to: { circular: true } },
     { name: 'nothing imports the command line', severity: 'error', from: { path: '^(src|machines)/', pathNot: '^src/cli/' }, to: { path: '^src/cli/' } },
   ],
   options: {

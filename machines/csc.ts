@@ -16,6 +16,7 @@ import {
   type RetryCommand,
   type StartCommand,
 } from './domain/commands.ts'
+import type { CscInput } from './domain/inputs.ts'
 import { jobAddress, tell, type Emission, type EngineMessage, type Heard, type Known } from './domain/messages.ts'
 import { fixedOf, needsStart, overrideOf, type Fixed } from './domain/reload.ts'
 import type { SummaryState } from './domain/summaryState.ts'
@@ -37,12 +38,6 @@ import type { SummaryState } from './domain/summaryState.ts'
  *
  * disable: running jobs go on, queued jobs are held.  standby: everything still open is aborted, each with its result.
  */
-
-export interface CscInput {
-  readonly kind: 'csc'
-  /** The name on the wire, e.g. LATISS. */
-  readonly instance: string
-}
 
 export interface CscContext {
   readonly instance: string

@@ -1,7 +1,8 @@
 import type { Announcement } from './domain/announcements.ts'
 import type { DataId } from './domain/dataId.ts'
-import type { OverrideValue, Pipeline } from './domain/pipeline.ts'
+import type { Pipeline } from './domain/pipeline.ts'
 import type { Dataset, ExecutorReport, Metric } from './domain/reports.ts'
+import type { Task } from './domain/work.ts'
 
 /**
  * The executor as the machines know it: orders go in, reports come out. An order never fails and never answers; whatever happens is
@@ -19,20 +20,15 @@ export interface Executor {
 /** How an executor speaks: synchronously, in order, from its own turn of the event loop. */
 export type ReportSink = (report: ExecutorReport) => void
 
-export interface StartOrder {
+export interface StartOrder extends Task {
   readonly type: 'executor.start'
   readonly jobId: string
   /** 1 for the first. */
   readonly attempt: number
   readonly instance: string
   readonly pipeline: Pipeline
-  readonly dataId: DataId
   /** Where raw files are, e.g. `/data/{instrument}/{dayObs}/{obsid}.fits`; '' where pipelines find their own. */
   readonly dataPath: string
-  readonly overrides: Readonly<Record<string, OverrideValue>>
-  readonly configFile: string | null
-  /** Software version asked for, '' for the site's default. */
-  readonly version: string
   /** What a gather job combines; null for every other job. Written to `members.json` in the job's directory. */
   readonly members: readonly GroupMember[] | null
   /** How many slots there are: it is begun when its pipeline's slots fit beside those that run, after those ordered before it. Absent: they are free, it is begun at once. */

@@ -7,15 +7,25 @@ import type { Usage } from '../machines/domain/outcome.ts'
 import type { Pipeline } from '../machines/domain/pipeline.ts'
 import type { ExecutorReport, Metric } from '../machines/domain/reports.ts'
 import { machines, MACHINES_VERSION, type MachineKind } from '../machines/index.ts'
-import type { CscContext, CscEvent, CscInput } from '../machines/csc.ts'
-import type { DisplayContext, DisplayEvent, DisplayInput } from '../machines/display.ts'
-import type { GatherEvent, GatherInput } from '../machines/gather.ts'
+import type {
+  CscInput,
+  DisplayInput,
+  GatherInput,
+  JobInput,
+  QueueInput,
+  ReplyInput,
+  ShelfInput,
+} from '../machines/domain/inputs.ts'
+import type { CscContext, CscEvent } from '../machines/csc.ts'
+import type { DisplayContext, DisplayEvent } from '../machines/display.ts'
+import type { GatherEvent } from '../machines/gather.ts'
 import type { GatherContext } from '../machines/groupMembers.ts'
-import type { JobContext, JobEvent, JobInput } from '../machines/job.ts'
+import type { JobEvent } from '../machines/job.ts'
+import type { JobContext } from '../machines/jobContext.ts'
 import type { AdoptOrder } from '../machines/ports.ts'
-import type { QueueContext, QueueEvent, QueueInput } from '../machines/queue.ts'
-import type { ReplyContext, ReplyEvent, ReplyInput } from '../machines/reply.ts'
-import type { ShelfContext, ShelfEvent, ShelfInput } from '../machines/shelf.ts'
+import type { QueueContext, QueueEvent } from '../machines/queue.ts'
+import type { ReplyContext, ReplyEvent } from '../machines/reply.ts'
+import type { ShelfContext, ShelfEvent } from '../machines/shelf.ts'
 import { decodeCommand } from '../src/contract/decode.ts'
 import { createSteppedClock, type SteppedClock } from '../src/engine/clock.ts'
 import { createEngine, type Engine, type Numbered } from '../src/engine/engine.ts'

@@ -5,7 +5,14 @@ import type { OutcomeCode, Usage } from './outcome.ts'
  * names job and attempt, so that a late word about an earlier attempt can be told apart.
  */
 export type ExecutorReport =
-  | { readonly type: 'executor.started'; readonly jobId: string; readonly attempt: number; readonly pid: number }
+  | {
+      readonly type: 'executor.started'
+      readonly jobId: string
+      readonly attempt: number
+      readonly pid: number
+      /** Where it runs, as its pool's runner says it: `local`; absent in journals that are older than pools. */
+      readonly where?: string
+    }
   | ({ readonly type: 'executor.metric'; readonly jobId: string; readonly attempt: number } & Metric)
   | ({ readonly type: 'executor.dataset'; readonly jobId: string; readonly attempt: number } & Dataset)
   | {

@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import type { LoadedConfiguration } from '../../machines/domain/commands.ts'
+import { DEFAULT_POOL, poolOf, slotsIn } from '../../machines/domain/pools.ts'
 import { tooLarge, type Configuration } from '../../machines/domain/configuration.ts'
 import { createConfigurationSource } from '../config/load.ts'
 import { configurationSchema } from '../contract/configuration.ts'
@@ -68,11 +69,20 @@ function withSettings(recorded: Configuration, set: readonly Setting[]): Configu
   const { mode, slots, prefetch, order } = after
   const checked = bounded.safeParse({ mode, slots, prefetch, order })
   if (!checked.success) throw new UserError(`--set ${sentences(checked.error)}`)
+  for (const [pool, one] of Object.entries(after.pools ?? {})) {
+    const inPool = configurationSchema.shape.slots.safeParse(one.slots)
+    if (!inPool.success) throw new UserError(`--set pools.${pool}.slots: ${sentences(inPool.error)}`)
+  }
   const large = tooLarge(after)
-  if (large !== null && tooLarge(recorded) === null)
+  if (large !== null && tooLarge(recorded) === null) {
+    const pool = poolOf(large)
+    const [there, key] =
+      pool === DEFAULT_POOL ? ['there would be', 'slots'] : [`pool ${pool} would have`, `pools.${pool}.slots`]
+    const few = slotsIn(after, pool)
     throw new UserError(
-      `--set: pipeline ${large.name} takes ${large.slots} slots and there would be ${slots}, so its jobs would wait for ever; set slots to at least ${large.slots}, or pipelines.${large.name}.slots to at most ${slots}`,
+      `--set: pipeline ${large.name} takes ${large.slots} slots and ${there} ${few}, so its jobs would wait for ever; set ${key} to at least ${large.slots}, or pipelines.${large.name}.slots to at most ${few}`,
     )
+  }
   return after
 }
 

@@ -3,7 +3,7 @@
  * requests only when launchers keep dying before they answer anything.
  */
 import { type Launcher, type LauncherKind, launcherCommand, openLauncher } from './launcher.ts'
-import type { Said } from './protocol.ts'
+import type { LauncherMessage } from './protocol.ts'
 import type { Log } from '../log.ts'
 
 export interface SupervisedLauncher {
@@ -19,7 +19,7 @@ export interface SuperviseOptions {
   readonly cacheDir: string
   readonly ledgerDir: string
   readonly log: Log
-  readonly hear: (said: Said) => void
+  readonly hear: (said: LauncherMessage) => void
   /** Another OCPS may have told our launcher to start nothing more, and gone again; where we are still the active one another launcher is started. */
   readonly whenActive: (act: () => void) => void
   /**

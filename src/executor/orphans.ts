@@ -5,7 +5,7 @@
  */
 import { isLauncherAlive, type LauncherFacts, type Ledger, type LedgerEntry, openLedger } from './ledger.ts'
 import { bootId, isAlive, isStopped, type ProcessIdentity, signalGroup, sweep } from './processes.ts'
-import type { Ending, Said } from './protocol.ts'
+import type { Ending, LauncherMessage } from './protocol.ts'
 
 /** How late an ending is heard at most; one look is a stat-sized read per launcher, not per job. */
 const LOOK_MS = 25
@@ -20,7 +20,7 @@ export interface Orphan {
   readonly directory: string
   readonly slots: number
   started(pid: number): void
-  failed(failure: Extract<Said, { kind: 'failed' }>): void
+  failed(failure: Extract<LauncherMessage, { kind: 'failed' }>): void
   ended(ending: Ending, stoppedBy: Ending['stoppedBy']): void
   lost(reason: string): void
   /** No launcher ever took it up, so it never ran. */

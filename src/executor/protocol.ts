@@ -18,7 +18,7 @@ export interface Ending {
   readonly survivors: number
 }
 
-export type Said =
+export type LauncherMessage =
   | { readonly kind: 'hello'; readonly pid: number; readonly startTime: number; readonly bootId: string }
   /** It starts nothing any more, and goes on until its last job has ended. */
   | { readonly kind: 'deaf' }
@@ -67,7 +67,7 @@ export function stopRequest(jobId: string, attempt: number, graceMs: number): st
   return framed(['K', encodeToken(jobId), attempt, Math.max(0, Math.round(graceMs))])
 }
 
-export function parseSaid(line: string): Said | null {
+export function parseSaid(line: string): LauncherMessage | null {
   const [kind = '', a = '', b = '', ...rest] = line.split(' ')
   const key = `${a} ${b}`
   switch (kind) {

@@ -82,7 +82,7 @@ export function createScriptedExecutor({ report, schedule, script }: ScriptedOpt
     schedule(0, () => {
       if (play.state === 'ended' || closed) return
       if (startFailed) return end(play, id => ({ type: 'executor.startFailed', ...id, ...startFailed }))
-      if (!started) report({ type: 'executor.started', jobId, attempt, pid: pid++ })
+      if (!started) report({ type: 'executor.started', jobId, attempt, pid: pid++, where: 'local' })
       for (const line of reports.slice(reportsHeard))
         if (line.afterMs <= runs)
           schedule(line.afterMs, () => {

@@ -7,6 +7,7 @@
 import { mkdirSync } from 'node:fs'
 import { constants } from 'node:os'
 import { resolve } from 'node:path'
+import { poolOf } from '../../machines/domain/pools.ts'
 import type { ExecutorReport } from '../../machines/domain/reports.ts'
 import type { Log } from '../log.ts'
 import type { Observe } from '../observer.ts'
@@ -21,8 +22,9 @@ import type { LauncherKind } from './launcher.ts'
 import { superviseLauncher } from './launchers.ts'
 import { claimWorkDir, deafenLaunchers, openLedger, tidyLedger } from './ledger.ts'
 import { createOrphans, type Orphan } from './orphans.ts'
-import { attemptKey, elsewhereRequest, runRequest, type Said, stopRequest } from './protocol.ts'
+import { attemptKey, elsewhereRequest, runRequest, type LauncherMessage, stopRequest } from './protocol.ts'
 import { type ReportsFile, reportsFile } from './reportsFile.ts'
+import { starterOf } from './runners/list.ts'
 import { endStrays } from './strays.ts'
 
 export interface SubprocessOptions {
@@ -53,6 +55,9 @@ interface Job {
   readonly attempt: number
   readonly pipeline: string
   readonly program: string
+  /** The pool whose runner names the program; null: the pipeline does. */
+  readonly runnerOf: string | null
+  readonly where: string
   readonly slots: number
   readonly directory: string
   readonly request: string
@@ -98,7 +103,7 @@ export async function createSubprocessExecutor(options: SubprocessOptions): Prom
 
   const started = (job: Job, pid: number): void => {
     follower.add(job.reports)
-    if (!job.started) report({ type: 'executor.started', jobId: job.jobId, attempt: job.attempt, pid })
+    if (!job.started) report({ type: 'executor.started', ...idOf(job), pid, where: job.where })
     job.started = true
   }
 
@@ -110,7 +115,7 @@ export async function createSubprocessExecutor(options: SubprocessOptions): Prom
   const lost = (job: Job, reason: string): void =>
     conclude(job, () => ({ type: 'executor.lost', jobId: job.jobId, attempt: job.attempt, reason }))
 
-  const hear = (said: Said): void => {
+  const hear = (said: LauncherMessage): void => {
     if (said.kind === 'hello' || said.kind === 'deaf' || said.kind === 'awake') return
     const job = jobs.get(said.key)
     if (!job) return
@@ -244,12 +249,16 @@ export async function createSubprocessExecutor(options: SubprocessOptions): Prom
     const id = { jobId: order.jobId, attempt: order.attempt }
     const { outputMaxBytes, slots } = order.pipeline
     const { capacity = 0 } = order
-    const request = { ...id, directory, argv: argv.ok, env: env.ok, outputMaxBytes, slots, capacity }
+    const starter = starterOf(order.pipeline.pool?.runner ?? { kind: 'none' })
+    const started = starter.argv(argv.ok)
+    const request = { ...id, directory, argv: started, env: env.ok, outputMaxBytes, slots, capacity }
     return {
       ...id,
       key: attemptKey(order.jobId, order.attempt),
       pipeline: order.pipeline.name,
-      program: argv.ok[0] ?? '',
+      program: started[0] ?? '',
+      runnerOf: started === argv.ok ? null : poolOf(order.pipeline),
+      where: starter.where,
       slots,
       directory,
       request: runRequest({ ...request, members: membersText(order, workDir) }),

@@ -16,7 +16,7 @@ export interface History {
   /** Where the recording begins at rest; null: at the start of the journal. */
   readonly rest: (Entry & { readonly what: Quiescent }) | null
   /** What came from outside and does not depend on what OCPS did, in order. */
-  readonly asked: readonly Asked[]
+  readonly asked: readonly RecordedInput[]
   /** `<jobId>/<attempt>` → what happened. */
   readonly attempts: ReadonlyMap<string, Attempt>
   /** dataKey, pipeline and attempt → what happened the last time. */
@@ -29,7 +29,7 @@ export interface History {
   readonly lastAt: number
 }
 
-export interface Asked {
+export interface RecordedInput {
   readonly n: number
   readonly at: number
   readonly door: Entry['door']
@@ -43,13 +43,13 @@ export interface Attempt {
   readonly slots: number
   /** Ordered, and a slot free for it, as far as was known: it begins then. Milliseconds since 1970 UTC; null: it never did. */
   begunAt: number | null
-  readonly reports: Heard[]
-  end: Heard | null
+  readonly reports: TimedReport[]
+  end: TimedReport | null
   /** When it was told to stop, and whether that was because its time was up. */
   stop: { readonly afterMs: number; readonly timeWasUp: boolean } | null
 }
 
-export interface Heard {
+export interface TimedReport {
   readonly afterMs: number
   /** The entry's number: the order of what happened at the same moment. */
   readonly n: number
@@ -65,7 +65,7 @@ export interface Look {
 
 export async function historyOf(entries: AsyncIterable<Entry>, instance: string): Promise<History> {
   const world = createWorld({ instance })
-  const asked: Asked[] = []
+  const asked: RecordedInput[] = []
   const attempts = new Map<string, Attempt>()
   const attemptsOfData = new Map<string, Attempt>()
   const book = createCapacityBook<Attempt>()

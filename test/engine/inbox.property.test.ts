@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Order } from '../../machines/domain/messages.ts'
 import type { GatherContext } from '../../machines/groupMembers.ts'
-import type { JobContext } from '../../machines/job.ts'
+import type { JobContext } from '../../machines/jobContext.ts'
 import type { QueueContext } from '../../machines/queue.ts'
 import { createWorld, type StepObserver } from '../../src/engine/world.ts'
 import {

@@ -24,7 +24,12 @@ export interface World {
   leave(): Promise<void>
 }
 
-export function keepsTheContract(name: string, enter: () => World): void {
+/** Where a world differs: how a missing program is told, if not by never having started. */
+interface Differing {
+  readonly missing?: object
+}
+
+export function keepsTheContract(name: string, enter: () => World, { missing }: Differing = {}): void {
   describe(`an executor with ${name}`, () => {
     let world: World
     let heard: Ear
@@ -41,6 +46,7 @@ export function keepsTheContract(name: string, enter: () => World): void {
       expect(heard.reports).toEqual([])
       expect(await heard.end()).toMatchObject({ exitCode: 0, signal: null, usage: { stoppedBy: null, survivors: 0 } })
       expect(heard.reports.map(({ type }) => type)).toEqual(['executor.started', 'executor.exited'])
+      expect(heard.reports[0]).toMatchObject({ where: 'local' })
     })
 
     test('tells an exit code and a signal apart', async () => {
@@ -62,10 +68,10 @@ export function keepsTheContract(name: string, enter: () => World): void {
       ])
     })
 
-    test('says that a job could not start, and nothing else about it', async () => {
+    test('says that a program is missing, and nothing else about it', async () => {
       executor.start(world.order('is missing'))
-      expect(await heard.end()).toMatchObject({ type: 'executor.startFailed', code: 'PROGRAM_NOT_FOUND' })
-      expect(heard.reports).toHaveLength(1)
+      expect(await heard.end()).toMatchObject(missing ?? { type: 'executor.startFailed', code: 'PROGRAM_NOT_FOUND' })
+      expect(heard.reports).toHaveLength(missing ? 2 : 1)
     })
 
     test('stops a job with SIGTERM where that is enough', async () => {

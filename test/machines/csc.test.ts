@@ -148,6 +148,19 @@ describe('csc: reload', () => {
     expect(now.emissions).toHaveLength(1)
   })
 
+  test('a pool with other slots needs a start; one that starts its jobs in another way does not', () => {
+    const heavy = (slots: number, argv = ['nice']) =>
+      ({ pools: { heavy: { slots, runner: { kind: 'prefix', argv } } } }) as const
+    const before = IN.STANDBY.when({ ...start, loaded: loaded(aConfiguration(heavy(2))) }, plain('enable'))
+    expect(before.when(reloading(heavy(3))).emissions).toMatchObject([
+      { body: { result: expect.stringContaining('pools (heavy 2 → heavy 3)') as unknown } },
+    ])
+    expect(before.when(reloading({})).emissions).toMatchObject([
+      { body: { result: expect.stringContaining('pools (heavy 2 → none)') as unknown } },
+    ])
+    expect(before.when(reloading(heavy(2, ['env']))).emissions.at(-1)).toMatchObject({ body: { ack: ACK.COMPLETE } })
+  })
+
   test('another override than the one that is applied is no reload; a new layer of the site is one', () => {
     expect(IN.ENABLED.when(reloading({}, '_init.yaml,night.yaml')).emissions).toMatchObject([
       { body: { code: 'NEEDS_START', result: expect.stringContaining('none → night.yaml') as unknown } },

@@ -1,7 +1,7 @@
 import type { AnyMachineSnapshot, EventObject } from 'xstate'
 import type { AckBody } from '../../machines/domain/announcements.ts'
 import type { Emission, Order } from '../../machines/domain/messages.ts'
-import type { JobContext } from '../../machines/job.ts'
+import type { JobContext } from '../../machines/jobContext.ts'
 import type { Numbered } from '../../src/engine/engine.ts'
 import type { Actor, StepObserver, World } from '../../src/engine/world.ts'
 import { elapsedAt, type Entry } from '../../src/journal/entry.ts'
