@@ -14,8 +14,10 @@ import {
   type StartCommand,
 } from './domain/commands.ts'
 import { jobAddress, tell, type Emission, type EngineMessage, type Heard, type Known } from './domain/messages.ts'
+import { DEFAULT_POOL } from './domain/pools.ts'
 import type { Refusal } from './domain/refusals.ts'
 import { fixedOf, needsStart, overrideOf, type Fixed } from './domain/reload.ts'
+import type { PoolUnreachable } from './domain/reports.ts'
 import { SUMMARY_STATE, type SummaryState } from './domain/summaryState.ts'
 
 /*
@@ -26,6 +28,7 @@ import { SUMMARY_STATE, type SummaryState } from './domain/summaryState.ts'
  *     enabled  --disable------------------------------> disabled      disabled --standby------> standby
  *     standby  --exitControl--------------------------> offline       fault    --standby------> standby
  *     standby, disabled, enabled --engine.fault-------> fault         offline  --engine.started--> standby
+ *     standby, disabled, enabled --executor.unreachable of the default pool--> fault     (of another: its jobs fail with the reason, the CSC stays)
  *     disabled, enabled --reload if it is valid and can be applied there--> (applies it)
  *     enabled  --processData, closeGroup, pause, resume--> (to the queue)     enabled --retry--> (to the shelf)
  *     enabled  --abortJob--> (to the job, if it is open)
@@ -53,7 +56,7 @@ export interface CscContext {
   readonly fixed?: Fixed
 }
 
-export type CscEvent = Heard<(Command & { readonly known: Known }) | EngineMessage>
+export type CscEvent = Heard<(Command & { readonly known: Known }) | EngineMessage | PoolUnreachable>
 
 // Python's number for INFO, as salobj uses it.
 const INFO = 20
@@ -102,6 +105,7 @@ export const csc = setup({
       params.loaded.ok && whyNotReloaded(context, params.loaded) === null,
     isNewLogLevel: ({ context }, params: { level: number }) => params.level !== context.logLevel,
     isBoundToState: (_, params: { command: string }) => params.command !== 'command.setLogLevel',
+    isDefaultPool: (_, { pool }: PoolUnreachable) => pool === DEFAULT_POOL,
     isJobOpen: (_, params: { jobId: string; known: Known }) => params.known[jobAddress(params.jobId)] === 'open',
   },
   actions: {
@@ -124,6 +128,7 @@ export const csc = setup({
       errorCode,
       errorReport,
     })),
+    recordUnreachable: assign((_, { reason }: PoolUnreachable) => unreachable(reason)),
     acknowledge: emit((_, params: { caller: Caller }) => complete(params.caller)),
     applyConfiguration: enqueueActions(({ context, enqueue }, { loaded }: { loaded: StartCommand['loaded'] }) => {
       if (!loaded.ok) return
@@ -200,6 +205,15 @@ export const csc = setup({
         arrive('FAULT'),
       ],
     },
+    'executor.unreachable': {
+      guard: { type: 'isDefaultPool', params: ({ event }) => event },
+      target: '.fault',
+      actions: [
+        { type: 'recordUnreachable', params: ({ event }) => event },
+        { type: 'announceError', params: { traceback: '' } },
+        arrive('FAULT'),
+      ],
+    },
   },
   states: {
     standby: {
@@ -267,6 +281,7 @@ export const csc = setup({
       on: {
         'engine.started': { actions: present('FAULT') },
         'engine.fault': {},
+        'executor.unreachable': {},
         'command.standby': {
           target: 'standby',
           actions: [
@@ -285,6 +300,7 @@ export const csc = setup({
         // That process has ended; the next one begins where every CSC begins.
         'engine.started': { target: 'standby', actions: present('STANDBY') },
         'engine.fault': {},
+        'executor.unreachable': {},
         'command.*': refuseIn('OFFLINE'),
       },
     },
@@ -349,6 +365,13 @@ function stateEvent(state: SummaryState): Event {
 
 function errorEvent({ errorCode, errorReport }: CscContext, traceback: string): Event {
   return { topic: 'errorCode', key: null, body: { errorCode, errorReport, traceback } }
+}
+
+// The error code the Python OCPS documents for an execution service that is out of reach.
+const EXECUTOR_UNREACHABLE = 1
+
+function unreachable(reason: string) {
+  return { errorCode: EXECUTOR_UNREACHABLE, errorReport: `pipelines cannot be started: ${reason}` }
 }
 
 function forQueue(

@@ -415,7 +415,7 @@ export function startOrder({ jobId, attempt, dataId, pipeline, asked }: JobConte
     configFile,
     version,
     members,
-    ...(capacity !== undefined && { capacity }),
+    ...(capacity !== undefined && { capacity: pipeline.pool?.slots ?? capacity }),
   }
 }
 

@@ -28,7 +28,7 @@ export interface JobInput {
   readonly timeLimitMs: number
   /** What a gather job combines; null for every other job. */
   readonly members: readonly GroupMember[] | null
-  /** How many slots there are, where it may be handed to the executor before one is free; absent where one is free whenever it is handed over. */
+  /** How many slots the default pool has, where it may be handed to the executor before one is free; absent where one is free whenever it is handed over. */
   readonly capacity?: number
   readonly askedAs?: AskedAs
   /** What was asked for at first, where a fallback took over with less; to be retried with. */

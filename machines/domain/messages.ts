@@ -15,7 +15,7 @@ import type {
 import type { Configuration, Interest } from './configuration.ts'
 import { encodeToken, type DataId } from './dataId.ts'
 import type { Outcome } from './outcome.ts'
-import type { ExecutorReport } from './reports.ts'
+import type { ExecutorReport, PoolUnreachable } from './reports.ts'
 
 /** Where an actor is: `csc`, `queue`, `job.<jobId>`, `gather.<token>`, `reply.<token>`; under `ocps.<instance>.` it is its NATS subject. */
 export type Address = string
@@ -40,6 +40,7 @@ export type Order = StartOrder | StopOrder | DataOrder
 export type Message =
   | Command
   | ExecutorReport
+  | PoolUnreachable
   | EngineMessage
   | QueueMessage
   | JobMessage
@@ -184,6 +185,7 @@ export interface Said {
 export type Input =
   | Command
   | ExecutorReport
+  | PoolUnreachable
   | Extract<JobMessage, { type: 'data.present' | 'data.absent' }>
   | Exclude<EngineMessage, { type: 'actor.ended' }>
   | ClockDue

@@ -287,7 +287,7 @@ async function assemble(
           whenActive: act => gate.whenSure(act),
           isJournalNew: lastN === 0,
           // Said in a later turn: the jobs it concerns are reported first.
-          unreachable: reason => setImmediate(() => engine.input(unreachable(reason), 'engine')),
+          unreachable: report => setImmediate(() => engine.input(report, 'engine')),
         }).catch((error: unknown) => {
           const problem = error instanceof Error ? error.message : String(error)
           throw new UserError(
@@ -354,18 +354,6 @@ async function assemble(
     await takeApart(undo)
     tellEnded(because)
   }
-}
-
-// The error code the Python OCPS documents for an execution service that is out of reach.
-const EXECUTOR_UNREACHABLE = 1
-
-function unreachable(reason: string) {
-  return {
-    type: 'engine.fault',
-    errorCode: EXECUTOR_UNREACHABLE,
-    errorReport: `pipelines cannot be started: ${reason}`,
-    traceback: '',
-  } as const
 }
 
 // What is logged in an outage is in the log file; who listens is told its end.
