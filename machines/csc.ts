@@ -15,7 +15,7 @@ import {
 } from './domain/commands.ts'
 import { jobAddress, tell, type Emission, type EngineMessage, type Heard, type Known } from './domain/messages.ts'
 import { DEFAULT_POOL } from './domain/pools.ts'
-import type { Refusal } from './domain/refusals.ts'
+import { notAllowed, notOpen } from './cscRefusals.ts'
 import { fixedOf, needsStart, overrideOf, type Fixed } from './domain/reload.ts'
 import type { PoolUnreachable } from './domain/reports.ts'
 import { SUMMARY_STATE, type SummaryState } from './domain/summaryState.ts'
@@ -387,23 +387,4 @@ function forQueue(
     case 'command.resume':
       return { type: 'queue.resume', caller: event.caller } as const
   }
-}
-
-const ALLOWED: Record<SummaryState, string> = {
-  STANDBY: 'send start to go to DISABLED, or exitControl to end',
-  DISABLED: 'send enable to go to ENABLED, or standby to go back to STANDBY',
-  ENABLED: 'send disable first to leave ENABLED',
-  FAULT: 'find the cause, then send standby to recover',
-  OFFLINE: 'the process is ending; start it again',
-}
-
-function notAllowed(command: string, state: SummaryState, { errorCode, errorReport }: CscContext): string {
-  const fault = state === 'FAULT' ? ` (error ${errorCode}: ${errorReport})` : ''
-  return `${command} is not allowed in state ${state}${fault}; ${ALLOWED[state]}`
-}
-
-function notOpen(jobId: string, known: Known): Refusal {
-  return known[jobAddress(jobId)] === 'ended'
-    ? { code: 'ALREADY_SETTLED', reason: `job ${jobId} has ended already; \`ocps job ${jobId}\` shows how` }
-    : { code: 'UNKNOWN_JOB', reason: `no job ${jobId} is known here; \`ocps jobs\` lists those that are open` }
 }
