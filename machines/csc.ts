@@ -18,7 +18,9 @@ import {
 } from './domain/commands.ts'
 import type { CscInput } from './domain/inputs.ts'
 import { jobAddress, tell, type Emission, type EngineMessage, type Heard, type Known } from './domain/messages.ts'
+import { DEFAULT_POOL } from './domain/pools.ts'
 import { fixedOf, needsStart, overrideOf, type Fixed } from './domain/reload.ts'
+import type { PoolUnreachable } from './domain/reports.ts'
 import type { SummaryState } from './domain/summaryState.ts'
 
 /*
@@ -29,6 +31,7 @@ import type { SummaryState } from './domain/summaryState.ts'
  *     enabled  --disable------------------------------> disabled      disabled --standby------> standby
  *     standby  --exitControl--------------------------> offline       fault    --standby------> standby
  *     standby, disabled, enabled --engine.fault-------> fault         offline  --engine.started--> standby
+ *     standby, disabled, enabled --executor.unreachable of the default pool--> fault     (of another: its jobs fail with the reason, the CSC stays)
  *     disabled, enabled --reload if it is valid and can be applied there--> (applies it)
  *     enabled  --processData, closeGroup, pause, resume--> (to the queue)     enabled --retry--> (to the shelf)
  *     enabled  --abortJob--> (to the job, if it is open)
@@ -51,7 +54,7 @@ export interface CscContext {
   readonly fixed?: Fixed
 }
 
-export type CscEvent = Heard<(Command & { readonly known: Known }) | EngineMessage>
+export type CscEvent = Heard<(Command & { readonly known: Known }) | EngineMessage | PoolUnreachable>
 
 // Python's number for INFO, as salobj uses it.
 const INFO = 20
@@ -111,6 +114,7 @@ export const csc = setup({
       params.loaded.ok && whyNotReloaded(context, params.loaded) === null,
     isNewLogLevel: ({ context }, params: { level: number }) => params.level !== context.logLevel,
     isBoundToState: (_, params: { command: string }) => params.command !== 'command.setLogLevel',
+    isDefaultPool: (_, { pool }: PoolUnreachable) => pool === DEFAULT_POOL,
     isJobOpen: (_, params: { jobId: string; known: Known }) => params.known[jobAddress(params.jobId)] === 'open',
   },
   actions: {
@@ -133,6 +137,7 @@ export const csc = setup({
       errorCode,
       errorReport,
     })),
+    recordUnreachable: assign((_, { reason }: PoolUnreachable) => unreachable(reason)),
     acknowledge: emit((_, params: { caller: Caller }) => complete(params.caller)),
     applyConfiguration: enqueueActions(({ context, enqueue }, { loaded }: { loaded: StartCommand['loaded'] }) => {
       if (!loaded.ok) return
@@ -208,6 +213,15 @@ export const csc = setup({
       actions: [
         { type: 'recordError', params: ({ event }) => event },
         { type: 'announceError', params: ({ event }) => event },
+        arrive('FAULT'),
+      ],
+    },
+    'executor.unreachable': {
+      guard: { type: 'isDefaultPool', params: ({ event }) => event },
+      target: '.fault',
+      actions: [
+        { type: 'recordUnreachable', params: ({ event }) => event },
+        { type: 'announceError', params: { traceback: '' } },
         arrive('FAULT'),
       ],
     },
@@ -295,6 +309,7 @@ export const csc = setup({
       on: {
         'engine.started': { actions: present('FAULT') },
         'engine.fault': {},
+        'executor.unreachable': {},
         'command.standby': [
           unpermitted,
           {
@@ -316,6 +331,7 @@ export const csc = setup({
         // That process has ended; the next one begins where every CSC begins.
         'engine.started': { target: 'standby', actions: present('STANDBY') },
         'engine.fault': {},
+        'executor.unreachable': {},
         'command.*': [unpermitted, refuseIn('OFFLINE')],
       },
     },
@@ -348,6 +364,13 @@ function isSame(one: ConfigurationsAvailable, other: ConfigurationsAvailable | n
 
 function say(event: Event): EventAnnouncement {
   return { type: 'event', ...event }
+}
+
+// The error code the Python OCPS documents for an execution service that is out of reach.
+const EXECUTOR_UNREACHABLE = 1
+
+function unreachable(reason: string) {
+  return { errorCode: EXECUTOR_UNREACHABLE, errorReport: `pipelines cannot be started: ${reason}` }
 }
 
 function forQueue(

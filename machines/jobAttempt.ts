@@ -51,6 +51,6 @@ export function startOrder({ jobId, attempt, pipeline, asked }: JobContext): Sta
     dataPath,
     ...task,
     members,
-    ...(capacity !== undefined && { capacity }),
+    ...(capacity !== undefined && { capacity: pipeline.pool?.slots ?? capacity }),
   }
 }

@@ -31,7 +31,7 @@ export interface StartOrder extends Task {
   readonly dataPath: string
   /** What a gather job combines; null for every other job. Written to `members.json` in the job's directory. */
   readonly members: readonly GroupMember[] | null
-  /** How many slots there are: it is begun when its pipeline's slots fit beside those that run, after those ordered before it. Absent: they are free, it is begun at once. */
+  /** How many slots its pool has: it is begun when its pipeline's slots fit beside those of the pool that run, after those of the pool ordered before it. Absent: they are free, it is begun at once. */
   readonly capacity?: number
 }
 

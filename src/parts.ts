@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import type { Command } from '../machines/domain/commands.ts'
 import type { Input } from '../machines/domain/messages.ts'
+import type { PoolUnreachable } from '../machines/domain/reports.ts'
 import type { DataSide, Executor, Sink } from '../machines/ports.ts'
 import type { Bus, Retained } from './bus/port.ts'
 import type { Desk } from './engine/desk.ts'
@@ -66,7 +67,7 @@ export interface ExecutorContext {
   /** Nothing that is left in the work directory can be about this journal's jobs. */
   readonly isJournalNew: boolean
   /** Told when nothing can be started any more, whatever is tried. */
-  readonly unreachable: (reason: string) => void
+  readonly unreachable: (report: PoolUnreachable) => void
   readonly log: Log
   readonly observe?: Observe | undefined
 }

@@ -35,7 +35,7 @@ export interface Configuration {
   readonly display?: readonly Interest[]
 }
 
-/** What a job is told of it: how many slots there are, where it may be handed over before one is free; nothing where it never is. */
+/** What a job is told of it: how many slots the default pool has, where it may be handed over before one is free; nothing where it never is. */
 export function capacityOf({ slots, prefetch = 0 }: Configuration): { readonly capacity?: number } {
   return prefetch > 0 ? { capacity: slots } : {}
 }

@@ -14,7 +14,7 @@ import { encodeToken, type DataId } from './dataId.ts'
 import type { GatherPolicy, GroupRules } from './groupRules.ts'
 import type { MachineInput, MachineKind } from './inputs.ts'
 import type { Outcome } from './outcome.ts'
-import type { ExecutorReport } from './reports.ts'
+import type { ExecutorReport, PoolUnreachable } from './reports.ts'
 import type { GatherOptions, Work } from './work.ts'
 
 /** Where an actor is: `csc`, `queue`, `job.<jobId>`, `gather.<token>`, `reply.<token>`; under `ocps.<instance>.` it is its NATS subject. */
@@ -40,6 +40,7 @@ export type Order = StartOrder | StopOrder | DataOrder
 export type Message =
   | Command
   | ExecutorReport
+  | PoolUnreachable
   | EngineMessage
   | QueueMessage
   | JobMessage
@@ -184,6 +185,7 @@ export interface Said {
 export type Input =
   | Command
   | ExecutorReport
+  | PoolUnreachable
   | Extract<JobMessage, { type: 'data.present' | 'data.absent' }>
   | Exclude<EngineMessage, { type: 'actor.ended' }>
   | ClockDue

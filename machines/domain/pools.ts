@@ -14,6 +14,8 @@ export type Runner = { readonly kind: 'none' } | { readonly kind: 'prefix'; read
 /** The pool of a pipeline, and what its jobs need to know of it. */
 export interface PoolOfPipeline {
   readonly name: string
+  /** For the launcher, which begins a job that was handed over in advance when it fits. */
+  readonly slots: number
   readonly runner: Runner
 }
 

@@ -52,6 +52,16 @@ export type ExecutorReport =
     }
   | { readonly type: 'executor.lost'; readonly jobId: string; readonly attempt: number; readonly reason: string }
 
+/**
+ * No process of a pool can be started any more, whatever is tried. What was ordered there is reported startFailed; what that means for the instance the
+ * csc machine judges.
+ */
+export interface PoolUnreachable {
+  readonly type: 'executor.unreachable'
+  readonly pool: string
+  readonly reason: string
+}
+
 /** A number with a unit (astropy spelling, '' for none). JSON has no NaN and no infinities, so these are words; null means "not measured". */
 export interface Metric {
   readonly metric: string

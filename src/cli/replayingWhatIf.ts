@@ -65,14 +65,15 @@ const bounded = configurationSchema.pick({ mode: true, slots: true, prefetch: tr
 function withSettings(recorded: Configuration, set: readonly Setting[]): Configuration {
   if (set.length === 0) return recorded
   // Recordings that are older than prefetch have none.
-  const after = set.reduce(withSetting, { prefetch: 0, ...recorded })
-  const { mode, slots, prefetch, order } = after
+  const wanted = set.reduce(withSetting, { prefetch: 0, ...recorded })
+  const { mode, slots, prefetch, order } = wanted
   const checked = bounded.safeParse({ mode, slots, prefetch, order })
   if (!checked.success) throw new UserError(`--set ${sentences(checked.error)}`)
-  for (const [pool, one] of Object.entries(after.pools ?? {})) {
+  for (const [pool, one] of Object.entries(wanted.pools ?? {})) {
     const inPool = configurationSchema.shape.slots.safeParse(one.slots)
     if (!inPool.success) throw new UserError(`--set pools.${pool}.slots: ${sentences(inPool.error)}`)
   }
+  const after = { ...wanted, pipelines: inPools(wanted) }
   const large = tooLarge(after)
   if (large !== null && tooLarge(recorded) === null) {
     const pool = poolOf(large)
@@ -84,6 +85,16 @@ function withSettings(recorded: Configuration, set: readonly Setting[]): Configu
     )
   }
   return after
+}
+
+/** Each pipeline with the slots its pool would have. */
+function inPools({ pipelines, pools = {} }: Configuration): Configuration['pipelines'] {
+  return Object.fromEntries(
+    Object.entries(pipelines).map(([name, { pool, ...one }]) => [
+      name,
+      { ...one, ...(pool && { pool: { ...pool, ...pools[pool.name] } }) },
+    ]),
+  )
 }
 
 /** Only what is there can be set, and only to a value of its kind: a slip of the finger would change nothing, silently. */

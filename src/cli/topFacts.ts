@@ -193,7 +193,7 @@ function latencyOf(over: readonly JobRecord[]): TopFacts['latency'] {
     waited: percentiles(
       all.flatMap(({ times: { queued, started } }) => (queued === null || started === null ? [] : [started - queued])),
     ),
-    ran: percentiles(all.flatMap(({ outcome }) => (outcome?.usage ? [outcome.usage.wallMs] : []))),
+    ran: percentiles(all.flatMap(({ outcome }) => outcome?.usage?.wallMs ?? [])),
     whole: percentiles(all.map(({ times: { accepted, settled } }) => settled - accepted)),
   }
 }

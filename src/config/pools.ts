@@ -24,7 +24,7 @@ function runnerFrom(written: 'none' | { readonly prefix: readonly string[] }): R
 /** The pipeline in the pool it names; as it is where that is the default pool. */
 export function inPool(pipeline: Pipeline, named: string, pools: Readonly<Record<string, Pool>>): Pipeline {
   const pool = Object.hasOwn(pools, named) ? pools[named] : undefined
-  return pool === undefined ? pipeline : { ...pipeline, pool: { name: named, runner: pool.runner } }
+  return pool === undefined ? pipeline : { ...pipeline, pool: { name: named, ...pool } }
 }
 
 /** What is wrong with the pools as they are written, or null. */

@@ -190,6 +190,7 @@ class LivingWorld implements World {
       case 'engine.started':
       case 'engine.fault':
       case 'engine.configurationsAvailable':
+      case 'executor.unreachable':
         return this.#deliver('csc', what)
       case 'command.start':
       case 'command.reload':

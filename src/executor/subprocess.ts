@@ -7,8 +7,8 @@
 import { mkdirSync } from 'node:fs'
 import { constants } from 'node:os'
 import { resolve } from 'node:path'
-import { poolOf } from '../../machines/domain/pools.ts'
-import type { ExecutorReport } from '../../machines/domain/reports.ts'
+import { DEFAULT_POOL, poolOf } from '../../machines/domain/pools.ts'
+import type { ExecutorReport, PoolUnreachable } from '../../machines/domain/reports.ts'
 import type { Log } from '../log.ts'
 import type { Observe } from '../observer.ts'
 import type { AdoptOrder, Executor, ReportSink, StartOrder, StopOrder } from '../../machines/ports.ts'
@@ -21,7 +21,7 @@ import { createFollower } from './follow.ts'
 import type { LauncherKind } from './launcher.ts'
 import { superviseLauncher } from './launchers.ts'
 import { claimWorkDir, deafenLaunchers, openLedger, tidyLedger } from './ledger.ts'
-import { createOrphans, type Orphan } from './orphans.ts'
+import { createOrphans, type Orphan, slotsByPool } from './orphans.ts'
 import { attemptKey, elsewhereRequest, runRequest, type LauncherMessage, stopRequest } from './protocol.ts'
 import { type ReportsFile, reportsFile } from './reportsFile.ts'
 import { starterOf } from './runners/list.ts'
@@ -42,7 +42,7 @@ export interface SubprocessOptions {
   /** True where nothing the ledger holds can be about this journal's jobs. Left out: false. */
   readonly isJournalNew?: boolean
   /** Told when no process can be started any more, whatever is tried; what was asked for is reported startFailed. */
-  readonly unreachable?: (reason: string) => void
+  readonly unreachable?: (report: PoolUnreachable) => void
   /** Left out: c, and fallback where that cannot be had. */
   readonly launcher?: LauncherKind
   /** Left out: OCPS' own. */
@@ -59,6 +59,7 @@ interface Job {
   readonly runnerOf: string | null
   readonly where: string
   readonly slots: number
+  readonly pool: string
   readonly directory: string
   readonly request: string
   readonly reports: ReportsFile
@@ -85,8 +86,8 @@ export async function createSubprocessExecutor(options: SubprocessOptions): Prom
   const blame = createBlame()
   const orphans = createOrphans({ ledgerDir, whenActive, ownLauncher: () => launchers.pid() })
   let adopting: Job[] = []
-  /** What the present launcher was told of slots that others' processes take. */
-  let elsewhere = 0
+  /** Pool → what the present launcher was told of slots that others' processes take. */
+  const elsewhere = new Map<string, number>()
   let closed = false
 
   const report = (word: ExecutorReport): void => {
@@ -157,10 +158,14 @@ export async function createSubprocessExecutor(options: SubprocessOptions): Prom
 
   /** Our launcher keeps to the capacity; what it did not start it cannot count. */
   const tellElsewhere = (): void => {
-    const slots = adopting.reduce((sum, job) => sum + job.slots, orphans.slots())
-    if (slots === elsewhere) return
-    elsewhere = slots
-    launchers.send(elsewhereRequest(slots))
+    const adopted = slotsByPool(adopting)
+    const followed = orphans.slots()
+    for (const pool of new Set([...elsewhere.keys(), ...adopted.keys(), ...followed.keys()])) {
+      const slots = (adopted.get(pool) ?? 0) + (followed.get(pool) ?? 0)
+      if (slots === (elsewhere.get(pool) ?? 0)) continue
+      elsewhere.set(pool, slots)
+      launchers.send(elsewhereRequest(pool, slots))
+    }
   }
 
   const orphan = (job: Job, notGiven: () => void): Orphan => {
@@ -172,6 +177,7 @@ export async function createSubprocessExecutor(options: SubprocessOptions): Prom
       key: job.key,
       directory: job.directory,
       slots: job.slots,
+      pool: job.pool,
       started: pid => started(job, pid),
       failed: failure => over(() => failed(job, failure)),
       ended: (ending, stoppedBy) =>
@@ -224,14 +230,15 @@ export async function createSubprocessExecutor(options: SubprocessOptions): Prom
       )
       if (guilty !== null)
         options.log.error({ pipeline: guilty, reason }, blame.refusal(guilty, performance.now()) ?? '')
-      elsewhere = 0
+      elsewhere.clear()
       follow(inHand(), begin)
       tellElsewhere()
       return begun.length > 0
     },
     hopeless: reason => {
-      options.unreachable?.(reason)
-      elsewhere = 0
+      // One launcher starts the jobs of all pools of this machine: what the default pool has lost they have all lost.
+      options.unreachable?.({ type: 'executor.unreachable', pool: DEFAULT_POOL, reason })
+      elsewhere.clear()
       for (const job of inHand()) {
         jobs.delete(job.key)
         report({ type: 'executor.startFailed', ...idOf(job), code: 'START_FAILED', reason })
@@ -251,15 +258,17 @@ export async function createSubprocessExecutor(options: SubprocessOptions): Prom
     const { capacity = 0 } = order
     const starter = starterOf(order.pipeline.pool?.runner ?? { kind: 'none' })
     const started = starter.argv(argv.ok)
-    const request = { ...id, directory, argv: started, env: env.ok, outputMaxBytes, slots, capacity }
+    const pool = poolOf(order.pipeline)
+    const request = { ...id, directory, argv: started, env: env.ok, outputMaxBytes, slots, capacity, pool }
     return {
       ...id,
       key: attemptKey(order.jobId, order.attempt),
       pipeline: order.pipeline.name,
       program: started[0] ?? '',
-      runnerOf: started === argv.ok ? null : poolOf(order.pipeline),
+      runnerOf: started === argv.ok ? null : pool,
       where: starter.where,
       slots,
+      pool,
       directory,
       request: runRequest({ ...request, members: membersText(order, workDir) }),
       reports: reportsFile(directory, reportsHeard, line => report({ ...line, ...id })),

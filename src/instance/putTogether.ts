@@ -100,7 +100,7 @@ export async function putTogether(around: Surroundings, link: Link, lease: Held,
         whenActive: whenSure,
         isJournalNew: lastN === 0,
         // Said in a later turn: the jobs it concerns are reported first.
-        unreachable: reason => setImmediate(() => engine.input(unreachable(reason), 'engine')),
+        unreachable: report => setImmediate(() => engine.input(report, 'engine')),
         log,
         observe,
       })
@@ -172,18 +172,6 @@ export async function putTogether(around: Surroundings, link: Link, lease: Held,
 
 // What is logged in an outage is in the log file; who listens is told its end.
 const LINES_LATE_MAX = 100
-
-// The error code the Python OCPS documents for an execution service that is out of reach.
-const EXECUTOR_UNREACHABLE = 1
-
-function unreachable(reason: string) {
-  return {
-    type: 'engine.fault',
-    errorCode: EXECUTOR_UNREACHABLE,
-    errorReport: `pipelines cannot be started: ${reason}`,
-    traceback: '',
-  } as const
-}
 
 /** Walks to the initial state by the same commands an operator would send (salobj). */
 async function reach(engine: Engine, { initialState, configurationOverride, instance }: ServiceOptions): Promise<void> {

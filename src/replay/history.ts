@@ -2,6 +2,7 @@ import type { DataId } from '../../machines/domain/dataId.ts'
 import type { Input, Quiescent } from '../../machines/domain/messages.ts'
 import type { ExecutorReport } from '../../machines/domain/reports.ts'
 import type { DataOrder, StartOrder, StopOrder } from '../../machines/ports.ts'
+import type { Pipeline } from '../../machines/domain/pipeline.ts'
 import { createCapacityBook } from '../../machines/domain/capacity.ts'
 import { type Entry, isMark, withoutSteps } from '../journal/entry.ts'
 import { createTallying, type Tallying } from './tally.ts'
@@ -40,7 +41,8 @@ export interface RecordedInput {
 /** One run of a pipeline, as it was reported. Times in milliseconds after it began. */
 export interface Attempt {
   readonly pipeline: string
-  readonly slots: number
+  /** Which pool's slots it took, and how many. */
+  readonly place: Pick<Pipeline, 'slots' | 'pool'>
   /** Ordered, and a slot free for it, as far as was known: it begins then. Milliseconds since 1970 UTC; null: it never did. */
   begunAt: number | null
   readonly reports: TimedReport[]
@@ -99,7 +101,7 @@ export async function historyOf(entries: AsyncIterable<Entry>, instance: string)
     const neverRan = attempt.begunAt === null && attempt.stop !== null && what.type === 'executor.startFailed'
     // The launcher knew of a free slot before it was said here that one is.
     if (attempt.begunAt === null && !neverRan) {
-      book.begin(attempt, attempt.slots)
+      book.begin(attempt, attempt.place)
       began([attempt], at)
     }
     const heard = { afterMs: at - (attempt.begunAt ?? at), n, what }
@@ -138,11 +140,11 @@ export async function historyOf(entries: AsyncIterable<Entry>, instance: string)
   }
 
   function begun(order: StartOrder, { at }: Entry): void {
-    const { name: pipeline, slots } = order.pipeline
-    const attempt: Attempt = { pipeline, slots, begunAt: null, reports: [], end: null, stop: null }
+    const { name: pipeline } = order.pipeline
+    const attempt: Attempt = { pipeline, place: order.pipeline, begunAt: null, reports: [], end: null, stop: null }
     attempts.set(attemptKey(order), attempt)
     attemptsOfData.set(dataAttemptKey(order), attempt)
-    began(book.order(attempt, slots, order.capacity), at)
+    began(book.order(attempt, order.pipeline, order.capacity), at)
   }
 
   function stopped(order: StopOrder, { at, what }: Entry): void {
@@ -186,7 +188,7 @@ function isNote(what: Input): boolean {
 }
 
 function isReport(what: Input): what is ExecutorReport {
-  return what.type.startsWith('executor.')
+  return what.type.startsWith('executor.') && what.type !== 'executor.unreachable'
 }
 
 export function isEnd({ type }: ExecutorReport): boolean {

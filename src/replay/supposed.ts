@@ -58,7 +58,7 @@ export function createSupposed(history: History): Supposed {
         called: { off: false },
       }
       plays.set(attemptKey(order), play)
-      return begin(book.order(play, order.pipeline.slots, order.capacity), now)
+      return begin(book.order(play, order.pipeline, order.capacity), now)
     },
     stop(order, now) {
       const play = plays.get(attemptKey(order))

@@ -149,9 +149,9 @@ describe('the screen of ocps top', () => {
   })
 
   test('shows each pool where there is more than one', async () => {
-    const pool = { name: 'heavy', runner: { kind: 'none' } } as const
+    const pool = { name: 'heavy', slots: 1, runner: { kind: 'none' } } as const
     const pipelines = { quicklook: aPipeline('quicklook'), deep: aPipeline('deep', { pool }) }
-    const pools = { heavy: { slots: 1, runner: pool.runner } }
+    const pools = { heavy: pool }
     const night = await createNight({ configuration: aConfiguration({ slots: 2, pools, pipelines }) })
     await night.enable()
     await night.started(await process(night, 'E1'))

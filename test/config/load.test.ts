@@ -80,10 +80,14 @@ describe('configuration: pools', () => {
       'pipelines/quicklook.yaml': `${PIPELINE}pool: heavy\n`,
     })
     const prefixed = { kind: 'prefix', argv: ['nice', '-n', '10'] }
-    expect(configurationOf(source).pipelines['quicklook']?.pool).toEqual({ name: 'heavy', runner: { kind: 'none' } })
+    expect(configurationOf(source).pipelines['quicklook']?.pool).toEqual({
+      name: 'heavy',
+      slots: 3,
+      runner: { kind: 'none' },
+    })
     expect(configurationOf(source, 'night.yaml')).toMatchObject({
       pools: { heavy: { slots: 3, runner: prefixed }, light: { slots: 5, runner: { kind: 'none' } } },
-      pipelines: { quicklook: { pool: { name: 'heavy', runner: prefixed } } },
+      pipelines: { quicklook: { pool: { name: 'heavy', slots: 3, runner: prefixed } } },
     })
   })
 })

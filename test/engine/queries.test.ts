@@ -35,11 +35,11 @@ test('jobs that were handed over before their slots are free are told apart from
 })
 
 test('pools are told apart where there is more than one, and counted together', async () => {
-  const pool = { name: 'heavy', runner: { kind: 'none' } } as const
+  const pool = { name: 'heavy', slots: 2, runner: { kind: 'none' } } as const
   const night = await createNight({
     configuration: aConfiguration({
       slots: 1,
-      pools: { heavy: { slots: 2, runner: pool.runner } },
+      pools: { heavy: pool },
       pipelines: { quicklook: aPipeline('quicklook'), deep: aPipeline('deep', { pool, slots: 2 }) },
     }),
   })

@@ -199,6 +199,12 @@ export const EVENTS: { readonly [K in MachineKind]: fc.Arbitrary<Unheard<Machine
       weight: 1,
       arbitrary: fc.constant({ type: 'engine.configurationsAvailable', available: STARTED.available } as const),
     },
+    {
+      weight: 1,
+      arbitrary: fc
+        .constantFrom('default', 'heavy')
+        .map(pool => ({ type: 'executor.unreachable', pool, reason: 'r' }) as const),
+    },
   ),
   queue: fc.oneof(
     { weight: 2, arbitrary: config.map(one => ({ type: 'queue.configure', configuration: one }) as const) },

@@ -44,7 +44,7 @@ const SCRIPTS: Record<Scene, Script> = {
 
 const NAMES = { c: 'the launcher in C', fallback: 'the launcher in Perl' } as const
 const PREFIXED: Partial<Pipeline> = {
-  pool: { name: 'gentle', runner: { kind: 'prefix', argv: ['nice', '-n', '3'] } },
+  pool: { name: 'gentle', slots: 1, runner: { kind: 'prefix', argv: ['nice', '-n', '3'] } },
 }
 
 for (const kind of ['c', 'fallback'] as const) {
@@ -61,7 +61,7 @@ function processes(kind: LauncherKind, pipeline: Partial<Pipeline> = {}): World 
   const at = place(kind)
   return {
     open: ear => at.open(ear),
-    order: (scene, changes) => order(PROGRAMS[scene], changes, pipeline),
+    order: (scene, changes, more) => order(PROGRAMS[scene], changes, { ...pipeline, ...more }),
     leave: () => at.leave(),
   }
 }
@@ -75,7 +75,7 @@ keepsTheContract('a script instead of processes', (): World => {
         schedule,
         script: ({ pipeline }) => Object.entries(SCRIPTS).find(([scene]) => scene === pipeline.name)?.[1] ?? {},
       }),
-    order: (scene, changes) => order(['true'], changes, { name: scene }),
+    order: (scene, changes, more) => order(['true'], changes, { name: scene, ...more }),
     leave: async () => {},
   }
 })

@@ -3,6 +3,7 @@
  * scripted twin. What only real processes can show is in subprocess.test.ts.
  */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { Pipeline } from '../../machines/domain/pipeline.ts'
 import type { Executor, StartOrder } from '../../machines/ports.ts'
 import { type Ear, ear, ENDS } from './world.ts'
 
@@ -20,7 +21,7 @@ export type Scene = (typeof SCENES)[number]
 
 export interface World {
   open(ear: Ear): Promise<Executor>
-  order(scene: Scene, changes?: Partial<StartOrder>): StartOrder
+  order(scene: Scene, changes?: Partial<StartOrder>, pipeline?: Partial<Pipeline>): StartOrder
   leave(): Promise<void>
 }
 
@@ -120,6 +121,21 @@ export function keepsTheContract(name: string, enter: () => World, { missing }: 
       }
       const started = heard.reports.filter(({ type }) => type === 'executor.started')
       expect(started.map(({ jobId }) => jobId)).toEqual(ids)
+    })
+
+    test('keeps the capacities of pools apart: a full one holds up no job of another', async () => {
+      const heavy = { pool: { name: 'heavy', slots: 1, runner: { kind: 'none' } } } as const
+      executor.start(world.order('hangs', { capacity: 1 }))
+      executor.start(world.order('succeeds', { jobId: 'j2', capacity: 1 }))
+      executor.start(world.order('hangs', { jobId: 'h1', capacity: 1 }, heavy))
+      executor.start(world.order('succeeds', { jobId: 'h2', capacity: 1 }, heavy))
+      await heard.until('executor.started', 'j1')
+      await heard.until('executor.started', 'h1')
+      executor.stop({ type: 'executor.stop', jobId: 'h1', attempt: 1, graceMs: 60_000 })
+      expect(await heard.end('h2')).toMatchObject({ exitCode: 0 })
+      expect(heard.reports.filter(({ jobId }) => jobId === 'j2')).toEqual([])
+      executor.stop({ type: 'executor.stop', jobId: 'j1', attempt: 1, graceMs: 60_000 })
+      expect(await heard.end('j2')).toMatchObject({ exitCode: 0 })
     })
 
     test('says of a job that is stopped before a slot is free that it did not start, and begins those behind it', async () => {

@@ -99,7 +99,7 @@ describe.each(['c', 'fallback'] as const)('a subprocess (launcher: %s)', kind =>
   })
 
   test('of a pool with a prefix runs behind it, and is the same process', async () => {
-    const pool = (argv: string[]) => ({ pool: { name: 'gentle', runner: { kind: 'prefix', argv } } }) as const
+    const pool = (argv: string[]) => ({ pool: { name: 'gentle', slots: 1, runner: { kind: 'prefix', argv } } }) as const
     const show = ['sh', '-c', 'echo $$ "$OMP_NUM_THREADS" "$X" $(nice) "$@"; exit 4', 'sh', 'a  b', '{obsid}'] as const
     const behind = ['env', 'OMP_NUM_THREADS=1', 'nice', '-n', '7', 'env', 'X={obsid}']
     executor.start(order(show, {}, pool(behind)))
@@ -110,7 +110,7 @@ describe.each(['c', 'fallback'] as const)('a subprocess (launcher: %s)', kind =>
   })
 
   test('of a pool whose prefix is missing says whose runner it is', async () => {
-    const pool = { name: 'gentle', runner: { kind: 'prefix', argv: ['no-such-prefix'] } } as const
+    const pool = { name: 'gentle', slots: 1, runner: { kind: 'prefix', argv: ['no-such-prefix'] } } as const
     executor.start(order(['true'], {}, { pool }))
     expect(await heard.end()).toMatchObject({
       code: 'PROGRAM_NOT_FOUND',

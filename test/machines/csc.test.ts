@@ -111,6 +111,39 @@ const EVERY: readonly Asking[] = [
 ]
 const nameOf = ({ type }: Asking) => type.slice('command.'.length)
 
+describe('csc: a pool that cannot be reached', () => {
+  const unreachable = (pool: string) => ({ type: 'executor.unreachable', pool, reason: 'no launcher lives' }) as const
+  const report = 'pipelines cannot be started: no launcher lives'
+
+  test.each(['STANDBY', 'DISABLED', 'ENABLED'] as const)('in %s: the default pool brings FAULT with code 1', state => {
+    const now = IN[state].when(unreachable('default'))
+    expect(now.state).toBe('fault')
+    expect(topics(now.emissions)).toEqual(['errorCode', 'summaryState'])
+    expect(now.emissions).toContainEqual({
+      type: 'event',
+      topic: 'errorCode',
+      key: null,
+      body: { errorCode: 1, errorReport: report, traceback: '' },
+    })
+    expect(now.when(plain('enable')).emissions).toMatchObject([
+      { body: { code: 'WRONG_STATE', result: expect.stringContaining(`error 1: ${report}`) as unknown } },
+    ])
+  })
+
+  test.each(STATES)(
+    'in %s: another pool changes nothing, for its jobs say themselves that they did not start',
+    state => {
+      const now = IN[state].when(unreachable('heavy'))
+      expect([now.state, now.emissions, now.context]).toEqual([IN[state].state, [], IN[state].context])
+    },
+  )
+
+  test.each(['FAULT', 'OFFLINE'] as const)('in %s nothing changes: the first fault counts', state => {
+    const now = IN[state].when(unreachable('default'))
+    expect([now.state, now.emissions, now.context]).toEqual([IN[state].state, [], IN[state].context])
+  })
+})
+
 describe('csc: reload', () => {
   const reloading = (changes: Parameters<typeof aConfiguration>[0], file = '_init.yaml') =>
     ({ ...reload, loaded: loaded(aConfiguration(changes), file) }) as const

@@ -562,10 +562,10 @@ describe('queue: a machine breaks', () => {
   })
 
   test('so it is in a pool of its own, whose slots are free again', async () => {
-    const pool = { name: 'heavy', runner: { kind: 'none' } } as const
+    const pool = { name: 'heavy', slots: 1, runner: { kind: 'none' } } as const
     const night = await createNight({
       configuration: aConfiguration({
-        pools: { heavy: { slots: 1, runner: pool.runner } },
+        pools: { heavy: pool },
         pipelines: { quicklook: aPipeline('quicklook', { pool }) },
       }),
     })

@@ -271,11 +271,11 @@ describe('explain says in one sentence', () => {
   })
 
   test('why a job waits in a pool of its own: that of its pool, not of others', async () => {
-    const pool = { name: 'heavy', runner: { kind: 'none' } } as const
+    const pool = { name: 'heavy', slots: 2, runner: { kind: 'none' } } as const
     const night = await enabled({
       configuration: aConfiguration({
         slots: 1,
-        pools: { heavy: { slots: 2, runner: pool.runner } },
+        pools: { heavy: pool },
         pipelines: { quicklook: aPipeline('quicklook'), deep: aPipeline('deep', { pool, slots: 2 }) },
       }),
     })

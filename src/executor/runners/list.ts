@@ -12,6 +12,6 @@ export interface Starter {
 }
 
 export function starterOf<Kind extends Runner['kind']>(runner: Extract<Runner, { kind: Kind }>): Starter {
-  const one = RUNNERS[runner.kind as Kind]
+  const one = RUNNERS[runner.kind]
   return { argv: pipeline => one.argv(runner, pipeline), where: one.where(runner) }
 }

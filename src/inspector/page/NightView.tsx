@@ -88,7 +88,7 @@ function Tiles({ night: tonight, open }: { night: Night; open: number }) {
   const { applied } = csc.snapshot.context as CscContext
   const flow = leafOf(queue.snapshot)
   const { over, succeeded } = tonight.tally
-  const walls = tonight.settled.flatMap(({ context: { outcome } }) => (outcome?.usage ? [outcome.usage.wallMs] : []))
+  const walls = tonight.settled.flatMap(({ context: { outcome } }) => outcome?.usage?.wallMs ?? [])
   const groups = [...tonight.groups.values()]
   return (
     <div class="tiles">
