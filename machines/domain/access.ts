@@ -1,13 +1,10 @@
 import type { Caller, Command } from './commands.ts'
+import { type Role, ROLES } from './roles.ts'
 
 /**
  * Which role may send which command. A caller without roles comes from a server that proves nothing about its users, and may
  * send everything, as before there were roles.
  */
-export const ROLES = ['viewer', 'script', 'operator', 'admin'] as const
-
-export type Role = (typeof ROLES)[number]
-
 /** The least role for each command; a role includes those before it. `execute` and `abort_job` are processData and abortJob. */
 export const LEAST_ROLE: Readonly<Record<Command['type'], Role>> = {
   'command.processData': 'script',

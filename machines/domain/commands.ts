@@ -1,4 +1,4 @@
-import type { Role } from './access.ts'
+import type { Role } from './roles.ts'
 import type { Configuration } from './configuration.ts'
 import type { GatherPolicy, GroupRules } from './groupRules.ts'
 import type { RequestedWork, Work } from './work.ts'

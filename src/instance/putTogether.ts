@@ -60,7 +60,14 @@ export async function putTogether(around: Surroundings, link: Link, lease: Held,
     subjects: [subjects(instance).events],
     maxAgeMs: EVENTS_KEPT_MS,
   })
-  const { journal, lastN, isOurs, numbersAfter } = await takeUpJournal({ bus, instance, retained, workDir, log, observe })
+  const { journal, lastN, isOurs, numbersAfter } = await takeUpJournal({
+    bus,
+    instance,
+    retained,
+    workDir,
+    log,
+    observe,
+  })
   const yieldName = () => ending.lose('lost', 'another process runs this instance now')
   const leadership = lead({ lease, journal, isOurs, onLost: yieldName, observe })
   // Throws where it was lost while the journal was opened.

@@ -1,27 +1,25 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import { type EmbeddedServer, startEmbeddedServer } from '../../src/bus/embedded.ts'
+import { beforeAll, expect, test } from 'vitest'
+import { startEmbeddedServer } from '../../src/bus/embedded.ts'
 import { connectNats } from '../../src/bus/nats.ts'
 import type { Bus } from '../../src/bus/port.ts'
+import { cleanUpAfterAll } from '../cleanUp.ts'
 import { collect, text } from './contract.ts'
 import { eventually, rejection } from './eventually.ts'
 
 /* Fencing by place, where a repeated id or a lost confirmation makes it hard to say whose a message is. The rest is contract.ts's. */
 
-let dir = ''
-let server: EmbeddedServer
 let bus: Bus
+const cleanUp = cleanUpAfterAll()
 beforeAll(async () => {
-  dir = await mkdtemp(join(tmpdir(), 'ocps-log-'))
-  server = await startEmbeddedServer({ storeDir: dir })
+  const dir = await mkdtemp(join(tmpdir(), 'ocps-log-'))
+  cleanUp(() => rm(dir, { recursive: true }))
+  const server = await startEmbeddedServer({ storeDir: dir })
+  cleanUp(() => server.stop())
   bus = await connectNats({ url: server.url, name: 'test' })
-})
-afterAll(async () => {
-  await bus.close()
-  await server.stop()
-  await rm(dir, { recursive: true })
+  cleanUp(() => bus.close())
 })
 
 let used = 0

@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest'
 import { ACK, type Event } from '../../machines/domain/announcements.ts'
-import { LEAST_ROLE, ROLES } from '../../machines/domain/access.ts'
+import { LEAST_ROLE } from '../../machines/domain/access.ts'
 import type { Caller, Command } from '../../machines/domain/commands.ts'
 import type { Emission, Known } from '../../machines/domain/messages.ts'
 import { SUMMARY_STATE, transitionChain, type SummaryState } from '../../machines/domain/summaryState.ts'
+import { ROLES } from '../../machines/domain/roles.ts'
 import { aCaller, aConfiguration, given, loaded, STARTED, transitionsNotTaken, type Given } from '../harness.ts'
 import { tableProblems } from './table.ts'
 

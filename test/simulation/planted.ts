@@ -15,8 +15,8 @@ export interface Mutant {
 export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a slot is not freed when its job ends',
-    file: 'machines/queue.js',
-    edits: [['slotsTaken: context.slotsTaken - slots }', 'slotsTaken: context.slotsTaken }']],
+    file: 'machines/standing.js',
+    edits: [['slotsTaken: standing.slotsTaken - slots }', 'slotsTaken: standing.slotsTaken }']],
     finds: 'direct',
   },
   {
@@ -33,8 +33,13 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'more is handed over in advance than prefetch says',
-    file: 'machines/queue.js',
-    edits: [['Math.min(slots, slots + prefetch - slotsTaken)', 'prefetch > 0 ? slots : slots - slotsTaken']],
+    file: 'machines/standing.js',
+    edits: [
+      [
+        'Math.min(slots, slots + (configuration.prefetch ?? 0) - slotsTaken)',
+        '(configuration.prefetch ?? 0) > 0 ? slots : slots - slotsTaken',
+      ],
+    ],
     finds: 'direct',
   },
   {
