@@ -57,7 +57,7 @@ type Policy = 'partial' | 'skip' | 'fail'
 let stopping = false
 let serial = 0
 let ticks = 0
-const open = new Set<Promise<void>>()
+const open = new Set<Promise<unknown>>()
 process.on('message', () => {
   stopping = true
 })
@@ -142,31 +142,7 @@ function ask(
   const id = `load-${serial}`
   note({ what: 'sent', id, command, pipeline, group, of })
   const answered = until(id, command, JSON.stringify(body))
-  const done: Promise<void> = (async () => {
-    try {
-      await answered
-    } finally {
-      open.delete(done)
-    }
-  })()
-  open.add(done)
-}
-
-function ask(
-  command: Sent['command'],
-  body: object,
-  pipeline: string,
-  group: string | null,
-  of: string | null = null,
-): Promise<Acknowledged> {
-  serial += 1
-  const id = `load-${serial}`
-  note({ what: 'sent', id, command, pipeline, group, of })
-  const answered = until(id, command, JSON.stringify(body))
-  const done: Promise<void> = answered.then(
-    () => void open.delete(done),
-    () => void open.delete(done),
-  )
+  const done: Promise<unknown> = answered.finally(() => open.delete(done))
   open.add(done)
   return answered
 }
