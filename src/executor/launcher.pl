@@ -18,9 +18,9 @@ my ($TAIL, $ROOM, $CHUNK) = (2048, 2048 + 64, 65536);
 
 my $linux = $^O eq 'linux';
 my $machine = (POSIX::uname())[4];
-my %calls = $linux ? (x86_64 => [61, 157, 228], aarch64 => [260, 167, 113]) : $^O eq 'darwin' ? ($machine => [7, 0, 0]) : ();
+my %calls = $linux ? (x86_64 => [61, 157, 228, 59], aarch64 => [260, 167, 113, 221]) : $^O eq 'darwin' ? ($machine => [7, 0, 0, 59]) : ();
 my ($deaf, $saidDeaf) = (0, 0);
-my ($WAIT4, $PRCTL, $CLOCK) = @{ $calls{$machine} || [0, 0, 0] };
+my ($WAIT4, $PRCTL, $CLOCK, $EXECVE) = @{ $calls{$machine} || [0, 0, 0, 0] };
 # Time::HiRes is not in perl-base.
 my $clock = $CLOCK ? sub { my $t = "\0" x 16; syscall($CLOCK, 1, $t); my ($s, $ns) = unpack 'qq', $t; $s + $ns / 1e9 }
   : eval { require Time::HiRes; Time::HiRes::clock_gettime(Time::HiRes::CLOCK_MONOTONIC()) }
@@ -247,17 +247,25 @@ sub reap {
 
 # ---- starting ----
 
+# Comes back only when it failed, with $! set. Perl's own exec gives a file that is no program to a shell, as execvp does.
+sub become {
+  my ($path, $argv, $env) = @_;
+  if (!$EXECVE) { no warnings 'exec'; exec { $path } @$argv; return }
+  my @words = map { "$_" } @$argv;
+  my @variables = map { "$_" } @$env;
+  syscall($EXECVE, "$path", pack('p*', @words, undef), pack('p*', @variables, undef));
+}
+
 # Comes back only when it failed, with an errno.
 sub execute {
   my ($argv, $env) = @_;
   %ENV = map { split /=/, $_, 2 } @$env;
-  no warnings 'exec';
   my $program = $argv->[0];
-  if ($program =~ m{/}) { exec { $program } @$argv; return $! + 0 }
+  if ($program =~ m{/}) { become($program, $argv, $env); return $! + 0 }
   my $denied = 0;
   for my $dir (split /:/, $ENV{PATH} // '/usr/local/bin:/usr/bin:/bin', -1) {
     my $path = $dir eq '' ? $program : "$dir/$program";
-    exec { $path } @$argv;
+    become($path, $argv, $env);
     if ($! == EACCES) { $denied = 1 } elsif ($! != ENOENT && $! != ENOTDIR) { return $! + 0 }
   }
   return $denied ? EACCES : ENOENT;

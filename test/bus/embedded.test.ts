@@ -150,7 +150,13 @@ describe('finding a nats-server', () => {
 
   it('looks where an ordinary PATH does not lead', async () => {
     const path = await fakeServer('nats-server: v2.9.10')
-    expect(await findServer({ environment: { PATH: '/nowhere' }, directories: ['/nowhere', folder] })).toEqual({
+    expect(
+      await findServer({
+        environment: { PATH: '/nowhere' },
+        directories: ['/nowhere', folder],
+        cacheDir: join(folder, 'none'),
+      }),
+    ).toEqual({
       path,
       version: '2.9.10',
     })

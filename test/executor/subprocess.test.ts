@@ -126,6 +126,8 @@ describe.each(['c', 'fallback'] as const)('a subprocess (launcher: %s)', kind =>
     executor.start(order([at.root], { jobId: 'j2' }))
     executor.start(order([script], { jobId: 'j3' }))
     executor.start(order(['{unknown}'], { jobId: 'j4' }))
+    executor.start(order([at.program('cut', '\x7fELF, or so it says')], { jobId: 'j5' }))
+    expect(await heard.end('j5')).toMatchObject({ code: 'NOT_EXECUTABLE' })
     expect(await heard.end('j1')).toMatchObject({ code: 'NOT_EXECUTABLE' })
     expect(await heard.end('j2')).toMatchObject({ code: 'NOT_EXECUTABLE' })
     expect(await heard.end('j3')).toMatchObject({
