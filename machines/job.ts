@@ -13,7 +13,7 @@ import {
 } from './domain/messages.ts'
 import type { OutcomeCode } from './domain/outcome.ts'
 import type { ExecutorReport } from './domain/reports.ts'
-import { afresh, startOrder, withFallback } from './jobAttempt.ts'
+import { afresh, NOTHING_HEARD, startOrder, withFallback } from './jobAttempt.ts'
 import type { JobContext, JobOutput } from './jobContext.ts'
 import {
   byItself,
@@ -211,12 +211,7 @@ export const job = setup({
     attempt: 1,
     tries: 1,
     fellBackFrom: [],
-    reportsHeard: 0,
-    metrics: [],
-    datasets: [],
-    verdict: null,
-    outcome: null,
-    retryClass: null,
+    ...NOTHING_HEARD,
     times: { accepted: input.at, queued: null, started: null, settled: 0 },
   }),
   initial: 'arriving',

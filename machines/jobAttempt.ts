@@ -5,17 +5,19 @@ import type { StartOrder } from './ports.ts'
 
 /** What changes from one attempt of a job to the next, and what the executor is told for each. Pure functions; which comes next is the job's business (job.ts). */
 
+/** What is known of an attempt before anything was heard of it. */
+export const NOTHING_HEARD = {
+  reportsHeard: 0,
+  metrics: [],
+  datasets: [],
+  verdict: null,
+  outcome: null,
+  retryClass: null,
+} as const satisfies Partial<JobContext>
+
 /** Nothing of the attempt before is left but its number. */
 export function afresh({ attempt }: JobContext) {
-  return {
-    attempt: attempt + 1,
-    reportsHeard: 0,
-    metrics: [],
-    datasets: [],
-    verdict: null,
-    outcome: null,
-    retryClass: null,
-  }
+  return { attempt: attempt + 1, ...NOTHING_HEARD }
 }
 
 /** The next pipeline in the place of the one that failed, with those of the options that it knows. */

@@ -1,6 +1,6 @@
 import type { AnyActorScope, AnyMachineSnapshot, AnyStateMachine, EventObject } from 'xstate'
 import { ACK, type AckBody, type Event } from '../machines/domain/announcements.ts'
-import type { Caller, LoadedConfiguration } from '../machines/domain/commands.ts'
+import type { Caller, LoadedConfiguration, ProcessDataCommand, RetryCommand } from '../machines/domain/commands.ts'
 import type { Configuration } from '../machines/domain/configuration.ts'
 import type { Emission, Input, Message, Order } from '../machines/domain/messages.ts'
 import type { Usage } from '../machines/domain/outcome.ts'
@@ -238,6 +238,41 @@ export function aConfiguration(changes: Partial<Configuration> = {}): Configurat
 
 export function aCaller(id: string, identity = 'script'): Caller {
   return { identity, id, reply: `_INBOX.${id}` }
+}
+
+/** One exposure, by quicklook, at once, and nothing else said. */
+export function aProcessData(changes: Partial<ProcessDataCommand> = {}): ProcessDataCommand {
+  return {
+    type: 'command.processData',
+    caller: aCaller('m1'),
+    jobId: 'j1',
+    dataId: { instrument: 'LATISS', obsid: 'AT_O_20261122_000017', group: null },
+    detectors: [],
+    pipeline: 'quicklook',
+    overrides: {},
+    configFile: null,
+    version: '',
+    priority: 0,
+    after: [],
+    readiness: { policy: 'runNow' },
+    timeLimitMs: null,
+    groupRules: null,
+    ...changes,
+  }
+}
+
+/** The job `old` once more, as it was asked for. */
+export function aRetry(changes: Partial<RetryCommand> = {}): RetryCommand {
+  return {
+    type: 'command.retry',
+    caller: aCaller('m1'),
+    jobId: 'again',
+    of: { by: 'jobId', jobId: 'old' },
+    pipeline: null,
+    overrides: null,
+    version: null,
+    ...changes,
+  }
 }
 
 export const USAGE: Usage = {

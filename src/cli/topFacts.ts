@@ -7,6 +7,7 @@ import { memberIdentity } from '../../machines/domain/dataId.ts'
 import { inOrder } from '../../machines/domain/waitingList.ts'
 import type { QueueContext } from '../../machines/queue.ts'
 import { inAll, standings } from '../../machines/standing.ts'
+import type { PoolAnswer } from '../contract/answers.ts'
 import { explainJob, exposuresOf } from '../night/explain.ts'
 import { type GroupRecord, type JobRecord, leafOf, type Night, poolsOf } from '../night/night.ts'
 import { onShelf } from '../night/shelf.ts'
@@ -33,7 +34,7 @@ export interface TopFacts {
     readonly slots: number
     readonly slotsTaken: number
     /** Only where there is more than one. */
-    readonly pools?: readonly PoolFacts[]
+    readonly pools?: readonly PoolAnswer[]
     /** The first of a pool that waits although slots are free, which are kept for it; null: nothing is kept. */
     readonly reserved: Reserved | null
     readonly running: number
@@ -58,15 +59,6 @@ export interface TopFacts {
   readonly running: readonly RunningFacts[]
   readonly groups: readonly GroupFacts[]
   readonly failures: readonly FailureFacts[]
-}
-
-export interface PoolFacts {
-  readonly pool: string
-  readonly slots: number
-  readonly slotsTaken: number
-  readonly running: number
-  readonly ahead: number
-  readonly waiting: number
 }
 
 export interface Percentiles {

@@ -1,28 +1,13 @@
 import { describe, expect, test } from 'vitest'
 import { judge, judgeRetry, workAgain, type Load } from '../../machines/admission.ts'
-import type { CloseGroupCommand, ProcessDataCommand, RetryCommand } from '../../machines/domain/commands.ts'
+import type { CloseGroupCommand, ProcessDataCommand } from '../../machines/domain/commands.ts'
 import type { ShelfItem } from '../../machines/domain/messages.ts'
 import type { Pipeline } from '../../machines/domain/pipeline.ts'
 import { isMatch } from '../../machines/domain/versions.ts'
-import { aCaller, aConfiguration, aPipeline } from '../harness.ts'
+import { aCaller, aConfiguration, aPipeline, aProcessData, aRetry } from '../harness.ts'
 
 const caller = aCaller('m1')
-const command: ProcessDataCommand = {
-  type: 'command.processData',
-  caller,
-  jobId: 'j1',
-  dataId: { instrument: 'LATISS', obsid: 'AT_O_20261122_000017', group: null },
-  detectors: [],
-  pipeline: 'quicklook',
-  overrides: {},
-  configFile: null,
-  version: '',
-  priority: 0,
-  after: [],
-  readiness: { policy: 'runNow' },
-  timeLimitMs: null,
-  groupRules: null,
-}
+const command = aProcessData({ caller })
 const item: ShelfItem = {
   jobId: 'old',
   retryOf: null,
@@ -36,15 +21,7 @@ const item: ShelfItem = {
   timeLimitMs: 1,
   outcome: 'failed',
 }
-const again: RetryCommand = {
-  type: 'command.retry',
-  caller,
-  jobId: 'again',
-  of: { by: 'jobId', jobId: 'old' },
-  pipeline: null,
-  overrides: null,
-  version: null,
-}
+const again = aRetry({ caller })
 
 function load(quicklook: Partial<Pipeline>, others: readonly Pipeline[] = []): Load {
   const pipelines = [aPipeline('quicklook', quicklook), aPipeline('stack', { scope: 'group' }), ...others]

@@ -5,7 +5,17 @@ import type { Caller, Command } from '../../machines/domain/commands.ts'
 import type { Emission, Known } from '../../machines/domain/messages.ts'
 import { SUMMARY_STATE, transitionChain, type SummaryState } from '../../machines/domain/summaryState.ts'
 import { ROLES } from '../../machines/domain/roles.ts'
-import { aCaller, aConfiguration, given, loaded, STARTED, transitionsNotTaken, type Given } from '../harness.ts'
+import {
+  aCaller,
+  aConfiguration,
+  aProcessData,
+  aRetry,
+  given,
+  loaded,
+  STARTED,
+  transitionsNotTaken,
+  type Given,
+} from '../harness.ts'
 import { tableProblems } from './table.ts'
 
 const caller = aCaller('m1')
@@ -31,23 +41,7 @@ const reload: Extract<Asking, { type: 'command.reload' }> = {
   known: {},
   loaded: loaded(configuration),
 }
-const processData: Asking = {
-  type: 'command.processData',
-  caller,
-  known: {},
-  jobId: '20261122-000004',
-  dataId: { instrument: 'LATISS', obsid: 'AT_O_20261122_000017', group: null },
-  detectors: [],
-  pipeline: 'quicklook',
-  overrides: {},
-  configFile: null,
-  version: '',
-  priority: 0,
-  after: [],
-  readiness: { policy: 'runNow' },
-  timeLimitMs: null,
-  groupRules: null,
-}
+const processData: Asking = { ...aProcessData({ caller, jobId: '20261122-000004' }), known: {} }
 const closeGroup: Asking = {
   type: 'command.closeGroup',
   caller,
@@ -59,14 +53,8 @@ const closeGroup: Asking = {
   patienceMs: null,
 }
 const retry: Asking = {
-  type: 'command.retry',
-  caller,
+  ...aRetry({ caller, jobId: '20261122-000006', of: { by: 'jobId', jobId: 'j1' } }),
   known: {},
-  jobId: '20261122-000006',
-  of: { by: 'jobId', jobId: 'j1' },
-  pipeline: null,
-  overrides: null,
-  version: null,
 }
 const abortJob = (known: Known = {}): Asking => ({ type: 'command.abortJob', caller, known, jobId: 'j1' })
 const setLogLevel = (level: number): Asking => ({

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
-import type { CloseGroupCommand, ProcessDataCommand, RetryCommand } from '../../machines/domain/commands.ts'
+import type { CloseGroupCommand } from '../../machines/domain/commands.ts'
 import type { Emission, ShelfItem } from '../../machines/domain/messages.ts'
 import { admission, retryAdmission, type Admission } from '../../machines/opening.ts'
-import { aCaller, aConfiguration, aPipeline } from '../harness.ts'
+import { aCaller, aConfiguration, aPipeline, aProcessData, aRetry } from '../harness.ts'
 
 /* What an admitted command leads to; that it is admitted is tested with admission.ts, that it is done with the machine. */
 
@@ -14,22 +14,16 @@ const configuration = aConfiguration({
 })
 const async = { instance: 'LATISS', configuration }
 const sync = { instance: 'LATISS', configuration: { ...configuration, mode: 'sync' as const } }
-const command: ProcessDataCommand = {
-  type: 'command.processData',
+const command = aProcessData({
   caller,
-  jobId: 'j1',
   dataId: { instrument: 'LATISS', obsid: 'E1', group: null },
-  detectors: [],
-  pipeline: 'quicklook',
   overrides: { threshold: 5 },
   configFile: 'deep.yaml',
   version: 'w1',
   priority: 3,
   after: [{ jobId: 'j0', requires: 'settled' }],
   readiness: { policy: 'skip' },
-  timeLimitMs: null,
-  groupRules: null,
-}
+})
 const inGroup = { ...command, dataId: { ...command.dataId, group: 'G' } }
 const closing = { ...command, pipeline: 'stack', dataId: { instrument: 'LATISS', obsid: null, group: 'G' } }
 const closeGroup: CloseGroupCommand = {
@@ -54,15 +48,7 @@ const item: ShelfItem = {
   timeLimitMs: 90_000,
   outcome: 'failed',
 }
-const again: RetryCommand = {
-  type: 'command.retry',
-  caller,
-  jobId: 'again',
-  of: { by: 'jobId', jobId: 'old' },
-  pipeline: null,
-  overrides: null,
-  version: null,
-}
+const again = aRetry({ caller })
 
 const admitted = (of: typeof command | typeof closeGroup, to = async) => admission(to, { command: of, known: {} })
 

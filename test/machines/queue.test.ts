@@ -9,6 +9,8 @@ import {
   aCaller,
   aConfiguration,
   aPipeline,
+  aProcessData,
+  aRetry,
   breaking,
   createNight,
   given,
@@ -27,22 +29,7 @@ const configured = (changes: Partial<Configuration> = {}) =>
   given('queue', { instance: 'LATISS' }).when({ type: 'queue.configure', configuration: aConfiguration(changes) })
 const flowing = (changes: Partial<Configuration> = {}) => configured(changes).when({ type: 'queue.open' })
 
-const processData: ProcessDataCommand = {
-  type: 'command.processData',
-  caller,
-  jobId: 'j1',
-  dataId: { instrument: 'LATISS', obsid: 'AT_O_20261122_000017', group: null },
-  detectors: [],
-  pipeline: 'quicklook',
-  overrides: {},
-  configFile: null,
-  version: '',
-  priority: 0,
-  after: [],
-  readiness: { policy: 'runNow' },
-  timeLimitMs: null,
-  groupRules: null,
-}
+const processData = aProcessData({ caller })
 const overGroup = {
   pipeline: 'stack',
   dataId: { instrument: 'LATISS', obsid: null, group: 'G' },
@@ -636,15 +623,7 @@ describe('queue: files', () => {
 describe('queue: chart and comment', () => {
   test('jobs from the shelf are opened again under new ids, or refused as any command would be', () => {
     const item = shelfItem
-    const command = {
-      type: 'command.retry',
-      caller,
-      jobId: 'again',
-      of: { by: 'jobId', jobId: 'old' },
-      pipeline: null,
-      overrides: null,
-      version: null,
-    } as const
+    const command = aRetry({ caller })
     const admitted = flowing().when({ type: 'queue.resubmit', command, items: [item] })
     expect(opened(admitted)).toMatchObject([
       { jobId: 'again-r1', retryOf: 'old', overrides: {}, configFile: null, version: 'w_1', priority: 3 },
