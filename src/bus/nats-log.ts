@@ -141,7 +141,7 @@ export async function openLog(link: Link, streams: Streams, options: LogOptions)
       const kept = await whenAnswered(() => lastOf(link, streams, name, { seq: answer.place }))
       if (current !== item) return
       if (kept !== null && (kept.id !== item.id || Buffer.from(kept.body).toString() !== item.body)) {
-        return broken(`message ${answer.place} has the id ${item.id} of ours, and another wrote it`)
+        return impersonated(item, answer.place)
       }
     }
     finish(item, { id: item.id, sequence: answer.place })
@@ -191,6 +191,8 @@ export async function openLog(link: Link, streams: Streams, options: LogOptions)
       return
     }
     const other = messages.find(isWritten)
+    // As whenStored finds it on a server that compares ids before places: 2.9.10 does, 2.15.1 does not.
+    if (other?.id === item.id) return impersonated(item, other.sequence)
     if (other !== undefined) return overtaken(item, other.id)
     if (last < item.expected)
       return broken(
@@ -221,6 +223,11 @@ export async function openLog(link: Link, streams: Streams, options: LogOptions)
         `Another writer has taken over ${name} at ${link.url}: it is ${found}, expected ${item.after || 'empty'}.`,
       ),
     )
+  }
+
+  /** Nobody but we gives out this id. */
+  function impersonated(item: Append, sequence: number): void {
+    broken(`message ${sequence} has the id ${item.id} of ours, and another wrote it`)
   }
 
   function broken(why: string): void {

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
@@ -10,9 +10,12 @@ import { createNight as createShown } from '../../src/night/night.ts'
 import type { Status } from '../../src/night/tail.ts'
 import { cleanUpAfterAll } from '../cleanUp.ts'
 import { aConfiguration, aPipeline, createNight, type Night } from '../harness.ts'
+import { needs } from '../needs.ts'
 import { buildIfMissing, type Child, end, linesOf, nextLine, ocps, program, start } from './run.ts'
 
 /* `ocps top`: what it draws of a night in memory on a stepped clock, and how it behaves on a terminal, in a pipe, and without an instance. */
+
+const withScript = needs('script')
 
 const plain = { paint: (_how: string, text: string) => text, hasBlocks: false }
 
@@ -294,12 +297,12 @@ describe('ocps top', () => {
   })
 
   // util-linux gives a terminal to a test; elsewhere the rest stands.
-  test.skipIf(!existsSync('/usr/bin/script'))(
+  withScript(
     'on a terminal takes the whole screen, until q gives it back',
     async () => {
       const command = `stty cols 90 rows 20; exec '${globalThis.process.execPath}' '${program}' top`
       const { PATH = '', HOME = '' } = globalThis.process.env
-      const terminal = spawn('/usr/bin/script', ['-qefc', command, '/dev/null'], {
+      const terminal = spawn('script', ['-qefc', command, '/dev/null'], {
         cwd: place,
         env: { PATH, HOME, TERM: 'xterm', LANG: 'C.UTF-8' },
       })

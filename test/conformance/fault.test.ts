@@ -3,8 +3,11 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { startService } from '../../src/instance/start.ts'
 import { aConfiguration, aPipeline, createNight, type Night } from '../harness.ts'
+import { needs } from '../needs.ts'
 import { startInstance, startChild, optionsFor, makePlace } from './instance.ts'
 import { rejection } from '../bus/eventually.ts'
+
+const withCompiler = needs('compiler')
 
 /*
  * FAULT, as salobj has it (base_csc.py fault). A fault comes from inside, never from the wire, so it is put into a whole instance in memory; what the wire can
@@ -133,7 +136,8 @@ describe('fault', () => {
     place.remove()
   })
 
-  it('27 B: a launcher that cannot be kept running puts an ENABLED instance into FAULT 1, and work is refused with the reason', async () => {
+  // The one in Perl is not in the cache.
+  withCompiler('27 B: a launcher that cannot be kept running puts an ENABLED instance into FAULT 1, and work is refused with the reason', async () => {
     const running = await startInstance()
     const cache = join(running.place.dataDir, 'cache')
     const [launcher = ''] = readdirSync(cache)

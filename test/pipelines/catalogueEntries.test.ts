@@ -1,21 +1,20 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { Pipeline } from '../../machines/domain/pipeline.ts'
 import { createConfigurationSource } from '../../src/config/load.ts'
 import { checkTemplate, commandLine } from '../../src/executor/commandLine.ts'
 import { renderExposure } from '../../src/sim/sky.ts'
+import { needs } from '../needs.ts'
 import { FIELD, ROOT, metric, runPipeline, temporaryFolder } from './support.ts'
 
 /*
  * The shipped catalogue entries that run someone else's program: SExtractor where it is installed, pipetask up to its argv.
  */
-const installed = ['/usr/bin/source-extractor', '/usr/local/bin/source-extractor', '/usr/bin/sex'].some(path =>
-  existsSync(path),
-)
+const withSourceExtractor = needs('sourceExtractor')
 
-test.skipIf(!installed)(
-  'SExtractor measures a simulated field, and its catalogue is one stack can read (skipped where it is not installed)',
+withSourceExtractor(
+  'SExtractor measures a simulated field, and its catalogue is one stack can read',
   () => {
     const folder = temporaryFolder()
     writeFileSync(join(folder, 'frame.fits'), renderExposure(FIELD))
