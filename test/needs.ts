@@ -9,3 +9,8 @@ import type { ProgramName } from './outside.ts'
 export function needs(program: ProgramName): TestAPI {
   return test.skipIf(!isThere(program)) as TestAPI
 }
+
+/** For what is no single test; the reporter knows a file by this line as well. */
+export function lacks(program: ProgramName): boolean {
+  return !isThere(program)
+}

@@ -26,6 +26,6 @@ export class MissingPrograms implements Reporter {
 }
 
 function neededBy(path: string): ProgramName | null {
-  const name = /\bneeds\('(\w+)'\)/.exec(readFileSync(path, 'utf8'))?.[1]
+  const name = /\b(?:needs|lacks)\('(\w+)'\)/.exec(readFileSync(path, 'utf8'))?.[1]
   return name !== undefined && name in programs ? (name as ProgramName) : null
 }

@@ -297,29 +297,26 @@ describe('ocps top', () => {
   })
 
   // util-linux gives a terminal to a test; elsewhere the rest stands.
-  withScript(
-    'on a terminal takes the whole screen, until q gives it back',
-    async () => {
-      const command = `stty cols 90 rows 20; exec '${globalThis.process.execPath}' '${program}' top`
-      const { PATH = '', HOME = '' } = globalThis.process.env
-      const terminal = spawn('script', ['-qefc', command, '/dev/null'], {
-        cwd: place,
-        env: { PATH, HOME, TERM: 'xterm', LANG: 'C.UTF-8' },
+  withScript('on a terminal takes the whole screen, until q gives it back', async () => {
+    const command = `stty cols 90 rows 20; exec '${globalThis.process.execPath}' '${program}' top`
+    const { PATH = '', HOME = '' } = globalThis.process.env
+    const terminal = spawn('script', ['-qefc', command, '/dev/null'], {
+      cwd: place,
+      env: { PATH, HOME, TERM: 'xterm', LANG: 'C.UTF-8' },
+    })
+    let seen = ''
+    const shown = new Promise<void>(resolve => {
+      terminal.stdout.on('data', (chunk: Buffer) => {
+        seen += chunk.toString()
+        if (seen.includes('live') && seen.includes('q ends')) resolve()
       })
-      let seen = ''
-      const shown = new Promise<void>(resolve => {
-        terminal.stdout.on('data', (chunk: Buffer) => {
-          seen += chunk.toString()
-          if (seen.includes('live') && seen.includes('q ends')) resolve()
-        })
-      })
-      const ended = once(terminal, 'close') as Promise<[number | null]>
-      await shown
-      expect(seen).toContain('\u001b[?1049h')
-      expect(seen).toContain('░░░░')
-      terminal.stdin.write('q')
-      expect((await ended)[0]).toBe(0)
-      expect(seen.endsWith('\u001b[?7h\u001b[?25h\u001b[?1049l')).toBe(true)
-    },
-  )
+    })
+    const ended = once(terminal, 'close') as Promise<[number | null]>
+    await shown
+    expect(seen).toContain('\u001b[?1049h')
+    expect(seen).toContain('░░░░')
+    terminal.stdin.write('q')
+    expect((await ended)[0]).toBe(0)
+    expect(seen.endsWith('\u001b[?7h\u001b[?25h\u001b[?1049l')).toBe(true)
+  })
 })

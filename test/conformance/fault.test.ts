@@ -137,20 +137,23 @@ describe('fault', () => {
   })
 
   // The one in Perl is not in the cache.
-  withCompiler('27 B: a launcher that cannot be kept running puts an ENABLED instance into FAULT 1, and work is refused with the reason', async () => {
-    const running = await startInstance()
-    const cache = join(running.place.dataDir, 'cache')
-    const [launcher = ''] = readdirSync(cache)
-    rmSync(join(cache, launcher))
-    writeFileSync(join(cache, launcher), 'no program', { mode: 0o755 })
-    const [ledger = ''] = readdirSync(join(running.service.workDir, '.ledger'))
-    process.kill(Number(ledger.split('-')[1]), 'SIGKILL')
-    const error = await running.wire.event('errorCode', ({ errorCode }) => errorCode === 1)
-    expect(error['errorReport']).toContain('pipelines cannot be started')
-    await running.wire.event('summaryState', ({ summaryState }) => summaryState === 3)
-    const ack = await running.wire.command('processData', { dataId: { obsid: 'E1' }, pipeline: 'true' })
-    expect(ack).toMatchObject({ ack: -302, code: 'WRONG_STATE' })
-    expect(ack.result).toContain('pipelines cannot be started')
-    await running.stop()
-  })
+  withCompiler(
+    '27 B: a launcher that cannot be kept running puts an ENABLED instance into FAULT 1, and work is refused with the reason',
+    async () => {
+      const running = await startInstance()
+      const cache = join(running.place.dataDir, 'cache')
+      const [launcher = ''] = readdirSync(cache)
+      rmSync(join(cache, launcher))
+      writeFileSync(join(cache, launcher), 'no program', { mode: 0o755 })
+      const [ledger = ''] = readdirSync(join(running.service.workDir, '.ledger'))
+      process.kill(Number(ledger.split('-')[1]), 'SIGKILL')
+      const error = await running.wire.event('errorCode', ({ errorCode }) => errorCode === 1)
+      expect(error['errorReport']).toContain('pipelines cannot be started')
+      await running.wire.event('summaryState', ({ summaryState }) => summaryState === 3)
+      const ack = await running.wire.command('processData', { dataId: { obsid: 'E1' }, pipeline: 'true' })
+      expect(ack).toMatchObject({ ack: -302, code: 'WRONG_STATE' })
+      expect(ack.result).toContain('pipelines cannot be started')
+      await running.stop()
+    },
+  )
 })

@@ -4,6 +4,8 @@ import type { Pipeline } from '../../machines/domain/pipeline.ts'
 import type { LauncherKind } from '../../src/executor/launcher.ts'
 import { createScriptedExecutor, type Script } from '../../src/executor/scripted.ts'
 import { keepsTheContract, type Scene, type World } from './contract.ts'
+import { lacks } from '../needs.ts'
+import { eachLauncher } from './eachLauncher.ts'
 import { order, place } from './world.ts'
 
 const REPORTS = `
@@ -47,7 +49,7 @@ const PREFIXED: Partial<Pipeline> = {
   pool: { name: 'gentle', slots: 1, runner: { kind: 'prefix', argv: ['nice', '-n', '3'] } },
 }
 
-for (const kind of ['c', 'fallback'] as const) {
+eachLauncher(lacks('compiler'))('processes (launcher: %s)', kind => {
   keepsTheContract(NAMES[kind], () => processes(kind))
   keepsTheContract(
     `${NAMES[kind]} and a prefix`,
@@ -55,7 +57,7 @@ for (const kind of ['c', 'fallback'] as const) {
     // The prefix is there and says itself what is not.
     { missing: { exitCode: 127, stderrTail: expect.stringContaining('no-such-program') } },
   )
-}
+})
 
 function processes(kind: LauncherKind, pipeline: Partial<Pipeline> = {}): World {
   const at = place(kind)

@@ -2,13 +2,15 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { beforeEach, expect, onTestFinished, test, vi } from 'vitest'
 import type { Executor } from '../../machines/ports.ts'
 import { DEATHS_MAX } from '../../src/executor/blame.ts'
 import { openLauncher } from '../../src/executor/launcher.ts'
+import { lacks } from '../needs.ts'
+import { eachLauncher } from './eachLauncher.ts'
 import { type Ear, ear, eventually, gone, isThere, order, type Place, place } from './world.ts'
 
-describe.each(['c', 'fallback'] as const)('a launcher (%s)', kind => {
+eachLauncher(lacks('compiler'))('a launcher (%s)', kind => {
   let at: Place
   let heard: Ear
   let executor: Executor
@@ -96,19 +98,21 @@ test('a launcher that does not answer is killed and given up, however long it wo
   await gone(launcher.pid)
 })
 
-test.each(['c', 'fallback'] as const)('a launcher (%s) that answers is kept', async kind => {
-  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
-  onTestFinished(() => void vi.useRealTimers())
-  const at = place(kind)
-  onTestFinished(() => at.leave())
-  const heard = ear()
-  const executor = await at.open(heard)
-  const before = at.launchers()
-  for (let n = 0; n < 15; n += 1) {
-    vi.advanceTimersByTime(1_000)
-    // Its answer comes before what it says of this one.
-    executor.start(order(['true'], { jobId: `j${n}` }))
-    await heard.end(`j${n}`)
-  }
-  expect(at.launchers()).toEqual(before)
-})
+eachLauncher(lacks('compiler'))('a launcher (%s)', kind =>
+  test('that answers is kept', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
+    onTestFinished(() => void vi.useRealTimers())
+    const at = place(kind)
+    onTestFinished(() => at.leave())
+    const heard = ear()
+    const executor = await at.open(heard)
+    const before = at.launchers()
+    for (let n = 0; n < 15; n += 1) {
+      vi.advanceTimersByTime(1_000)
+      // Its answer comes before what it says of this one.
+      executor.start(order(['true'], { jobId: `j${n}` }))
+      await heard.end(`j${n}`)
+    }
+    expect(at.launchers()).toEqual(before)
+  }),
+)

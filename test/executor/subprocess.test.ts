@@ -5,14 +5,16 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { ExecutorReport } from '../../machines/domain/reports.ts'
 import type { Executor, StartOrder } from '../../machines/ports.ts'
+import { lacks } from '../needs.ts'
+import { eachLauncher } from './eachLauncher.ts'
 import { type Ear, ear, eventually, gone, isThere, order, type Place, place } from './world.ts'
 
 const linux = process.platform === 'linux'
 
-describe.each(['c', 'fallback'] as const)('a subprocess (launcher: %s)', kind => {
+eachLauncher(lacks('compiler'))('a subprocess (launcher: %s)', kind => {
   let at: Place
   let heard: Ear
   let executor: Executor

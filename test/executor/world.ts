@@ -10,6 +10,7 @@ import type { ExecutorReport } from '../../machines/domain/reports.ts'
 import type { Executor, StartOrder } from '../../machines/ports.ts'
 import type { LauncherKind } from '../../src/executor/launcher.ts'
 import { createSubprocessExecutor } from '../../src/executor/subprocess.ts'
+import { cleanUpAfterAll } from '../cleanUp.ts'
 
 export function order(
   command: Pipeline['command'],
@@ -102,7 +103,9 @@ export interface Place {
   leave(): Promise<void>
 }
 
-const cacheDir = join(tmpdir(), 'ocps-test-launcher')
+/** Where the launcher is compiled to, once a file of tests: what an earlier run left would hide that there is no compiler. */
+export const cacheDir = mkdtempSync(join(tmpdir(), 'ocps-launcher-'))
+cleanUpAfterAll()(() => rmSync(cacheDir, { recursive: true, force: true }))
 
 export function place(launcher: LauncherKind, workDirInside = 'work'): Place {
   const root = realpathSync(mkdtempSync(join(tmpdir(), 'ocps-executor-')))

@@ -1,12 +1,14 @@
 /** A job may put anything in the place of its files: what is read and written stays its own, and nobody waits. Both launchers run all of it. */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import { beforeEach, expect, onTestFinished, test } from 'vitest'
 import type { Executor } from '../../machines/ports.ts'
 import { REPORTS_BYTES_MAX } from '../../src/executor/reportsFile.ts'
+import { eachLauncher } from '../executor/eachLauncher.ts'
 import { type Ear, ear, order, type Place, place } from '../executor/world.ts'
+import { lacks } from '../needs.ts'
 
-describe.each(['c', 'fallback'] as const)('a job that rearranges its directory (launcher: %s)', kind => {
+eachLauncher(lacks('compiler'))('a job that rearranges its directory (launcher: %s)', kind => {
   let at: Place
   let heard: Ear
   let executor: Executor

@@ -13,21 +13,18 @@ import { FIELD, ROOT, metric, runPipeline, temporaryFolder } from './support.ts'
  */
 const withSourceExtractor = needs('sourceExtractor')
 
-withSourceExtractor(
-  'SExtractor measures a simulated field, and its catalogue is one stack can read',
-  () => {
-    const folder = temporaryFolder()
-    writeFileSync(join(folder, 'frame.fits'), renderExposure(FIELD))
-    const ran = runPipeline('sourceExtractor.js', [join(folder, 'frame.fits')], folder)
-    expect(ran.stderr).toBe('')
-    expect(ran.exitCode).toBe(0)
-    expect(metric(ran, 'stars.count')).toBeGreaterThan(20)
-    const catalogue = JSON.parse(readFileSync(join(folder, 'catalogue.json'), 'utf8')) as {
-      stars: readonly { x: number; y: number }[]
-    }
-    expect(catalogue.stars.length).toBe(metric(ran, 'stars.count'))
-  },
-)
+withSourceExtractor('SExtractor measures a simulated field, and its catalogue is one stack can read', () => {
+  const folder = temporaryFolder()
+  writeFileSync(join(folder, 'frame.fits'), renderExposure(FIELD))
+  const ran = runPipeline('sourceExtractor.js', [join(folder, 'frame.fits')], folder)
+  expect(ran.stderr).toBe('')
+  expect(ran.exitCode).toBe(0)
+  expect(metric(ran, 'stars.count')).toBeGreaterThan(20)
+  const catalogue = JSON.parse(readFileSync(join(folder, 'catalogue.json'), 'utf8')) as {
+    stars: readonly { x: number; y: number }[]
+  }
+  expect(catalogue.stars.length).toBe(metric(ran, 'stars.count'))
+})
 
 test('pipetask is started with the argv a Rubin site would use, every value one word', () => {
   const loaded = createConfigurationSource({

@@ -3,13 +3,15 @@ import { once } from 'node:events'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, expect, it } from 'vitest'
 import type { ExecutorReport } from '../../machines/domain/reports.ts'
 import type { Executor, StartOrder } from '../../machines/ports.ts'
 import type { LauncherKind } from '../../src/executor/launcher.ts'
 import { createSubprocessExecutor, type SubprocessOptions } from '../../src/executor/subprocess.ts'
 import { eventually } from '../bus/eventually.ts'
-import { ENDS, isThere, order } from '../executor/world.ts'
+import { eachLauncher } from '../executor/eachLauncher.ts'
+import { cacheDir, ENDS, isThere, order } from '../executor/world.ts'
+import { lacks } from '../needs.ts'
 
 /*
  * One work directory in the hands of two executors, as when a frozen OCPS has been replaced; and what a work directory holds that is nobody's any more.
@@ -38,7 +40,7 @@ async function open(launcher: LauncherKind, more: Partial<SubprocessOptions> = {
   const executor = await createSubprocessExecutor({
     instance: 'LATISS',
     workDir: join(root, 'work'),
-    cacheDir: join(tmpdir(), 'ocps-test-launcher'),
+    cacheDir,
     pipelinesDir: root,
     report: report => reports.push(report),
     log: { info: () => {}, warn: (_, message) => warnings.push(message), error: () => {} },
@@ -49,6 +51,9 @@ async function open(launcher: LauncherKind, more: Partial<SubprocessOptions> = {
   return { executor, reports, warnings }
 }
 
+/** What OCPS itself would take. */
+const USUAL = lacks('compiler') ? 'fallback' : 'c'
+
 /** Writes one line each time it runs. */
 const touch = (jobId: string): StartOrder => order(['/bin/sh', '-c', `echo ran >> ${root}/${jobId}`], { jobId })
 const runsOf = (jobId: string): string => readFileSync(join(root, jobId), 'utf8')
@@ -56,7 +61,7 @@ const hasEnded = ({ reports }: Opened): boolean => reports.some(({ type }) => EN
 const forgotten = (): void => {}
 const adoption = (start: StartOrder) => ({ type: 'executor.adopt', start, reportsHeard: 0, started: false }) as const
 
-describe.each(['c', 'fallback'] as const)('with the launcher %s', kind => {
+eachLauncher(lacks('compiler'))('with the launcher %s', kind => {
   it('an executor that was replaced starts nothing any more, and who replaced it knows at once that the job never ran, and runs it', async () => {
     // Never active again.
     const old = await open(kind, { whenActive: forgotten })
@@ -130,11 +135,11 @@ describe.each(['c', 'fallback'] as const)('with the launcher %s', kind => {
 })
 
 it('with a new journal, how a job of the same id ended under the old one is not taken for the new one', async () => {
-  const old = await open('c')
+  const old = await open(USUAL)
   old.executor.start(touch('20261122-000007'))
   await eventually('it ended', () => old.reports.some(({ type }) => type === 'executor.exited'))
   await old.executor.close()
-  const present = await open('c', { isJournalNew: true })
+  const present = await open(USUAL, { isJournalNew: true })
   present.executor.adopt(adoption(touch('20261122-000007')))
   await eventually('it has ended', () => hasEnded(present))
   expect(present.reports).toMatchObject([{ type: 'executor.started' }, { type: 'executor.exited' }])
@@ -142,8 +147,8 @@ it('with a new journal, how a job of the same id ended under the old one is not 
 })
 
 it('a work directory belongs to one instance, and another one is told whose it is', async () => {
-  await open('c')
-  await expect(open('c', { instance: 'LSSTCam' })).rejects.toThrow(
+  await open(USUAL)
+  await expect(open(USUAL, { instance: 'LSSTCam' })).rejects.toThrow(
     /belongs to instance LATISS; give LSSTCam another one/,
   )
 })
@@ -162,7 +167,7 @@ it.runIf(process.platform === 'linux')(
       mark('LATISS', '/nowhere/work/j9'),
     ]
     const gone = once(ours, 'exit')
-    const { warnings } = await open('c')
+    const { warnings } = await open(USUAL)
     // It does not hear TERM.
     expect(await gone).toEqual([null, 'SIGKILL'])
     expect(warnings.some(line => line.includes(`process ${ours.pid} of job j9 belongs to no open job`))).toBe(true)
