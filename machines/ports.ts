@@ -1,4 +1,5 @@
 import type { DataId } from './domain/dataId.ts'
+import type { Located } from './domain/inputs.ts'
 import type { OverrideValue, Pipeline } from './domain/pipeline.ts'
 import type { Dataset, ExecutorReport, Metric } from './domain/reports.ts'
 
@@ -28,6 +29,8 @@ export interface StartOrder {
   readonly dataId: DataId
   /** Where raw files are, e.g. `/data/{instrument}/{dayObs}/{obsid}.fits`; '' where pipelines find their own. */
   readonly dataPath: string
+  /** What a locator answered, where one had to be asked; absent where dataPath is the answer. domain/inputs.ts reads both. */
+  readonly inputs?: Located
   readonly overrides: Readonly<Record<string, OverrideValue>>
   readonly configFile: string | null
   /** Software version asked for, '' for the site's default. */
@@ -54,14 +57,24 @@ export interface AdoptOrder {
   readonly started: boolean
 }
 
-/** The data's side as the machines know it: it says once whether the data of a job are there, and later when they come, until told to forget. */
-export interface DataSide {
+/** The locator as the machines know it: it says once whether the data of a job are there, and later when they come, until told to forget. */
+export interface Locator {
   order(order: DataOrder): void
 }
 
 export type DataOrder =
-  | { readonly type: 'data.look'; readonly jobId: string; readonly dataId: DataId }
+  | {
+      readonly type: 'data.look'
+      readonly jobId: string
+      readonly dataId: DataId
+      /** Present where the machines themselves know what was ingested (ingest.ts): what is looked for then are events that were missed, of all of these. */
+      readonly detectors?: readonly number[]
+      /** Where the data would be, as the job was asked with. Put in by the engine: in no order of a machine, whose recordings of old hold none. */
+      readonly dataPath?: string
+    }
   | { readonly type: 'data.forget'; readonly jobId: string }
+  /** Report what is ingested of these sensors, named like `R22_S11`; none: report nothing. */
+  | { readonly type: 'data.follow'; readonly sensors: readonly string[] }
 
 /** One member of a group that is combined: settled, or never processed by itself (then without pipeline, job and outcome), as the machines know it; the executor makes its paths absolute in `members.json`. */
 export interface GroupMember {

@@ -9,6 +9,7 @@ import type { ExecutorReport, Metric } from '../machines/domain/reports.ts'
 import { machines, MACHINES_VERSION, type MachineKind } from '../machines/index.ts'
 import type { CscContext, CscEvent, CscInput } from '../machines/csc.ts'
 import type { DisplayContext, DisplayEvent, DisplayInput } from '../machines/display.ts'
+import type { IngestContext, IngestEvent, IngestInput } from '../machines/ingest.ts'
 import type { GatherEvent, GatherInput } from '../machines/gather.ts'
 import type { GatherContext } from '../machines/groupMembers.ts'
 import type { JobContext, JobEvent, JobInput } from '../machines/job.ts'
@@ -40,6 +41,7 @@ export interface Machines {
   reply: { input: ReplyInput; context: ReplyContext; event: ReplyEvent }
   shelf: { input: ShelfInput; context: ShelfContext; event: ShelfEvent }
   display: { input: DisplayInput; context: DisplayContext; event: DisplayEvent }
+  ingest: { input: IngestInput; context: IngestContext; event: IngestEvent }
 }
 
 /** An event without the time it is heard at; the harness adds it. */
@@ -283,7 +285,9 @@ export interface NightOptions {
   readonly onOrder?: (order: Order, report: (what: Report) => void) => void
 }
 
-export type Report = ExecutorReport | Extract<Message, { type: 'data.present' | 'data.absent' }>
+export type Report =
+  | ExecutorReport
+  | Extract<Message, { type: 'data.present' | 'data.absent' | 'data.located' | 'data.ingested' }>
 
 type Bodies = { [E in Event as E['topic']]: E['body'] }
 
@@ -297,7 +301,7 @@ export interface Night {
   send(name: string, body?: object, who?: Who): string
   /** start and enable. */
   enable(): Promise<void>
-  /** One word of the executor or the data's side. */
+  /** One word of the executor or the locator. */
   report(what: Report): Promise<void>
   started(jobId: string): Promise<void>
   exited(jobId: string, how?: Parameters<typeof exit>[2]): Promise<void>
@@ -437,7 +441,7 @@ export async function createNight(options: NightOptions = {}): Promise<Night> {
         }
         return { start: take, stop: take, adopt: order => void adopted.push(order), close: () => Promise.resolve() }
       },
-      dataSide: report => ({
+      locator: report => ({
         order: order => {
           orders.push(order)
           options.onOrder?.(order, report)

@@ -1,4 +1,5 @@
 import type { GatherPolicy } from './commands.ts'
+import type { Camera } from './camera.ts'
 import type { Pipeline } from './pipeline.ts'
 
 /** The configuration applied by `start`: the layers merged, checked, and complete. It is in the journal, so a recording explains itself. */
@@ -30,6 +31,8 @@ export interface Configuration {
   readonly pipelines: Readonly<Record<string, Pipeline>>
   /** What is shown where; absent in journals that are older than displays. */
   readonly display?: readonly Interest[]
+  /** Maps what the OODS says to detectors; null: there is none, absent in journals that are older than this. */
+  readonly camera?: Camera | null
 }
 
 /** What a job is told of it: how many slots there are, where it may be handed over before one is free; nothing where it never is. */

@@ -1,6 +1,7 @@
 import type { MachineInput, MachineKind } from '../index.ts'
 import type { DataOrder, StartOrder, StopOrder } from '../ports.ts'
 import type { AckBody, Announcement, DisplayImage } from './announcements.ts'
+import type { Camera, IngestedImage } from './camera.ts'
 import type {
   Caller,
   CloseGroupCommand,
@@ -14,6 +15,7 @@ import type {
 } from './commands.ts'
 import type { Configuration, Interest } from './configuration.ts'
 import { encodeToken, type DataId } from './dataId.ts'
+import type { Located } from './inputs.ts'
 import type { Outcome } from './outcome.ts'
 import type { ExecutorReport } from './reports.ts'
 
@@ -47,6 +49,7 @@ export type Message =
   | ReplyMessage
   | ShelfMessage
   | DisplayMessage
+  | IngestMessage
 
 /** What the engine says about itself and about actors. */
 export type EngineMessage =
@@ -177,7 +180,8 @@ export interface Said {
 export type Input =
   | Command
   | ExecutorReport
-  | Extract<JobMessage, { type: 'data.present' | 'data.absent' }>
+  | LocatorAnswer
+  | Extract<IngestMessage, { type: 'data.ingested' }>
   | Exclude<EngineMessage, { type: 'actor.ended' }>
   | ClockDue
   | Quiescent
@@ -193,8 +197,13 @@ export type Known = Readonly<Record<Address, 'open' | 'ended' | 'unknown'>>
 export type JobMessage =
   | { readonly type: 'slot.granted' }
   | { readonly type: 'job.abort'; readonly reason: string; readonly caller: Caller | null }
-  /** The data's side answers data.look. */
-  | { readonly type: 'data.present' | 'data.absent'; readonly jobId: string }
+  /** The locator answers data.look: not there yet, or there; with inputs where it says where that is. */
+  | { readonly type: 'data.absent'; readonly jobId: string }
+  | { readonly type: 'data.present'; readonly jobId: string; readonly inputs?: Located }
+  | { readonly type: 'data.located'; readonly jobId: string; readonly inputs: Located }
+
+/** Journaled before the job hears it. */
+export type LocatorAnswer = Extract<JobMessage, { type: 'data.present' | 'data.absent' | 'data.located' }>
 
 export type GatherMessage =
   | {
@@ -254,6 +263,13 @@ export type DisplayMessage =
   | { readonly type: 'display.configure'; readonly interests: readonly Interest[] }
   /** A dataset was announced. */
   | { readonly type: 'display.offer'; readonly image: DisplayImage }
+
+export type IngestMessage =
+  | { readonly type: 'ingest.configure'; readonly camera: Camera | null }
+  /** The locator heard of these files; some of them perhaps before. */
+  | { readonly type: 'data.ingested'; readonly images: readonly IngestedImage[] }
+  /** Of a job: put to this machine instead of to the locator, where it is there. */
+  | Extract<DataOrder, { type: 'data.look' | 'data.forget' }>
 
 export type ReplyMessage =
   | { readonly type: 'reply.await'; readonly address: Address }

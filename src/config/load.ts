@@ -12,6 +12,7 @@ import { isUsedIn, needsOf, type CommandPart } from '../../machines/domain/templ
 import { judgeFilling } from '../../machines/domain/filling.ts'
 import { configurationSchema, pipelineSchema, SCHEMA_VERSION } from '../contract/configuration.ts'
 import { sentences } from '../contract/decode.ts'
+import { cameraOf } from './camera.ts'
 
 /**
  * The configuration's files: `_init.yaml`, then `_<site>.yaml`, then the override named in `start`, as salobj layers them (maps are merged, lists and
@@ -130,7 +131,16 @@ function merged(
   for (const layer of layers) value = merge(value, layer.value, layer.file, '')
   const checked = configurationSchema.safeParse(value)
   if (!checked.success) throw new ConfigurationError(placed(checked.error, layers))
-  const { instrument = instance, queueDepth, ackTimeout, groups, display = [], prefetch = 0, ...rest } = checked.data
+  const {
+    instrument = instance,
+    queueDepth,
+    ackTimeout,
+    groups,
+    display = [],
+    prefetch = 0,
+    camera,
+    ...rest
+  } = checked.data
   const pipelines = Object.fromEntries(
     Object.values(entries).map(one => [one.name, { ...one, needs: needsOf(one.command, rest.dataPath) }]),
   )
@@ -146,6 +156,9 @@ function merged(
     throw new ConfigurationError(`${lastWith(layers, ['groups', 'pipeline'])}: groups.pipeline: ${wanting.reason}`)
   const problem = checkTemplate(rest.dataPath, 'dataPath')
   if (problem !== null) throw new ConfigurationError(`${lastWith(layers, ['dataPath'])}: dataPath: ${problem}`)
+  const mapped = camera === undefined ? null : cameraOf(camera)
+  if (mapped && 'problem' in mapped)
+    throw new ConfigurationError(`${lastWith(layers, ['camera'])}: camera.${mapped.problem}`)
   const large = tooLarge({ slots: rest.slots, pipelines })
   if (large !== null)
     throw new ConfigurationError(
@@ -161,6 +174,7 @@ function merged(
     ackTimeoutMs: ackTimeout * 1000,
     groups: { ...group, patienceMs: patience * 1000, lingerMs: linger * 1000 },
     pipelines,
+    camera: mapped,
     display: display.map(({ view, dataset, instrument: of = null, detector = null }) => ({
       view,
       dataset,

@@ -14,7 +14,7 @@ import { MACHINES_VERSION } from '../../machines/index.ts'
 import { startOrder, type JobContext } from '../../machines/job.ts'
 import type { CscContext } from '../../machines/csc.ts'
 import { overrideOf } from '../../machines/domain/reload.ts'
-import type { DataSide, Executor } from '../../machines/ports.ts'
+import type { Locator, Executor } from '../../machines/ports.ts'
 import type { QueueContext } from '../../machines/queue.ts'
 import type { Decoded } from '../contract/commands.ts'
 import { type Entry, isMark, MARK_FORMAT } from '../journal/entry.ts'
@@ -27,6 +27,7 @@ import { createInbox } from './inbox.ts'
 import { type Before, createTimeline } from './timeline.ts'
 import { digestOf } from './digest.ts'
 import { isAfter } from './announcementIds.ts'
+import { standingOrders, withPath } from './locating.ts'
 import { createWorld, type Effect, type Observer, type World } from './world.ts'
 
 /**
@@ -60,7 +61,7 @@ export interface EngineOptions {
   readonly clock: Clock
   readonly log: Log
   readonly executor: (report: (what: Exclude<Input, Command>) => void) => Executor | Promise<Executor>
-  readonly dataSide: (report: (what: Exclude<Input, Command>) => void) => DataSide
+  readonly locator: (report: (what: Exclude<Input, Command>) => void) => Locator
   /** Carries announcements away; never waits, never throws. */
   readonly say: (said: Numbered) => void
   readonly loadConfiguration: (configurationOverride: string) => LoadedConfiguration
@@ -141,7 +142,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   })
   const report = (what: Exclude<Input, Command>) => inbox.input(what, 'report')
   const executor = await options.executor(report)
-  const dataSide = options.dataSide(report)
+  const locator = options.locator(report)
 
   for (const said of recovered.unsaid) say(said)
   if (recovered.hasGap) for (const part of checkpoint(recovered.unsaid)) inbox.input(part, 'engine')
@@ -297,13 +298,13 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     answers.recall(caller.id, fingerprintOf(withoutStamps(rest)))
   }
 
-  /** What was running or waiting for data when the process ended is put to the executor and the data's side again: in the order slots were granted. */
+  /** What was running or waiting for data when the process ended is put to the executor and the locator again: in the order slots were granted. */
   function takeUp(): void {
     const queue = world.actor('queue')?.snapshot.context as QueueContext | undefined
     const granted = Object.keys(queue?.running ?? {}).flatMap(jobId => world.actor(jobAddress(jobId)) ?? [])
     for (const { snapshot, address } of new Set([...granted, ...world.actors('job')])) {
       const context = snapshot.context as JobContext
-      const { jobId, attempt, reportsHeard, pipeline, dataId } = context
+      const { jobId, attempt, reportsHeard, pipeline } = context
       if (snapshot.matches('active') || snapshot.matches('stopping')) {
         log.info(
           { jobId, attempt },
@@ -318,8 +319,8 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
         if (snapshot.matches('stopping'))
           executor.stop({ type: 'executor.stop', jobId, attempt, graceMs: pipeline.graceMs })
       }
-      if (snapshot.matches({ held: 'awaitingData' })) dataSide.order({ type: 'data.look', jobId, dataId })
     }
+    for (const order of standingOrders(world)) locator.order(order)
   }
 
   function overrideApplied(): string {
@@ -409,7 +410,8 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
         return executor.stop(order)
       case 'data.look':
       case 'data.forget':
-        return dataSide.order(order)
+      case 'data.follow':
+        return locator.order(withPath(world, order))
     }
   }
 

@@ -3,7 +3,8 @@
  * Nothing else of OCPS' environment reaches a pipeline, so no credential does.
  */
 import type { StartOrder } from '../../machines/ports.ts'
-import { inputPath, membersPath, type Resolved, type Surroundings } from './commandLine.ts'
+import type { Resolved } from '../../machines/domain/inputs.ts'
+import { membersPath, type Surroundings } from './commandLine.ts'
 
 const PASSED_ON = ['PATH', 'HOME', 'LANG', 'TZ', 'TMPDIR', 'USER', 'LOGNAME']
 
@@ -22,7 +23,7 @@ export function environment(
   base: ReadonlyMap<string, string>,
 ): Resolved<readonly string[]> {
   const { dataId } = order
-  const input = inputPath(dataId, around.dataPath)
+  const { input } = around.inputs
   const variables = new Map(base)
   for (const [name, value] of Object.entries(order.pipeline.env)) variables.set(name, value)
   const facts: Record<string, string> = {

@@ -12,6 +12,7 @@ import type { Log } from '../log.ts'
 import type { AdoptOrder, Executor, ReportSink, StartOrder, StopOrder } from '../../machines/ports.ts'
 import { createBlame } from './blame.ts'
 import { commandLine } from './commandLine.ts'
+import { inputsOf } from '../../machines/domain/inputs.ts'
 import { jobDirectory, ledgerDirectory, membersText } from './directory.ts'
 import { exited, startFailure } from './endings.ts'
 import { environment, inherited } from './environment.ts'
@@ -233,7 +234,8 @@ export async function createSubprocessExecutor(options: SubprocessOptions): Prom
 
   const prepare = (order: StartOrder, reportsHeard: number): Job | { readonly problem: string } => {
     const directory = jobDirectory(workDir, order.jobId)
-    const around = { dataPath: order.dataPath, pipelinesDir, directory }
+    const inputs = inputsOf(order)
+    const around = { inputs, pipelinesDir, directory }
     const argv = commandLine(order, around)
     const env = environment(order, around, base)
     if ('problem' in argv) return argv
@@ -249,7 +251,7 @@ export async function createSubprocessExecutor(options: SubprocessOptions): Prom
       program: argv.ok[0] ?? '',
       slots,
       directory,
-      request: runRequest({ ...request, members: membersText(order, workDir) }),
+      request: runRequest({ ...request, members: membersText(order, inputs, workDir) }),
       reports: reportsFile(directory, reportsHeard, line => report({ ...line, ...id })),
       started: false,
       isHeldBack: false,

@@ -24,7 +24,7 @@ import { createFeed } from '../sinks/nats/feed.ts'
 import { createGate, type Gate } from './gate.ts'
 import { newest } from './newest.ts'
 import { createPresence } from './presence.ts'
-import { createIngestWatch } from '../locators/oods.ts'
+import { createOodsLocator } from '../locators/oods.ts'
 import { type Journal, JournalError } from '../journal/port.ts'
 import { checkServer, promiseOf } from './serverPromise.ts'
 import { takeUpJournal } from './takingUp.ts'
@@ -297,7 +297,7 @@ async function assemble(
         executorClose = () => executor.close()
         return executor
       },
-      dataSide: report => createIngestWatch({ bus, report, now: () => wallClock.now() }),
+      locator: report => createOodsLocator({ bus, report, now: () => wallClock.now() }),
       say,
       unsaid: () => (gate.isSure() ? feed.unstored() : null),
       loadConfiguration: override => source.load(override),

@@ -3,6 +3,7 @@
  */
 import '../machines/csc.test.ts'
 import '../machines/display.test.ts'
+import '../machines/ingest.test.ts'
 import '../machines/gather.test.ts'
 import '../machines/job.test.ts'
 import '../machines/queue.test.ts'

@@ -66,7 +66,7 @@ interface Options {
   readonly broken: (promise: PromiseName, evidence: string) => void
 }
 
-// The data's side answers from memory; the machine gives it as long.
+// The locator answers from memory; the machine gives it as long.
 const LOOK_MS = 5_000
 
 export function createJobBook({ asked, processes, watch, configuration, broken }: Options): JobBook {
