@@ -1,6 +1,6 @@
 /**
- * Time for the in-memory network: the real one, or one that a test steps. Promises that a stepped clock calls what is due in order of
- * time, and in order of asking for the same time.
+ * Time for the in-memory network: the real one, or one that a test steps. Promises that a stepped clock calls what is
+ * due in order of time, and in order of asking for the same time.
  */
 export interface Clock {
   /** Milliseconds since 1970-01-01 UTC. */

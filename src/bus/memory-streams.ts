@@ -1,6 +1,6 @@
 /**
- * What the in-memory network keeps: retained streams, logs and leases, with the promises of their JetStream counterparts. Time and
- * order come from the network.
+ * What the in-memory network keeps: retained streams, logs and leases, with the promises of their JetStream
+ * counterparts. Time and order come from the network.
  */
 import { checkSize, checkSubject, matches, wireBytes } from './checks.ts'
 import type { Clock } from './memory-clock.ts'

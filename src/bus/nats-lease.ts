@@ -1,6 +1,6 @@
 /**
- * A lease in a KV bucket whose entries expire: whoever creates the key holds the name, renewing it every third of its time. It decides
- * only who tries; the place a log's writer expects decides who writes.
+ * A lease in a KV bucket whose entries expire: whoever creates the key holds the name, renewing it every third of its
+ * time. It decides only who tries; the place a log's writer expects decides who writes.
  */
 import { randomUUID } from 'node:crypto'
 import { JetStreamApiCodes, JetStreamApiError, jetstream, StorageType } from '@nats-io/jetstream'
@@ -115,7 +115,8 @@ function hold(
     const because = error instanceof Error ? error.message : String(error)
     try {
       if (await isGone(streams, `KV_${options.name}`)) {
-        // While it was gone somebody else may have made it and given the lease back: the next renewal takes the key anew, and counts that.
+        // While it was gone somebody else may have made it and given the lease back: the next renewal takes the key
+        // anew, and counts that.
         bucket = await openBucket(link, streams, options)
         link.log.warn({ lease: options.name }, `The bucket of the lease ${options.name} was gone; it was made again.`)
         return

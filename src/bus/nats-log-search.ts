@@ -1,6 +1,6 @@
 /**
- * Finds messages that a writer of the log appended among those that anybody published on its subjects. The first look is one small request; only
- * where that finds a stranger's message, or a gap, more is read.
+ * Finds messages that a writer of the log appended among those that anybody published on its subjects. The first look
+ * is one small request; only where that finds a stranger's message, or a gap, more is read.
  */
 import type { Link } from './nats-link.ts'
 import { type Kept, lastOf, readStream, stateOf, type Streams } from './nats-streams.ts'

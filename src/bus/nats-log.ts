@@ -1,7 +1,8 @@
 /**
- * The append-only log on JetStream. Every message expects the place (sequence number) of the newest one, and only one is on its way at a time, so
- * the server itself refuses a writer that has been overtaken. After a refusal what came in between decides: our own message (it is stored), another
- * writer's (we are fenced off), or one nobody who writes here sent (it is passed over). Leaves to the server when a stored message is on the disk.
+ * The append-only log on JetStream. Every message expects the place (sequence number) of the newest one, and only one
+ * is on its way at a time, so the server itself refuses a writer that has been overtaken. After a refusal what came in
+ * between decides: our own message (it is stored), another writer's (we are fenced off), or one nobody who writes here
+ * sent (it is passed over). Leaves to the server when a stored message is on the disk.
  */
 import { headers, type MsgHdrs } from '@nats-io/transport-node'
 import { checkSize, checkSubject, wireBytes } from './checks.ts'
@@ -26,10 +27,16 @@ interface Append extends Item {
 /** 2.9 and later name it so for an expected sequence; 10070, the expected id, is no longer asked for. */
 const wrongLastSequence = 10071
 
-/** 2.9.10 confirms what comes behind a zeroed tail and never finds it again, unless it was restarted before (measured; 2.15.1 keeps it). */
+/**
+ * 2.9.10 confirms what comes behind a zeroed tail and never finds it again, unless it was restarted before (measured;
+ * 2.15.1 keeps it).
+ */
 const keepsBehindLostSince = '2.10.0'
 
-/** Each time somebody who is no writer came in between, or, on a cluster that changes its leader, nobody: so often is more than any accident. */
+/**
+ * Each time somebody who is no writer came in between, or, on a cluster that changes its leader, nobody: so often is
+ * more than any accident.
+ */
 const refusalsMax = 200
 
 /** The server that starts is asked ten times a second; that it still does not answer is worth a line now and then. */

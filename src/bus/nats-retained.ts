@@ -1,6 +1,7 @@
 /**
- * The retained stream on JetStream: publishes in order without waiting, keeps what is not confirmed and sends it again. Heartbeats
- * published by anyone on the same subjects land in the stream too, without an id; `lastId` looks past them.
+ * The retained stream on JetStream: publishes in order without waiting, keeps what is not confirmed and sends it
+ * again. Heartbeats published by anyone on the same subjects land in the stream too, without an id; `lastId` looks
+ * past them.
  */
 import { headers } from '@nats-io/transport-node'
 import { checkSubject, matches, wireBytes } from './checks.ts'
@@ -19,8 +20,8 @@ import { type Item, type Refusal, startingMs, Window } from './nats-window.ts'
 import type { Retained, RetainedOptions } from './port.ts'
 
 /**
- * Messages waiting for a server that is away. What is accepted stops when the journal stops, so only announcements of work already
- * accepted gather here; at a kilobyte each this is about 100 MB.
+ * Messages waiting for a server that is away. What is accepted stops when the journal stops, so only announcements of
+ * work already accepted gather here; at a kilobyte each this is about 100 MB.
  */
 const waitingMax = 100_000
 

@@ -1,6 +1,6 @@
 /**
- * Creates JetStream streams or brings them up to date, and reads back what the server made of it: an older server drops a field it does
- * not know without a word. What a stream is for is retained's and the log's business.
+ * Creates JetStream streams or brings them up to date, and reads back what the server made of it: an older server
+ * drops a field it does not know without a word. What a stream is for is retained's and the log's business.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import {
@@ -57,7 +57,10 @@ export async function openStreams(link: Link): Promise<Streams> {
   }
 }
 
-/** Creates the stream or updates the one of that name. Throws BusError UNSUPPORTED, naming the field the server dropped. */
+/**
+ * Creates the stream or updates the one of that name. Throws BusError UNSUPPORTED, naming the field the server
+ * dropped.
+ */
 export async function ensureStream(link: Link, streams: Streams, shape: StreamShape): Promise<void> {
   const wanted = {
     retention: RetentionPolicy.Limits,
@@ -111,7 +114,10 @@ export async function stateOf(link: Link, streams: Streams, stream: string): Pro
   }
 }
 
-/** One message, or null: the last of a subject, the one with a sequence number, or the first of a subject from there on. */
+/**
+ * One message, or null: the last of a subject, the one with a sequence number, or the first of a subject from there
+ * on.
+ */
 export async function lastOf(
   link: Link,
   streams: Streams,
@@ -128,8 +134,8 @@ export async function lastOf(
 }
 
 /**
- * What a stream holds from sequence `from` up to what was there at the call, oldest first. Finishes on an empty stream too. Waits while
- * the server is away, but not for what a damaged stream counts and cannot deliver: that is left out.
+ * What a stream holds from sequence `from` up to what was there at the call, oldest first. Finishes on an empty stream
+ * too. Waits while the server is away, but not for what a damaged stream counts and cannot deliver: that is left out.
  */
 export async function* readStream(
   link: Link,
@@ -210,13 +216,22 @@ function toKept(message: JsMsg, isLast: boolean): Kept & { isLast: boolean } {
 /** Measured: 130 000 to 150 000 messages a second from a thousand upwards. */
 const readBatch = 5000
 
-/** Sent ahead of who reads. A server closes a connection that takes nothing for two seconds; the largest message of all has 1 MiB. */
+/**
+ * Sent ahead of who reads. A server closes a connection that takes nothing for two seconds; the largest message of all
+ * has 1 MiB.
+ */
 const readBytesMax = 8 * 1024 * 1024
 
-/** What has come is handed over without a turn of the event loop in between, in which the socket would be read and pings answered. */
+/**
+ * What has come is handed over without a turn of the event loop in between, in which the socket would be read and
+ * pings answered.
+ */
 const readTurnMs = 20
 
-/** A server that restarts forgets who was reading; that is noticed after two missed heartbeats, each half of this. The client's own 30 s are 30 s of recovery. */
+/**
+ * A server that restarts forgets who was reading; that is noticed after two missed heartbeats, each half of this. The
+ * client's own 30 s are 30 s of recovery.
+ */
 const readExpiresMs = 2000
 
 /** A reader that was forgotten is noticed within this and made again; in a stream with gaps the rest may never come. */

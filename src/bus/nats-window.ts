@@ -1,7 +1,8 @@
 /**
- * Sends messages into a stream in order, many in flight, and keeps each until it is known to be stored. Where nobody else writes to the stream, of those that
- * leave together only the last asks the server to confirm it: its place in the stream says whether those before it are there, too. After a reconnection or a
- * silence everything unconfirmed is sent again, in order, under the same ids; the server drops what it has. What a refusal means is left to the retained
+ * Sends messages into a stream in order, many in flight, and keeps each until it is known to be stored. Where nobody
+ * else writes to the stream, of those that leave together only the last asks the server to confirm it: its place in
+ * the stream says whether those before it are there, too. After a reconnection or a silence everything unconfirmed is
+ * sent again, in order, under the same ids; the server drops what it has. What a refusal means is left to the retained
  * publisher and the log.
  */
 import { createInbox, type MsgHdrs } from '@nats-io/transport-node'
@@ -21,7 +22,10 @@ export interface Item {
 }
 
 export interface Refusal {
-  /** JetStream's error code, or 503 when nothing listens to the subject (JetStream is starting, off, or the stream is gone). */
+  /**
+   * JetStream's error code, or 503 when nothing listens to the subject (JetStream is starting, off, or the stream is
+   * gone).
+   */
   readonly code: number
   readonly description: string
 }
@@ -33,7 +37,10 @@ export interface Stored {
 }
 
 export interface Policy<T extends Item> {
-  /** All subjects of the stream, where nobody but this connection writes to it as a rule: then not every message needs to ask to be confirmed. */
+  /**
+   * All subjects of the stream, where nobody but this connection writes to it as a rule: then not every message needs
+   * to ask to be confirmed.
+   */
   readonly ownSubjects: readonly string[]
   /** `answer` is the server's; null where it was concluded otherwise. */
   onStored(item: T, answer: Stored | null): void
@@ -49,7 +56,10 @@ export const startingMs = 100
 const inFlightMax = 1024
 const refillMin = 256
 
-/** An answer takes under a millisecond, a syncing disk may take seconds; a lost connection is noticed otherwise and at once. */
+/**
+ * An answer takes under a millisecond, a syncing disk may take seconds; a lost connection is noticed otherwise and at
+ * once.
+ */
 const silenceMs = 2000
 const silenceMsMax = 16_000
 
@@ -201,7 +211,10 @@ export class Window<T extends Item> {
     else if (item.copies === 0) this.#policy.onRefused(item, answer)
   }
 
-  /** Everything we send takes one place in the stream: what was sent since the last one confirmed is there if as many places were taken. */
+  /**
+   * Everything we send takes one place in the stream: what was sent since the last one confirmed is there if as many
+   * places were taken.
+   */
   #confirm(item: T, answer: Stored): void {
     const { place, isRepeat } = answer
     const { number } = this.#confirmed

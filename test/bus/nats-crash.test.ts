@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { type EmbeddedServer, startEmbeddedServer } from '../../src/bus/embedded.ts'
 import { connectNats } from '../../src/bus/nats.ts'
+import { shownUrl } from '../../src/bus/serverUrl.ts'
 import type { Bus } from '../../src/bus/port.ts'
 import { findServer } from '../../src/bus/server-binary.ts'
 import { isAlive } from '../../src/bus/store-lock.ts'
@@ -137,7 +138,7 @@ describe('when the server is killed under load', () => {
     await eventually('the connection is gone', () => away)
     expect(await rejection(client.request('ask', '', { timeoutMs: 20 }))).toMatchObject({
       code: 'TIMEOUT',
-      message: expect.stringContaining(server.url),
+      message: expect.stringContaining(`The connection to ${shownUrl(server.url)} is down`),
     })
     await eventually('the service answers again', async () => {
       const answer = await client.request('ask', '', { timeoutMs: 1000 }).catch(() => null)

@@ -32,10 +32,14 @@ export async function audit(evidence: Evidence): Promise<Row[]> {
   const heard = lines<Heard>(evidence.auditFile)
   const sent = load.filter(line => line.what === 'sent')
   const acknowledged = load.filter(line => line.what === 'acknowledged')
-  const pipelines = new Map(sent.map(({ id, pipeline }) => [id, pipeline]))
+  const commands = new Map(sent.map(one => [one.id, one]))
   const accepted = acknowledged.filter(({ ack }) => ack === 303)
+  const aborted = new Set(sent.filter(({ command }) => command === 'abortJob').flatMap(({ of }) => of ?? []))
   const jobs = new Map(
-    accepted.flatMap(({ id, jobIds }) => jobIds.map(jobId => [jobId, pipelines.get(id) ?? ''] as const)),
+    accepted.flatMap(({ id, jobIds }) => {
+      const { command, pipeline = '' } = commands.get(id) ?? {}
+      return command === 'processData' || command === 'retry' ? jobIds.map(jobId => [jobId, pipeline] as const) : []
+    }),
   )
   const groups = new Set(sent.flatMap(({ group }) => group ?? []))
 
@@ -80,12 +84,18 @@ export async function audit(evidence: Evidence): Promise<Row[]> {
     bad('never acknowledged', missing(sent, acknowledged)),
     bad(
       'refused',
-      acknowledged.filter(({ ack }) => ack !== 303).map(({ id, result }) => `${id}: ${result}`),
+      acknowledged
+        .filter(({ id, ack, result }) => ack !== 303 && !mayBeRefused(commands.get(id), result))
+        .map(({ id, result }) => `${id}: ${result}`),
+    ),
+    ...(['abortJob', 'retry', 'pause'] as const).map(command =>
+      row(`  of them ${command}`, sent.filter(one => one.command === command).length),
     ),
     row('jobs accepted', jobs.size),
     row('jobs settled', final.size),
     row('  succeeded', outcomes('succeeded')),
     row('  failed', outcomes('failed')),
+    row('  aborted', outcomes('aborted')),
     row('  lost with evidence', outcomes('lost')),
     bad(
       'lost though its launcher lived',
@@ -114,7 +124,7 @@ export async function audit(evidence: Evidence): Promise<Row[]> {
     bad(
       'wrong exit codes',
       [...final.values()]
-        .filter(result => !isRight(result, jobs.get(result.jobId) ?? ''))
+        .filter(result => !isRight(result, jobs.get(result.jobId) ?? '', aborted))
         .map(
           ({ jobId, pipeline, outcome }) =>
             `${jobId} ${pipeline}: ${outcome.code} ${outcome.exitCode} ${outcome.message}`,
@@ -133,9 +143,18 @@ export async function audit(evidence: Evidence): Promise<Row[]> {
     bad(
       'groups gathered incompletely',
       [...groupResults]
-        .filter(([, said]) => said.some(({ result }) => result.members.length !== 3))
+        .filter(([, said]) => said.some(({ result }) => result.members.length < 3))
         .map(([group]) => group),
     ),
+    bad(
+      'groups with a wrong outcome',
+      [...groupResults.values()].flatMap(said =>
+        said
+          .filter(({ result }) => !isRightGroup(result))
+          .map(({ result }) => `${result.group}: ${result.outcome} (${result.message})`),
+      ),
+    ),
+    row('  combined again with a late member', [...gathers.keys()].filter(key => key.endsWith('revision 2')).length),
     bad('heartbeats of one who had been replaced', replaced(heard)),
     bad('orphan processes', evidence.orphans),
   ]
@@ -155,9 +174,26 @@ export function show(rows: readonly Row[]): string {
 const EXIT_CODES: Readonly<Record<string, number>> = { fail: 7, fifoErr: 3, fifoOut: 3, sparse: 3 }
 
 /** A job ends as its pipeline does, by a signal of ours, or lost where its launcher was killed with it. */
-function isRight({ outcome }: JobResult, pipeline: string): boolean {
+function isRight({ jobId, outcome }: JobResult, pipeline: string, aborted: ReadonlySet<string>): boolean {
   if (outcome.kind === 'lost' || outcome.code === 'SIGNAL') return true
+  if (outcome.kind === 'aborted') return aborted.has(jobId)
   return outcome.exitCode === (EXIT_CODES[pipeline] ?? 0)
+}
+
+/** A job may have ended before somebody asks to stop it, and may not have failed yet when it is to be run again. */
+function mayBeRefused(command: Sent | undefined, result: string): boolean {
+  if (command?.command === 'abortJob') return result.includes('ended already') || result.includes('settled')
+  return command?.command === 'retry'
+}
+
+/** By its name and by what became of its members: one whose launcher was killed may be lost, and then the policy counts. */
+function isRightGroup({ group, outcome, members }: GroupResult): boolean {
+  const haveAll = members.every(member => member.outcome === 'succeeded')
+  if (haveAll) return outcome === 'complete'
+  const [policy = ''] = group.split('-')
+  // Whole ones are sent under each policy in turn, too.
+  if (policy === 'complete') return ['partial', 'skipped', 'failed'].includes(outcome)
+  return outcome === { partial: 'partial', skip: 'skipped', fail: 'failed' }[policy]
 }
 
 function hasWrongMetrics({ pipeline, outcome, metrics }: JobResult): boolean {

@@ -59,6 +59,7 @@ const repertoire: readonly (readonly [number, Round])[] = [
   [7, world => killOne(world, 'launcher')],
   [5, world => freeze(world, one(world, 'launcher'), 'launcher', between(200, 2_500))],
   [7, world => killOne(world, 'job')],
+  [6, stepClock],
 ]
 
 if (values.measure) await measure()
@@ -189,6 +190,13 @@ function freeze(world: World, pid: number | null, who: string, ms: number): stri
 function serverDown(world: World): string {
   world.serverDownFor(between(0, 2_000))
   return 'SIGKILL to nats-server'
+}
+
+/** By up to an hour, to either side. */
+function stepClock(world: World): string {
+  if (world.setClock === null) return 'no way to step the clock'
+  world.setClock(between(-3_600, 3_600))
+  return 'step of the wall clock'
 }
 
 function longOutage(world: World): string {

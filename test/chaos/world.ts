@@ -1,6 +1,15 @@
 import { type ChildProcess, fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createWriteStream, mkdirSync, mkdtempSync, rmSync, writeFileSync, type WriteStream } from 'node:fs'
+import {
+  createWriteStream,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+  type WriteStream,
+} from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -27,6 +36,8 @@ export interface World {
   serverPid(): number | null
   /** Down for so long, then up again on the same store. */
   serverDownFor(ms: number): void
+  /** The wall clock of every `ocps serve` is so far off from now on, seconds; null where Debian's faketime is not installed. */
+  readonly setClock: ((offsetS: number) => void) | null
   slots: readonly Slot[]
   /** How processes ended that nobody had ended. */
   readonly surprises: readonly Surprise[]
@@ -105,6 +116,7 @@ export async function createWorld(processes: 0 | 1 | 2): Promise<World> {
   }
   startServer()
 
+  const clock = fakeClock(dir)
   const cli = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
   const configDir = join(dir, 'config')
   const where = ['--instance', INSTANCE, '--url', url, '--data', dataDir, '--config', configDir]
@@ -122,6 +134,7 @@ export async function createWorld(processes: 0 | 1 | 2): Promise<World> {
       const one = spawn(process.execPath, serveWords, {
         cwd: dir,
         stdio: ['ignore', 'pipe', 'pipe'],
+        env: { ...process.env, ...clock?.env },
       })
       const said: string[] = []
       let isReplaced = false
@@ -191,6 +204,7 @@ export async function createWorld(processes: 0 | 1 | 2): Promise<World> {
       if (notes.length > LINES_KEPT) notes.shift()
       for (const log of logs) log.write(`--- ${timed(what)}\n`)
     },
+    setClock: clock?.set ?? null,
     serverPid: () => server?.pid ?? null,
     serverDownFor(ms) {
       downMs = ms
@@ -206,6 +220,27 @@ export async function createWorld(processes: 0 | 1 | 2): Promise<World> {
         await endOf(server, 'SIGTERM')
       }
     },
+  }
+}
+
+/** Debian's faketime moves the wall clock of a process, and leaves the monotonic one alone. */
+function fakeClock(dir: string): { env: Record<string, string>; set: (offsetS: number) => void } | null {
+  const library = readdirSync('/usr/lib')
+    .map(folder => `/usr/lib/${folder}/faketime/libfaketime.so.1`)
+    .find(existsSync)
+  if (library === undefined) return null
+  const file = join(dir, 'clock')
+  const set = (offsetS: number) => writeFileSync(file, `${offsetS < 0 ? '-' : '+'}${Math.abs(Math.round(offsetS))}`)
+  set(0)
+  return {
+    env: {
+      LD_PRELOAD: library,
+      FAKETIME_TIMESTAMP_FILE: file,
+      FAKETIME_NO_CACHE: '1',
+      FAKETIME_DONT_FAKE_MONOTONIC: '1',
+      DONT_FAKE_MONOTONIC: '1',
+    },
+    set,
   }
 }
 
@@ -249,7 +284,7 @@ prefetch: ${PREFETCH}
 queueDepth: 100000
 order: fifo
 ackTimeout: 60
-groups: {policy: partial, patience: 300, late: ignore, linger: 3600, pipeline: null}
+groups: {policy: partial, patience: 300, late: regather, linger: 3600, pipeline: null}
 dataPath: ""
 `,
   )

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { beforeAll, expect, onTestFinished, test } from 'vitest'
 import { eventually } from '../bus/eventually.ts'
 import { writeConfiguration } from '../client/realService.ts'
+import { withNotedToken } from '../../src/client/urlFile.ts'
 import { connectWire } from '../conformance/wire.ts'
 import { buildIfMissing, end, linesOf, nextLine, ocps, start } from './run.ts'
 
@@ -35,7 +36,7 @@ async function served() {
     if (child.exitCode === null && child.signalCode === null) await end(child, 'SIGKILL')
   })
   const ready = JSON.parse(await nextLine(linesOf(child))) as { natsUrl: string }
-  const wire = await connectWire(ready.natsUrl, 'LATISS')
+  const wire = await connectWire(withNotedToken(ready.natsUrl, cwd), 'LATISS')
   onTestFinished(() => wire.close())
   /** How often a sentence is in the log, and among the events, with which levels. */
   const told = (sentence: string, ...paths: string[]) => ({

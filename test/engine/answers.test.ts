@@ -63,8 +63,8 @@ test('the memory is bounded, and holds the stated number at least', () => {
   expect(answers.meet(`m${60_000 - REMEMBERED.commands}`, 'print', null)).toMatchObject({ as: 'repeated' })
 })
 
-test('the README states how long and how many', () => {
-  const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8')
+test('the page of scripts states how long and how many', () => {
+  const readme = readFileSync(new URL('../../src/client/README.md', import.meta.url), 'utf8')
   expect(readme).toContain(
     `remembered for ${REMEMBERED.ms / 60_000} minutes, for the last ${REMEMBERED.commands.toLocaleString('en').replace(',', ' ')} commands`,
   )

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { createOrphans, type Orphan } from '../../src/executor/orphans.ts'
-import { identityOf } from '../../src/executor/processes.ts'
+import { bootId, identityOf, isStopped } from '../../src/executor/processes.ts'
 import { attemptKey } from '../../src/executor/protocol.ts'
 import { endedLine, ledgers, self } from './launcherFiles.ts'
 
@@ -71,6 +71,14 @@ async function leader(script: string): Promise<{ pid: number; startTime: number;
   return { ...identity, child }
 }
 
+/** A process that a signal has stopped; it has an identity as a launcher has one. */
+async function stopped(): Promise<{ pid: number; startTime: number }> {
+  const one = await leader('sleep 60')
+  process.kill(one.pid, 'SIGSTOP')
+  while (!isStopped(one)) await new Promise(resolve => setImmediate(resolve))
+  return one
+}
+
 describe('orphans: whose launcher lives', () => {
   test('one that ended while nobody looked is told as it ended, once', () => {
     const { living, take, told, look, orphans } = following()
@@ -113,6 +121,28 @@ describe('orphans: whose launcher lives', () => {
     launcher.say(`S ${KEY} 4711 99`)
     look()
     expect(told).toEqual(['started 4711'])
+  })
+
+  test('one whose process is gone while its launcher says nothing is waited for 30 s, and lost then', () => {
+    const { living, take, told, look } = following()
+    living().say(`P ${KEY}`, `S ${KEY} 4711 99`)
+    take()
+    look(29_950)
+    expect(told).toEqual(['started 4711'])
+    look(75)
+    expect(told.at(-1)).toMatch(
+      /^lost: Process 4711 is gone, and its launcher \d+ is there but did not say within 30 s/,
+    )
+  })
+
+  test('a launcher that a job has stopped is woken, unless it is our own', async () => {
+    const [mine, other] = [await stopped(), await stopped()]
+    const { file, take, look } = following({ ownLauncher: mine.pid })
+    for (const { pid, startTime } of [mine, other])
+      file(`1795000000-${pid}-0001`, `L ${pid} ${startTime} ${bootId()}\n`).say(`P ${KEY}`)
+    take()
+    look()
+    expect([isStopped(mine), isStopped(other)]).toEqual([true, false])
   })
 })
 

@@ -1,9 +1,9 @@
-import { appendFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { appendFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { LineReport } from '../../src/executor/reportLines.ts'
-import { REPORTS_MAX, reportsFile } from '../../src/executor/reportsFile.ts'
+import { REPORTS_BYTES_MAX, REPORTS_MAX, reportsFile } from '../../src/executor/reportsFile.ts'
 
 let directory: string
 let heard: LineReport[]
@@ -81,4 +81,31 @@ test('a file that was begun anew is read from its beginning', () => {
   writeFileSync(join(directory, 'reports.ndjson'), '{"verdict":"new"}\n')
   readAll(file)
   expect(heard).toHaveLength(2)
+})
+
+test('of a sparse file that never ends so many bytes are read, and one more report says so', () => {
+  write('{"verdict":"before"}\n')
+  truncateSync(join(directory, 'reports.ndjson'), 2 * REPORTS_BYTES_MAX)
+  readAll(open())
+  expect(heard).toEqual([
+    { type: 'executor.verdict', verdict: 'before' },
+    { type: 'executor.badReport', reason: expect.stringContaining('too many bytes of reports') },
+  ])
+})
+
+test('blank lines are no reports, and only so many are read', () => {
+  write('\n'.repeat(100_000))
+  const file = open()
+  while (file.poll());
+  expect(heard).toEqual([])
+  write('\n{"verdict":"too late"}\n')
+  readAll(file)
+  expect(heard).toMatchObject([{ reason: expect.stringContaining('too many lines') }])
+})
+
+test('what is no regular file is not read, and one report says so', () => {
+  symlinkSync('elsewhere.ndjson', join(directory, 'reports.ndjson'))
+  writeFileSync(join(directory, 'elsewhere.ndjson'), '{"verdict":"not mine"}\n')
+  readAll(open())
+  expect(heard).toMatchObject([{ reason: expect.stringContaining('not a regular file') }])
 })

@@ -354,12 +354,12 @@ describe('an answer to where it must not go', () => {
   }
 
   it('a header with CR and LF, written past any client, reaches no protocol line', async () => {
-    const { hostname, port } = new URL(running.service.natsUrl)
+    const { hostname, port, username: token } = new URL(running.service.natsUrl)
     const socket = connectSocket(Number(port), hostname)
     await once(socket, 'connect')
     const head = 'NATS/1.0\r\nNats-Msg-Id: a\rPUB ocps.LATISS.cmd.exitControl 2\r\nOcps-Identity: x\ty\r\n\r\n'
     const body = JSON.stringify(good)
-    socket.write('CONNECT {"verbose":false,"headers":true}\r\n')
+    socket.write(`CONNECT ${JSON.stringify({ verbose: false, headers: true, auth_token: token })}\r\n`)
     socket.write(
       `HPUB ocps.LATISS.cmd.processData ${head.length} ${head.length + body.length}\r\n${head}${body}\r\nPING\r\n`,
     )

@@ -26,6 +26,12 @@ const ACTIONS = {
       priority: (more % 5) - 2,
       ...(more % 11 === 0 && { timeLimit: 20 }),
     }),
+  // In the words of the Python OCPS; answered when it has ended, so that the promise to answer has to outlive marks and deaths.
+  execute: (night, index, which, how) =>
+    night.send(index, 'execute', {
+      pipeline: how % 5 === 0 ? 'long' : 'quicklook',
+      data_query: `exposure.obs_id='${obsid(which)}'`,
+    }),
   detectors: (night, index, which, how, more) =>
     night.send(index, 'processData', {
       dataId: { obsid: obsid(which), detector: detectors(night, how) },
@@ -145,7 +151,8 @@ const ACTIONS = {
 } satisfies Record<string, Doing>
 
 const WEIGHTS: Record<ActionName, number> = {
-  exposure: 22,
+  exposure: 18,
+  execute: 4,
   detectors: 8,
   member: 26,
   dependent: 8,

@@ -131,7 +131,6 @@ function replanned(jobId: string, plan: Plan, command: RetryCommand, configurati
     timeLimitMs: Math.min(plan.timeLimitMs, first.timeLimitMs),
     version: command.version ?? plan.version,
     after: [],
-    readiness: { policy: 'runNow' },
     ...capacityIn(configuration),
   }
 }

@@ -12,7 +12,7 @@ import { standingOrders } from '../../src/engine/locating.ts'
 import { inParts } from '../../src/engine/checkpoint.ts'
 import { createWorld, type Effect, type Observer, type World } from '../../src/engine/world.ts'
 import type { Numbered } from '../../src/engine/engine.ts'
-import { createTimeline } from '../../src/engine/timeline.ts'
+import { createTimeline, type Before } from '../../src/engine/timeline.ts'
 import type { Entry } from '../../src/journal/entry.ts'
 import { createLineReader, toLine } from '../../src/journal/lines.ts'
 import { refused } from '../../machines/domain/announcements.ts'
@@ -38,8 +38,8 @@ export function createDirectSite(options: SiteOptions): Site {
 
   let isUp = false
   let n = 0
-  let last: Pick<Entry, 'at' | 'steppedMs'> = { at: 0 }
-  let timeline = createTimeline(agenda, { ...last, anchor: null })
+  let last: Before = { at: 0, anchor: null }
+  let timeline = createTimeline(agenda, last)
   let waiting: Waiting[] = []
   let appending: Entry[] | null = null
   let slowMs = 0
@@ -74,7 +74,7 @@ export function createDirectSite(options: SiteOptions): Site {
     begin(known, after) {
       isUp = true
       life += 1
-      timeline = createTimeline(agenda, { ...last, anchor: null })
+      timeline = createTimeline(agenda, last)
       if (life > 1) rise()
       const report = (mine: number) => (what: Exclude<Input, Command>) => {
         if (mine === life && isUp) site.input(what, 'report')
@@ -230,7 +230,7 @@ export function createDirectSite(options: SiteOptions): Site {
     for (const entry of entries) {
       journal.push(entry)
       n = entry.n
-      last = entry
+      last = { at: entry.at, steppedMs: entry.steppedMs, anchor: timeline.anchor }
       sinceMark += 1
       if (entry.what.type === 'engine.quiescent') quietN = n
       promises.journaled(entry)

@@ -48,7 +48,7 @@ export const MUTANTS_AT_THE_EDGES: readonly Mutant[] = [
   },
   {
     name: 'metrics are dropped from results',
-    file: 'machines/job.js',
+    file: 'machines/jobResult.js',
     edits: [
       [
         '        metrics,\n        datasets,\n        verdict,\n        times,',
@@ -59,7 +59,7 @@ export const MUTANTS_AT_THE_EDGES: readonly Mutant[] = [
   },
   {
     name: 'datasets are dropped from results',
-    file: 'machines/job.js',
+    file: 'machines/jobResult.js',
     edits: [
       [
         '        metrics,\n        datasets,\n        verdict,\n        times,',
@@ -154,8 +154,8 @@ export const MUTANTS_AT_THE_EDGES: readonly Mutant[] = [
     file: 'src/engine/answers.js',
     edits: [
       [
-        '(at >= known.size - QUIET_MAX || acks.at(-1)?.ack === IN_PROGRESS)',
-        'at >= known.size - QUIET_MAX && acks.at(-1)?.ack !== IN_PROGRESS',
+        '(acks.at(-1)?.ack === IN_PROGRESS ||\n                (at >= newest - REMEMBERED.ms && place >= known.size - REMEMBERED.commands))',
+        '(acks.at(-1)?.ack !== IN_PROGRESS && at >= newest - REMEMBERED.ms && place >= known.size - REMEMBERED.commands)',
       ],
     ],
     finds: 'whole',
