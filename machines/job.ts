@@ -2,7 +2,7 @@ import { assign, emit, enqueueActions, setup } from 'xstate'
 import { complete, type JobState } from './domain/announcements.ts'
 import type { Caller, Prerequisite } from './domain/commands.ts'
 import type { DataId } from './domain/dataId.ts'
-import type { Located } from './domain/inputs.ts'
+import type { Located } from './domain/located.ts'
 import { invariant } from './domain/invariant.ts'
 import {
   jobAddress,

@@ -1,6 +1,6 @@
 import type { AskedAs, Prerequisite, ProcessDataCommand } from './domain/commands.ts'
 import type { DataId } from './domain/dataId.ts'
-import type { Located } from './domain/inputs.ts'
+import type { Located } from './domain/located.ts'
 import type { Outcome } from './domain/outcome.ts'
 import type { Pipeline, RetryClass } from './domain/pipeline.ts'
 import type { Dataset, Metric } from './domain/reports.ts'

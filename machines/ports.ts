@@ -1,5 +1,5 @@
 import type { DataId } from './domain/dataId.ts'
-import type { Located } from './domain/inputs.ts'
+import type { Located } from './domain/located.ts'
 import type { OverrideValue, Pipeline } from './domain/pipeline.ts'
 import type { Dataset, ExecutorReport, Metric } from './domain/reports.ts'
 
@@ -29,7 +29,7 @@ export interface StartOrder {
   readonly dataId: DataId
   /** Where raw files are, e.g. `/data/{instrument}/{dayObs}/{obsid}.fits`; '' where pipelines find their own. */
   readonly dataPath: string
-  /** What a locator answered, where one had to be asked; absent where dataPath is the answer. domain/inputs.ts reads both. */
+  /** What a locator answered, where one had to be asked; absent where dataPath is the answer. domain/located.ts reads both. */
   readonly inputs?: Located
   readonly overrides: Readonly<Record<string, OverrideValue>>
   readonly configFile: string | null

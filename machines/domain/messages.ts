@@ -15,7 +15,7 @@ import type {
 } from './commands.ts'
 import type { Configuration, Interest } from './configuration.ts'
 import { encodeToken, type DataId } from './dataId.ts'
-import type { Located } from './inputs.ts'
+import type { Located } from './located.ts'
 import type { Outcome } from './outcome.ts'
 import type { ExecutorReport } from './reports.ts'
 

@@ -10,7 +10,7 @@ import {
   type Inputs,
   type Resolved,
   type Value,
-} from '../../machines/domain/inputs.ts'
+} from '../../machines/domain/located.ts'
 import type { OverrideValue } from '../../machines/domain/pipeline.ts'
 import { placeholdersIn } from '../../machines/domain/template.ts'
 import type { StartOrder } from '../../machines/ports.ts'

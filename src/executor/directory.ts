@@ -4,7 +4,7 @@
  */
 import { readdir } from 'node:fs/promises'
 import { jobDirectoryName } from '../../machines/domain/dataId.ts'
-import type { Inputs } from '../../machines/domain/inputs.ts'
+import type { Inputs } from '../../machines/domain/located.ts'
 import type { StartOrder } from '../../machines/ports.ts'
 
 /** Spelled so that no job id can name anything outside the work directory. */

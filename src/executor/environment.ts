@@ -3,7 +3,7 @@
  * Nothing else of OCPS' environment reaches a pipeline, so no credential does.
  */
 import type { StartOrder } from '../../machines/ports.ts'
-import type { Resolved } from '../../machines/domain/inputs.ts'
+import type { Resolved } from '../../machines/domain/located.ts'
 import { membersPath, type Surroundings } from './commandLine.ts'
 
 const PASSED_ON = ['PATH', 'HOME', 'LANG', 'TZ', 'TMPDIR', 'USER', 'LOGNAME']

@@ -1,5 +1,5 @@
 import type { DataId } from '../../machines/domain/dataId.ts'
-import type { Located } from '../../machines/domain/inputs.ts'
+import type { Located } from '../../machines/domain/located.ts'
 import type { Input, LocatorAnswer, Quiescent } from '../../machines/domain/messages.ts'
 import type { ExecutorReport } from '../../machines/domain/reports.ts'
 import type { DataOrder, StartOrder, StopOrder } from '../../machines/ports.ts'

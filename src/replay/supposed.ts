@@ -1,5 +1,5 @@
 import type { DataOrder, StartOrder, StopOrder } from '../../machines/ports.ts'
-import type { Located } from '../../machines/domain/inputs.ts'
+import type { Located } from '../../machines/domain/located.ts'
 import type { ExecutorReport } from '../../machines/domain/reports.ts'
 import { createCapacityBook, neverBegan } from '../../machines/domain/capacity.ts'
 import { attemptKey, dataAttemptKey, dataKey, isEnd, type Attempt, type Heard, type History } from './history.ts'

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { inputPath } from '../../machines/domain/inputs.ts'
+import { inputPath } from '../../machines/domain/located.ts'
 import { checkTemplate, commandLine, placeholders } from '../../src/executor/commandLine.ts'
 import { environment, inherited } from '../../src/executor/environment.ts'
 import { order } from './world.ts'
