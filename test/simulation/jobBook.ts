@@ -172,6 +172,7 @@ export function createJobBook({ asked, processes, watch, configuration, broken }
       case 'executor.lost':
         return end(course, after, 'lost', 'lost', 'lost')
       case 'data.present':
+      case 'data.located':
       case 'data.absent':
       case 'actor.ended':
         if (after.status === 'done') skip(course, event.type)
