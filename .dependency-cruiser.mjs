@@ -5,21 +5,23 @@ const may = {
   '^src/bus/': ['^src/bus/', '^src/(log|lockFile)\\.ts$', '@nats-io/'],
   '^src/journal/': ['^src/journal/', '^src/bus/port\\.ts$', '^machines/domain/'],
   // Knows nothing of OCPS: it steps any XState machine.
-  '^src/stepping/': ['^src/stepping/', '^machines/domain/(invariant|messages)\\.ts$', 'xstate'],
+  '^src/stepping/': ['^src/stepping/', 'xstate'],
   '^src/engine/': ['^src/engine/', '^src/stepping/', '^machines/', '^src/contract/', '^src/journal/(entry|port)\\.ts$', '^src/log\\.ts$', 'xstate'],
-  '^src/replay/': ['^src/replay/', '^src/night/inWords\\.ts$', '^src/engine/', '^src/stepping/', '^machines/', '^src/contract/', '^src/journal/', '^src/log\\.ts$'],
+  '^src/replay/': ['^src/replay/', '^src/night/inWords\\.ts$', '^src/engine/(world|checkpoint|digest)\\.ts$', '^machines/', '^src/contract/', '^src/journal/', '^src/log\\.ts$'],
+  // Deployment facts, and the one way to NATS.
+  '^src/settings/': ['^src/settings/', '^src/bus/(nats|nats-credentials|nats-options|port|serverUrl)\\.ts$', '^src/contract/', '^src/userError\\.ts$', 'yaml', 'zod'],
   // The read model: what people ask, folded from the journal.
-  '^src/night/': ['^src/night/', '^src/engine/', '^src/stepping/', '^machines/', '^src/contract/', '^src/journal/', '^src/bus/', '^src/(log|userError)\\.ts$', 'xstate'],
+  '^src/night/': ['^src/night/', '^src/settings/', '^src/engine/', '^src/stepping/', '^machines/', '^src/contract/', '^src/journal/', '^src/bus/', '^src/(log|userError)\\.ts$', 'xstate'],
   '^src/jobFiles/': ['^src/jobFiles/'],
   '^src/executor/': ['^src/executor/', '^src/jobFiles/', '^machines/ports\\.ts$', '^machines/domain/', '^src/log\\.ts$'],
   '^src/doors/': ['^src/doors/', '^machines/', '^src/contract/', '^src/bus/port\\.ts$', '^src/engine/', '^src/log\\.ts$'],
   '^src/sinks/': ['^src/sinks/', '^machines/', '^src/contract/', '^src/bus/port\\.ts$', '^src/engine/', '^src/log\\.ts$'],
   '^src/locators/': ['^src/locators/', '^machines/', '^src/contract/', '^src/bus/port\\.ts$', 'zod'],
   '^src/config/': ['^src/config/', '^machines/domain/', '^src/contract/', 'yaml', 'zod'],
-  '^src/client/': ['^src/client/', '^src/bus/', '^src/contract/', '^machines/domain/'],
-  '^src/inspector/': ['^src/inspector/', '^src/night/', '^src/jobFiles/', '^src/stepping/', '^src/client/', '^src/contract/', '^machines/', '^src/bus/', '^src/journal/', '^src/engine/(world|timers|checkpoint)\\.ts$', '^src/userError\\.ts$', 'xstate', 'elkjs', 'preact', '@preact/signals', 'uplot', 'vite', 'ws'],
+  '^src/client/': ['^src/client/', '^src/settings/', '^src/bus/(port|serverUrl)\\.ts$', '^src/contract/', '^machines/domain/', '^src/userError\\.ts$'],
+  '^src/inspector/': ['^src/inspector/', '^src/settings/', '^src/night/', '^src/jobFiles/', '^src/stepping/', '^src/client/', '^src/contract/', '^machines/', '^src/bus/', '^src/journal/', '^src/engine/(world|timers|checkpoint)\\.ts$', '^src/userError\\.ts$', 'xstate', 'elkjs', 'preact', '@preact/signals', 'uplot', 'vite', 'ws'],
   '^src/pipelines/': ['^src/pipelines/', '^src/sim/random\\.ts$', 'pngjs'],
-  '^src/sim/': ['^src/sim/', '^src/client/', '^src/contract/', '^src/bus/', '^src/pipelines/', '^machines/domain/', 'zod', '^src/log\\.ts$', '^src/userError\\.ts$'],
+  '^src/sim/': ['^src/sim/', '^src/settings/', '^src/client/', '^src/contract/', '^src/bus/', '^src/pipelines/', '^machines/domain/', 'zod', '^src/log\\.ts$', '^src/userError\\.ts$'],
 }
 
 const escape = text => (text.startsWith('^') ? text : `node_modules/${text}`)
@@ -33,7 +35,9 @@ export default {
       to: { pathNot: [...to.map(escape), '^(node:)?[a-z_/]+$'], dependencyTypesNot: ['core'] },
     })),
     { name: 'only src/bus/nats*.ts knows the NATS client', severity: 'error', from: { pathNot: '^src/bus/nats' }, to: { path: 'node_modules/@nats-io' } },
+    { name: 'only src/settings connects', severity: 'error', from: { path: '^src/', pathNot: '^src/(bus|settings)/' }, to: { path: '^src/bus/nats\\.ts$' } },
     { name: 'nobody imports an instance but those who start one', severity: 'error', from: { path: '^src/', pathNot: '^src/(cli|sim|demo|instance)/' }, to: { path: '^src/instance/' } },
+    { name: 'no circles in src, types included', severity: 'error', from: { path: '^src/' }, to: { circular: true, viaOnly: { path: '^src/' } } },
     { name: 'nothing imports the command line', severity: 'error', from: { path: '^(src|machines)/', pathNot: '^src/cli/' }, to: { path: '^src/cli/' } },
   ],
   options: {

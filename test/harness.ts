@@ -19,7 +19,8 @@ import type { ReplyContext, ReplyEvent, ReplyInput } from '../machines/reply.ts'
 import type { ShelfContext, ShelfEvent, ShelfInput } from '../machines/shelf.ts'
 import { decodeCommand } from '../src/contract/decode.ts'
 import { createSteppedClock, type SteppedClock } from '../src/engine/clock.ts'
-import { createEngine, type Engine, type Marked, type Numbered } from '../src/engine/engine.ts'
+import { createEngine, type Engine, type Numbered } from '../src/engine/engine.ts'
+import type { Marked } from '../src/engine/housekeeping.ts'
 import { begin, step, type Step } from '../src/stepping/step.ts'
 import type { Observer } from '../src/engine/world.ts'
 import type { Entry } from '../src/journal/entry.ts'
@@ -74,7 +75,12 @@ export function given<K extends MachineKind>(kind: K, input: Omit<Machines[K]['i
   return wrap(kind, begin(machine, whole), new Map(), NIGHTFALL)
 }
 
-function wrap<K extends MachineKind>(kind: K, last: Step, before: ReadonlyMap<string, number>, at: number): Given<K> {
+function wrap<K extends MachineKind>(
+  kind: K,
+  last: Step<Emission>,
+  before: ReadonlyMap<string, number>,
+  at: number,
+): Given<K> {
   const machine: AnyStateMachine = machines[kind]
   const timers = new Map(before)
   for (const change of last.timers)

@@ -13,6 +13,8 @@ export interface Program {
   readonly names: readonly string[]
   /** Ends "…: not found; ". */
   readonly get: string
+  /** The argument that asks for its version, where that is not --version. */
+  readonly askVersion?: string
 }
 
 export const programs = {
@@ -32,6 +34,12 @@ export const programs = {
     get: 'install a C compiler (Debian: gcc and libc6-dev)',
   },
   perl: { variable: null, names: ['perl'], get: 'install Perl (Debian: perl-base)' },
+  openssl: {
+    variable: null,
+    names: ['openssl'],
+    get: 'install OpenSSL (Debian: openssl)',
+    askVersion: 'version',
+  },
   script: { variable: null, names: ['script'], get: 'install util-linux’s script (Debian: bsdutils)' },
 } as const satisfies Record<string, Program>
 
@@ -41,14 +49,14 @@ const USUAL = ['/usr/local/bin', '/usr/bin', '/bin', '/usr/sbin', '/opt/homebrew
 
 /** The path of a program that runs when asked for its version, or null. A file that is there and does not run counts as missing. */
 export function find(name: ProgramName): string | null {
-  const { variable, names } = programs[name]
+  const { variable, names, askVersion = '--version' }: Program = programs[name]
   const named = variable === null ? undefined : process.env[variable]
   if (named !== undefined && named !== '') return named
   const folders = [...(process.env['PATH'] ?? '').split(delimiter), ...USUAL].filter(folder => folder !== '')
   for (const folder of new Set(folders))
     for (const candidate of names) {
       const path = join(folder, candidate)
-      if (isExecutable(path) && runs(path)) return path
+      if (isExecutable(path) && runs(path, askVersion)) return path
     }
   return null
 }
@@ -62,9 +70,9 @@ function isExecutable(path: string): boolean {
   }
 }
 
-function runs(path: string): boolean {
+function runs(path: string, askVersion: string): boolean {
   try {
-    execFileSync(path, ['--version'], { stdio: 'ignore', timeout: 20_000 })
+    execFileSync(path, [askVersion], { stdio: 'ignore', timeout: 20_000 })
     return true
   } catch {
     return false

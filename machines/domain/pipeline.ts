@@ -13,6 +13,8 @@ export interface Pipeline {
   /** Patterns of the software versions it can be asked for, `*` for any; absent in journals that are older than this. */
   readonly versions?: readonly string[]
   readonly env: Readonly<Record<string, string>>
+  /** Names and patterns of the variables taken over from the service's environment; absent where there are none. Their values are never journaled. */
+  readonly passEnv?: readonly string[]
   /** From start to the order to stop, milliseconds. */
   readonly timeLimitMs: number
   /** From SIGTERM to SIGKILL, milliseconds. */

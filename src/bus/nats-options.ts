@@ -10,10 +10,17 @@ import { credentialsIn, parseUrl, type UrlCredentials } from './serverUrl.ts'
 export interface NatsOptions {
   /** `nats://host:port` or `tls://host:port`, also with `user:password@` or `token@`. */
   readonly url: string
+  /** Further servers of the same cluster. */
+  readonly otherUrls?: readonly string[]
   /** Shown by the server's own monitoring. */
   readonly name: string
   readonly credentials?: Credentials
-  readonly tls?: { readonly caFile?: string; readonly certFile?: string; readonly keyFile?: string }
+  readonly tls?: {
+    readonly caFile?: string
+    readonly certFile?: string
+    readonly keyFile?: string
+    readonly handshakeFirst?: boolean
+  }
   /** Where answers come in; a role with narrow permissions has its own. Default `_INBOX`. */
   readonly inboxPrefix?: string
   /** Wait for a server that is not there yet instead of failing. Default false. */
@@ -22,7 +29,7 @@ export interface NatsOptions {
   readonly log?: Logger
 }
 
-type Credentials = UrlCredentials | { readonly nkeySeed: string } | { readonly credsFile: string }
+export type Credentials = UrlCredentials | { readonly nkeySeed: string } | { readonly credsFile: string }
 
 /** A server on the same network answers in milliseconds. */
 const connectTimeoutMs = 5000
@@ -38,7 +45,7 @@ const pingsUnansweredMax = 2
 export async function toClientOptions(options: NatsOptions): Promise<ConnectionOptions> {
   const url = parseUrl(options.url)
   return {
-    servers: url.host,
+    servers: [options.url, ...(options.otherUrls ?? [])].map(one => parseUrl(one).host),
     name: options.name,
     timeout: connectTimeoutMs,
     maxReconnectAttempts: -1,

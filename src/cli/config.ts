@@ -3,16 +3,13 @@ import { stringify } from 'yaml'
 import { z } from 'zod'
 import { commandSchemas, type CommandName } from '../contract/commands.ts'
 import { configurationSchema, pipelineSchema } from '../contract/configuration.ts'
+import { settingsSchema } from '../settings/schema.ts'
 import { UserError } from '../userError.ts'
 import { createOutput } from './output.ts'
+import { configDirOption, siteOption } from './settingOption.ts'
 import { examples, type SharedOptions } from './session.ts'
 
 /** `ocps config`: what `start` would apply, found out without an instance; and the schemas of files and commands, for editors. */
-interface CheckOptions extends SharedOptions {
-  readonly config?: string
-  readonly site: string
-}
-
 export function addConfig(program: Command): void {
   const config = program
     .command('config')
@@ -23,8 +20,8 @@ export function addConfig(program: Command): void {
     .summary('print what start would apply, or what is wrong')
     .description('Print what start would apply, or the one sentence that says what is wrong. Needs no instance.')
     .argument('[override]', 'the override named in start', '')
-    .option('-c, --config <dir>', 'configuration; default as in serve')
-    .option('--site <name>', 'the layer _<site>.yaml is read, too', process.env['LSST_SITE'] ?? '')
+    .addOption(configDirOption())
+    .addOption(siteOption())
     .addHelpText(
       'after',
       examples(`
@@ -32,7 +29,7 @@ export function addConfig(program: Command): void {
         ocps config check night.yaml --config /etc/ocps --site summit`),
     )
     .action(async (override: string, _options: unknown, command: Command) =>
-      check(override, command.optsWithGlobals<CheckOptions>()),
+      check(override, command.optsWithGlobals<SharedOptions>()),
     )
   config
     .command('schema')
@@ -51,13 +48,14 @@ export function addConfig(program: Command): void {
     })
 }
 
-async function check(override: string, { config, site, instance, json }: CheckOptions): Promise<void> {
+async function check(override: string, { loaded: { settings }, instance, json }: SharedOptions): Promise<void> {
   const [{ createConfigurationSource }, { checkTemplate }, { configurationDirectory }] = await Promise.all([
     import('../config/load.ts'),
     import('../executor/commandLine.ts'),
     import('./configurationDirectory.ts'),
   ])
-  const dir = configurationDirectory(config)
+  const { configDir, site } = settings
+  const dir = configurationDirectory(configDir)
   const loaded = createConfigurationSource({ dir, site, instance, checkTemplate }).load(override)
   if (!loaded.ok) throw new UserError(loaded.problem)
   const { configuration, applied } = loaded
@@ -66,12 +64,13 @@ async function check(override: string, { config, site, instance, json }: CheckOp
 }
 
 function schemaNames(): string[] {
-  return ['configuration', 'pipeline', ...Object.keys(commandSchemas)]
+  return ['configuration', 'pipeline', 'settings', ...Object.keys(commandSchemas)]
 }
 
 function schemaOf(name: string): z.ZodType {
   if (name === 'configuration') return configurationSchema
   if (name === 'pipeline') return pipelineSchema
+  if (name === 'settings') return settingsSchema
   if (Object.hasOwn(commandSchemas, name)) return commandSchemas[name as CommandName]
   throw new UserError(`there is no schema ${JSON.stringify(name)}; there are ${schemaNames().join(', ')}`)
 }

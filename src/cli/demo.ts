@@ -1,7 +1,8 @@
 import type { Command } from 'commander'
 import { type Page, runDemo } from '../demo/demo.ts'
+import type { NatsSettings } from '../settings/schema.ts'
 import { UserError } from '../userError.ts'
-import { LOOPBACK } from './inspect.ts'
+import { LOOPBACK } from './inspectOptions.ts'
 import { startInspector } from './inspectorChild.ts'
 import { examples, type SharedOptions } from './session.ts'
 
@@ -58,7 +59,7 @@ With --json: the script's steps, one per line, and as the last line a summary. L
 }
 
 /** On whichever port is free. */
-function page(of: { instance: string; natsUrl: string }): Promise<Page> {
+function page(of: { instance: string; nats: NatsSettings }): Promise<Page> {
   return startInspector({
     ...of,
     address: { port: 0, host: LOOPBACK, names: [], token: null, isNewToken: false },

@@ -4,7 +4,6 @@
  */
 import { writeFile } from 'node:fs/promises'
 import { once } from 'node:events'
-import { connectNats } from '../bus/nats.ts'
 import { createCommands } from '../inspector/commands.ts'
 import { drawCharts } from '../inspector/charts.ts'
 import { explain } from '../night/explain.ts'
@@ -15,11 +14,12 @@ import { mustHaveJournal, startTail } from '../night/tail.ts'
 import { openJournal } from '../journal/log.ts'
 import { toLine } from '../journal/lines.ts'
 import { readRecording } from '../journal/recording.ts'
+import { connect } from '../settings/connect.ts'
 import { UserError } from '../userError.ts'
-import type { InspectOptions } from './inspect.ts'
+import type { InspectOptions } from './inspectOptions.ts'
 import { addressOf, cannotListen, OF_INSPECT, OF_SERVE } from './inspectorAddress.ts'
 import { createOutput } from './output.ts'
-import { serverUrl } from './recording.ts'
+import { serverOf } from './recording.ts'
 import type { SharedOptions } from './session.ts'
 
 export async function inspect(options: InspectOptions, recording: string | undefined): Promise<void> {
@@ -35,10 +35,10 @@ export async function inspect(options: InspectOptions, recording: string | undef
     spelled,
   )
   const { port, host, names, token } = address
-  const url = () => serverUrl(options)
-  const commands = options.allowCommands === true ? createCommands({ instance, url }) : null
+  const nats = () => serverOf(options)
+  const commands = options.allowCommands === true ? createCommands({ instance, nats }) : null
   const page = readPage(await drawCharts())
-  const tail = startTail({ instance, url })
+  const tail = startTail({ instance, nats })
   const gateway = await startGateway({ instance, port, host, names, token, commands, page, tail }).catch(
     async (error: unknown) => {
       await tail.close()
@@ -63,7 +63,7 @@ export async function inspect(options: InspectOptions, recording: string | undef
 /** Prints the sentence. Throws UserError for an id the journal does not hold. */
 export async function explainTo(options: SharedOptions, id: string): Promise<void> {
   const { instance } = options
-  const bus = await connectNats({ url: serverUrl(options), name: 'ocps-explain' })
+  const bus = await connect({ nats: serverOf(options) }, 'ocps-explain')
   try {
     await mustHaveJournal(bus, instance)
     const { journal } = await openJournal({ bus, instance })

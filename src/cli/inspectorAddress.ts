@@ -4,7 +4,7 @@
  */
 import { isLoopback, isToken, newToken, TOKEN_RULE } from '../inspector/access.ts'
 import { UserError } from '../userError.ts'
-import { TOKEN_VARIABLE } from './inspect.ts'
+import { TOKEN_VARIABLE } from './inspectOptions.ts'
 
 export interface Asked {
   readonly port: string

@@ -5,7 +5,9 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
-import { TOKEN_VARIABLE } from './inspect.ts'
+import { toEnvironment } from '../settings/connect.ts'
+import type { NatsSettings } from '../settings/schema.ts'
+import { TOKEN_VARIABLE } from './inspectOptions.ts'
 import type { InspectorAddress } from './inspectorAddress.ts'
 
 export interface InspectorChild {
@@ -19,11 +21,11 @@ const UP_MS = 30_000
 
 export async function startInspector(options: {
   instance: string
-  natsUrl: string
+  nats: NatsSettings
   address: InspectorAddress
   allowCommands: boolean
 }): Promise<InspectorChild> {
-  const { instance, natsUrl, address, allowCommands } = options
+  const { instance, nats, address, allowCommands } = options
   const { port, host, names, token, isNewToken } = address
   const [, program = ''] = process.argv
   const args = ['inspect', '--instance', instance, '--port', String(port), '--host', host]
@@ -31,7 +33,7 @@ export async function startInspector(options: {
   if (names.length > 0) args.push('--host-name', ...names)
   const child = fork(program, args, {
     // The URL may hold a password and the token is one, which a list of processes would show.
-    env: { ...process.env, NATS_URL: natsUrl, ...(token !== null && { [TOKEN_VARIABLE]: token }) },
+    env: { ...process.env, ...toEnvironment(nats), ...(token !== null && { [TOKEN_VARIABLE]: token }) },
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   })
   const url = await Promise.race([

@@ -1,12 +1,8 @@
 import type { Command } from 'commander'
-import { examples, type SharedOptions } from './session.ts'
+import { examples } from './session.ts'
+import type { JournalCliOptions } from './journalOptions.ts'
 
 /** `ocps journal`: what is to be done where it is damaged. What it does is in journaling.ts, loaded only then. */
-export interface JournalCliOptions extends SharedOptions {
-  readonly data?: string
-  readonly yes?: boolean
-}
-
 const DATA = 'of an instance that does not run and had a server of its own, as in serve'
 
 export function addJournal(program: Command): void {

@@ -5,7 +5,6 @@
 import { join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { hostname } from 'node:os'
-import { connectNats } from '../bus/nats.ts'
 import type { Bus, LeaseResult } from '../bus/port.ts'
 import { streams, subjects } from '../contract/subjects.ts'
 import { blankMark } from '../engine/blank.ts'
@@ -16,12 +15,13 @@ import { ENTRIES_PER_MESSAGE_MAX, openJournal, type OpenedJournal } from '../jou
 import { writeRecording } from '../journal/recording.ts'
 import { type Damage, survey } from '../journal/survey.ts'
 import { EVENTS_KEPT_MS, LEASE_MS } from '../instance/start.ts'
+import { connect } from '../settings/connect.ts'
 import { UserError } from '../userError.ts'
 import { EXIT } from './exitCodes.ts'
 import { moment, table } from './format.ts'
-import type { JournalCliOptions } from './journal.ts'
+import type { JournalCliOptions } from './journalOptions.ts'
 import { createOutput } from './output.ts'
-import { checkInstance, mustExist, ownServer, serverUrl } from './recording.ts'
+import { checkInstance, mustExist, ownServer, serverOf } from './recording.ts'
 
 export async function check(options: JournalCliOptions): Promise<void> {
   const out = createOutput(options.json === true)
@@ -93,8 +93,8 @@ async function withJournal(
   checkInstance(instance)
   const undo: (() => Promise<void>)[] = []
   try {
-    const url = options.data === undefined ? serverUrl(options) : await ownServer(options.data, undo)
-    const bus = await connectNats({ url, name: 'ocps-journal' })
+    const nats = options.data === undefined ? serverOf(options) : await ownServer(options.data, undo)
+    const bus = await connect({ nats }, 'ocps-journal')
     undo.push(() => bus.close())
     await mustExist(bus, instance)
     await run(await openJournal({ bus, instance }), bus)

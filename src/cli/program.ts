@@ -2,6 +2,7 @@ import { Command } from 'commander'
 import { examples } from './examples.ts'
 import { EXIT_CODES_HELP } from './exitCodes.ts'
 import { packageVersion } from './package.ts'
+import { flagsOf, SettingOption } from './settingOption.ts'
 
 /**
  * `ocps` with its verbs: one file per verb, in the order they are used at a telescope. Only the file of the verb that was asked for is
@@ -25,6 +26,7 @@ const VERBS: readonly (readonly [names: string, add: () => Promise<(program: Com
   ['replay', async () => (await import('./replay.ts')).addReplay],
   ['journal', async () => (await import('./journal.ts')).addJournal],
   ['config', async () => (await import('./config.ts')).addConfig],
+  ['settings', async () => (await import('./settings.ts')).addSettings],
   ['schema', async () => (await import('./schema.ts')).addSchema],
   ['chart', async () => (await import('./chart.ts')).addChart],
   ['server', async () => (await import('./server.ts')).addServer],
@@ -35,8 +37,22 @@ const VERBS: readonly (readonly [names: string, add: () => Promise<(program: Com
 export async function buildProgram(words?: readonly string[]): Promise<Command> {
   const program = new Command('ocps')
     .description('OCPS, the OCS Controlled Pipeline System: process this data with that pipeline, now.')
-    .option('-i, --instance <name>', 'the instance (or OCPS_INSTANCE)', process.env['OCPS_INSTANCE'] || 'LATISS')
-    .option('--url <url>', 'the NATS server (or NATS_URL); default the one of an "ocps serve" started here or above')
+    .addOption(
+      new SettingOption('instance', '-i, --instance <name>', 'the instance (or OCPS_INSTANCE)').default('LATISS'),
+    )
+    .addOption(
+      new SettingOption(
+        'nats.servers',
+        '--url <url>',
+        'the NATS server (or NATS_URL); default the one of an "ocps serve" started here or above',
+      ),
+    )
+    .addOption(new SettingOption('nats.credentialsFile', '--creds <file>', 'NATS credentials (or OCPS_NATS_CREDS)'))
+    .addOption(new SettingOption('nats.nkeyFile', '--nkey <file>', 'NATS nkey seed (or OCPS_NATS_NKEY)'))
+    .addOption(new SettingOption('nats.tls.caFile', '--tlsca <file>', 'TLS: who signs servers (or OCPS_NATS_CA)'))
+    .addOption(new SettingOption('nats.tls.certFile', '--tlscert <file>', 'TLS: our certificate (or OCPS_NATS_CERT)'))
+    .addOption(new SettingOption('nats.tls.keyFile', '--tlskey <file>', 'TLS: its private key (or OCPS_NATS_KEY)'))
+    .option('--settings <file>', 'settings in YAML, below environment and options (or OCPS_SETTINGS)')
     .option('--json', 'print JSON: one document, or one per line, and nothing else')
     .option('--identity <name>', 'who asks, without spaces; default user@host')
     .version(packageVersion(), '-V, --version', 'print the version')
@@ -49,6 +65,14 @@ export async function buildProgram(words?: readonly string[]): Promise<Command> 
         ocps status`)}\n\n${EXIT_CODES_HELP}`,
     )
     .exitOverride()
+  program.hook('preAction', async (_program, verb) => {
+    const { loadSettings } = await import('../settings/load.ts')
+    const loaded = await loadSettings({ file: program.getOptionValue('settings') as string, flags: flagsOf(verb) })
+    program.setOptionValue('loaded', loaded)
+    // Still as good as a default: it says nothing about, for example, a recording.
+    const source = program.getOptionValueSource('instance') ?? 'default'
+    program.setOptionValueWithSource('instance', loaded.settings.instance, source)
+  })
   for (const add of await Promise.all(neededFor(program, words).map(([, load]) => load()))) add(program)
   return program
 }

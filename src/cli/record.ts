@@ -1,16 +1,8 @@
 import type { Command } from 'commander'
-import { examples, type SharedOptions } from './session.ts'
+import { examples } from './session.ts'
+import type { RecordOptions } from './recordOptions.ts'
 
 /** `ocps record`: what it takes. What it does is in recording.ts, loaded only then. */
-export interface RecordOptions extends SharedOptions {
-  readonly from?: string
-  readonly to?: string
-  readonly day?: string
-  readonly output?: string
-  readonly gzip?: boolean
-  readonly data?: string
-}
-
 export function addRecord(program: Command): void {
   program
     .command('record')

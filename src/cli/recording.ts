@@ -3,17 +3,18 @@ import { join, resolve } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { createGzip } from 'node:zlib'
 import { startEmbeddedServer } from '../bus/embedded.ts'
-import { connectNats } from '../bus/nats.ts'
 import type { Bus } from '../bus/port.ts'
-import { findUrlNote, withNotedToken } from '../client/urlFile.ts'
+import { findServers } from '../client/servers.ts'
 import { INSTANCE_PATTERN, streams } from '../contract/subjects.ts'
 import { entriesIn, type Range, rangeOfDay } from '../replay/range.ts'
 import { type Entry, isMark } from '../journal/entry.ts'
 import { openJournal } from '../journal/log.ts'
 import { streamRecording, writeRecording } from '../journal/recording.ts'
+import { connect, justUrl } from '../settings/connect.ts'
+import type { NatsSettings } from '../settings/schema.ts'
 import { UserError } from '../userError.ts'
 import { moment } from './format.ts'
-import type { RecordOptions } from './record.ts'
+import type { RecordOptions } from './recordOptions.ts'
 
 /**
  * Exports a journal. Reads and nothing else: it appends no entry and takes no lease, so an instance that runs does not notice. What it wrote
@@ -27,8 +28,8 @@ export async function record(options: RecordOptions): Promise<void> {
     throw new UserError(`--gzip with -o ${output}: name the file ${output}.gz, which compresses it`)
   const undo: (() => Promise<void>)[] = []
   try {
-    const url = options.data === undefined ? serverUrl(options) : await ownServer(options.data, undo)
-    const bus = await connectNats({ url, name: 'ocps-record' })
+    const nats = options.data === undefined ? serverOf(options) : await ownServer(options.data, undo)
+    const bus = await connect({ nats }, 'ocps-record')
     undo.push(() => bus.close())
     await mustExist(bus, instance)
     const { journal } = await openJournal({ bus, instance })
@@ -49,22 +50,21 @@ export function checkInstance(instance: string): void {
 }
 
 /** The server of an instance: the one named, NATS_URL, or the one of an `ocps serve` started here or above. Throws UserError. */
-export function serverUrl({ instance, url }: Pick<RecordOptions, 'instance' | 'url'>): string {
-  const named = url ?? (process.env['NATS_URL'] || undefined)
-  const known = named === undefined ? findUrlNote(instance)?.url : withNotedToken(named)
-  if (known !== undefined) return known
+export function serverOf({ instance, loaded }: Pick<RecordOptions, 'instance' | 'loaded'>): NatsSettings {
+  const found = findServers(loaded.settings.nats, instance)
+  if (found !== null) return found.nats
   throw new UserError(
     `no server is known for ${instance}: name it with --url or NATS_URL, or with --data the directory of an instance that had its own`,
   )
 }
 
-export async function ownServer(data: string, undo: (() => Promise<void>)[]): Promise<string> {
+export async function ownServer(data: string, undo: (() => Promise<void>)[]): Promise<NatsSettings> {
   const storeDir = join(resolve(data), 'nats')
   if (!existsSync(storeDir))
     throw new UserError(`there is no ${storeDir}; --data is the directory that serve was given, .ocps unless said`)
   const server = await startEmbeddedServer({ storeDir, cacheDir: join(resolve(data), 'cache') })
   undo.push(() => server.stop())
-  return server.url
+  return justUrl(server.url)
 }
 
 // A server answers this from memory.

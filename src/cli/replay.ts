@@ -1,25 +1,9 @@
 import { type Command, InvalidArgumentError } from 'commander'
-import { examples, type SharedOptions } from './session.ts'
+import { examples } from './session.ts'
+import type { ReplayOptions, Setting } from './replayOptions.ts'
+import { siteOption } from './settingOption.ts'
 
 /** `ocps replay`: what it takes. What it does is in replaying*.ts, loaded only then. */
-export interface ReplayOptions extends SharedOptions {
-  readonly events?: string
-  readonly config?: string
-  readonly configDir?: string
-  readonly site: string
-  readonly set?: readonly Setting[]
-  readonly onto?: string
-  readonly speed: number
-  readonly onlyData?: boolean
-  readonly sameIds?: boolean
-}
-
-/** `--set slots=4`: where in the configuration, and what is there instead. */
-export interface Setting {
-  readonly path: readonly string[]
-  readonly value: unknown
-}
-
 export function addReplay(program: Command): void {
   program
     .command('replay')
@@ -37,7 +21,7 @@ Exit code 1: something differs from what was said, or with --onto a command was 
     .option('--events <file>', 'write what this version says, one announcement per line, to be compared by diff')
     .option('--config <file|dir>', 'what if: an override file, or a whole configuration directory')
     .option('--config-dir <dir>', 'where the override file lies; default as in serve')
-    .option('--site <name>', 'the layer _<site>.yaml is read, too', process.env['LSST_SITE'] ?? '')
+    .addOption(siteOption())
     .option('--set <path=value>', 'what if: one value of the recorded configuration, e.g. groups.policy=fail', setting)
     .option('--onto <url>', 'send the commands to the instance --instance at this NATS server')
     .option('--speed <factor|max>', 'with --onto: so many times as fast as it was', speed, 1)

@@ -9,7 +9,7 @@ import { UserError } from '../userError.ts'
 import { EXIT, type ExitCode } from './exitCodes.ts'
 import { duration, moment } from './format.ts'
 import { createOutput } from './output.ts'
-import type { ReplayOptions } from './replay.ts'
+import type { ReplayOptions } from './replayOptions.ts'
 
 /**
  * Replays a recording and says whether this version says the same. `named` is the instance if the user named one, else the recording is

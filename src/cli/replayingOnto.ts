@@ -1,31 +1,31 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { ACK, type AckBody } from '../../machines/domain/announcements.ts'
 import { type Command, sentAs } from '../../machines/domain/commands.ts'
-import { connectNats } from '../bus/nats.ts'
 import { createSend, type Send } from '../client/acknowledgements.ts'
 import { OcpsError } from '../client/errors.ts'
-import { defaultIdentity } from '../client/index.ts'
+import { defaultIdentity } from '../client/connecting.ts'
 import { jobsNamedBy, wireForm } from '../replay/wireForm.ts'
 import { createWorld } from '../engine/world.ts'
 import { elapsedAt } from '../journal/entry.ts'
 import { readRecording } from '../journal/recording.ts'
+import { atServer, connect } from '../settings/connect.ts'
 import { UserError } from '../userError.ts'
 import { EXIT, type ExitCode } from './exitCodes.ts'
 import { duration, table } from './format.ts'
 import { createOutput } from './output.ts'
 import { nameOf, readably } from './replaying.ts'
-import type { ReplayOptions } from './replay.ts'
+import type { ReplayOptions } from './replayOptions.ts'
 
 /**
  * Sends the recorded commands to an instance that runs, in their order and at their pace or another one. Only what was asked is sent: what
  * pipelines did, they do anew. Jobs that commands name are translated to the ids they have there.
  */
 export async function sendOnto(path: string, url: string, options: ReplayOptions): Promise<ExitCode> {
-  const { instance, identity = defaultIdentity(), speed, onlyData = false, sameIds = false } = options
+  const { instance, loaded, identity = defaultIdentity(), speed, onlyData = false, sameIds = false } = options
   const asked = (await commandsIn(path)).filter(({ command }) => !onlyData || !NOT_DATA.has(command.type))
   if (asked.length === 0)
     throw new UserError(`${path} holds no commands${onlyData ? ' about data' : ''}; nothing was sent`)
-  const bus = await connectNats({ url, name: `ocps-replay.${instance}` })
+  const bus = await connect({ nats: atServer(loaded.settings.nats, url) }, `ocps-replay.${instance}`)
   try {
     const run = Date.now().toString(36)
     const send = createSend({ bus, instance, identity })

@@ -17,7 +17,7 @@ import { EXIT, type ExitCode } from './exitCodes.ts'
 import { duration, table } from './format.ts'
 import { createOutput } from './output.ts'
 import { nameOf, readably } from './replaying.ts'
-import type { ReplayOptions, Setting } from './replay.ts'
+import type { ReplayOptions, Setting } from './replayOptions.ts'
 
 /** What would have happened under another configuration, beside what did. Throws UserError for a recording or a configuration that is none. */
 export async function supposeOtherwise(path: string, named: string | null, options: ReplayOptions): Promise<ExitCode> {
@@ -38,7 +38,8 @@ export async function supposeOtherwise(path: string, named: string | null, optio
 
 type Reconfigure = (recorded: LoadedConfiguration, configurationOverride: string) => LoadedConfiguration
 
-function reconfiguring(instance: string, { config, configDir, site, set = [] }: ReplayOptions): Reconfigure {
+function reconfiguring(instance: string, { config, configDir, loaded, set = [] }: ReplayOptions): Reconfigure {
+  const { site } = loaded.settings
   const from = config === undefined ? null : sourceOf(config, configDir)
   const source = from && createConfigurationSource({ dir: from.dir, site, instance, checkTemplate })
   return (recorded, override) => {
@@ -54,7 +55,7 @@ function sourceOf(config: string, configDir: string | undefined): { dir: string;
   if (configDir !== undefined) return { dir: configurationDirectory(configDir), override: config }
   return config.includes('/')
     ? { dir: configurationDirectory(dirname(config)), override: basename(config) }
-    : { dir: configurationDirectory(undefined), override: config }
+    : { dir: configurationDirectory(null), override: config }
 }
 
 // What the files and the configuration that is applied spell and bound alike.

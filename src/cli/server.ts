@@ -1,10 +1,11 @@
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import type { Command } from 'commander'
 import { atLeast, findServer } from '../bus/server-binary.ts'
 import { shownUrl } from '../bus/serverUrl.ts'
 import { syncAlwaysSince } from '../bus/server-process.ts'
 import { table } from './format.ts'
 import { createOutput } from './output.ts'
+import { dataDirOption } from './settingOption.ts'
 import { examples, type SharedOptions } from './session.ts'
 
 /** `ocps server`: which nats-server serve would use, without starting it. */
@@ -13,7 +14,7 @@ export function addServer(program: Command): void {
     .command('server')
     .summary('show which nats-server would be used')
     .description('Show which nats-server serve would use, and what it promises. Starts and installs nothing.')
-    .option('--data <dir>', 'as in serve', '.ocps')
+    .addOption(dataDirOption())
     .addHelpText(
       'after',
       examples(`
@@ -21,11 +22,9 @@ export function addServer(program: Command): void {
         NATS_SERVER_BIN=/opt/nats/nats-server ocps server --json`),
     )
     .action(async (_options: unknown, command: Command) => {
-      const {
-        data,
-        url = process.env['NATS_URL'] || null,
-        json,
-      } = command.optsWithGlobals<SharedOptions & { data: string }>()
+      const { json, loaded } = command.optsWithGlobals<SharedOptions>()
+      const { dataDir, nats } = loaded.settings
+      const [url = null] = nats.servers
       const out = createOutput(json === true)
       if (url !== null)
         return out.say(`the server at ${shownUrl(url)}, which is named; none would be started`, {
@@ -34,7 +33,7 @@ export function addServer(program: Command): void {
           version: null,
           durability: null,
         })
-      const { path, version } = await findServer({ cacheDir: join(resolve(data), 'cache'), download: false })
+      const { path, version } = await findServer({ cacheDir: join(dataDir, 'cache'), download: false })
       const durability = atLeast(version, syncAlwaysSince) ? 'power-safe' : 'process-crash-safe'
       const why = durability === 'power-safe' ? '' : `; ${syncAlwaysSince} or later is power-safe`
       out.say(

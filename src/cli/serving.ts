@@ -1,16 +1,18 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { SummaryState } from '../../machines/domain/summaryState.ts'
-import type { Survives } from '../bus/embedded.ts'
-import { connectOcps, type Ocps } from '../client/index.ts'
-import { removeUrlFile, urlFile, withNotedToken, writeUrlFile } from '../client/urlFile.ts'
+import { connectThrough, defaultIdentity } from '../client/connecting.ts'
+import type { Ocps } from '../client/ocps.ts'
+import { withTokens } from '../client/servers.ts'
+import { removeUrlFile, urlFile, writeUrlFile } from '../client/urlFile.ts'
 import { createConfigurationSource } from '../config/load.ts'
 import { checkTemplate } from '../executor/commandLine.ts'
 import { openLogFile } from '../logFile.ts'
 import { type Service, startService } from '../instance/start.ts'
+import { NATS_VARIABLES } from '../settings/connect.ts'
 import { UserError } from '../userError.ts'
 import { configurationDirectory } from './configurationDirectory.ts'
 import { EXIT } from './exitCodes.ts'
-import { INSPECTOR_PORT, LOOPBACK, TOKEN_VARIABLE } from './inspect.ts'
+import { TOKEN_VARIABLE } from './inspectOptions.ts'
 import { addressOf, type InspectorAddress, OF_SERVE } from './inspectorAddress.ts'
 import { startInspector } from './inspectorChild.ts'
 import { complain, createOutput, type Output } from './output.ts'
@@ -21,22 +23,24 @@ import { STATES, type ServeOptions } from './serveOptions.ts'
  * Runs an instance until it is told to stop. Leaves a note of its server for the other verbs; what it runs is instance/start.ts's.
  */
 export async function serve(options: ServeOptions): Promise<void> {
-  const { instance, site, override } = options
+  const { instance, override } = options
+  const { settings } = options.loaded
+  const { site, logFile, promise: survives } = settings
   const wanted = stateOf(options.state)
-  const allowCommands = options.allowCommands === true
+  const { allowCommands } = settings.inspector
   const inspectorAt = inspectorOf(options)
-  const survives = promiseOf(options.promise)
-  const natsUrl = serverOf(options)
+  const named = withTokens(settings.nats)
+  const [natsUrl = null] = named.servers
   // Whoever we start gets what it needs, and no more: a launcher lives longer than we do.
-  for (const secret of ['NATS_URL', TOKEN_VARIABLE]) delete process.env[secret]
+  for (const secret of [...NATS_VARIABLES, TOKEN_VARIABLE]) delete process.env[secret]
   const out = createOutput(options.json === true)
-  const configDir = configurationDirectory(options.config)
+  const configDir = configurationDirectory(settings.configDir)
   const path = urlFile(instance)
   const logs = options.json === true || !process.stderr.isTTY
   let service: Service | null = null
   let endInspector = () => {}
   let signals = 0
-  const log = options.log === undefined ? (logs ? openLogFile(2, () => {}) : null) : openLogFile(options.log, complain)
+  const log = logFile === null ? (logs ? openLogFile(2, () => {}) : null) : openLogFile(logFile, complain)
   const stop = (signal: NodeJS.Signals) => {
     signals += 1
     // Before there is a service there is nothing that needs an orderly end but the server, which ends with us.
@@ -48,21 +52,22 @@ export async function serve(options: ServeOptions): Promise<void> {
   process.on('SIGTERM', stop)
   const reopen = () => log?.reopen()
   // Without a file of ours it means what it always meant: the terminal is gone.
-  if (options.log !== undefined) process.on('SIGHUP', reopen)
+  if (logFile !== null) process.on('SIGHUP', reopen)
 
   const running = await startService({
     instance,
     natsUrl,
+    ...(natsUrl !== null && { nats: named }),
     configDir,
     site,
-    dataDir: options.data,
+    dataDir: settings.dataDir,
     initialState: wanted,
     configurationOverride: override,
     simulate: options.simulate === true,
     logTo: log?.stream ?? null,
     standby: options.standby === true,
-    ...(survives !== undefined && { survives }),
-    allowOldServer: options.allowOldServer === true,
+    ...(survives !== null && { survives }),
+    allowOldServer: settings.allowOldServer,
     onWaiting: active => {
       if (!logs) process.stderr.write(`OCPS ${instance} stands by; active is ${active}\n`)
     },
@@ -96,7 +101,7 @@ export async function serve(options: ServeOptions): Promise<void> {
     writeUrlFile(path, { url: shownUrl, ...(token !== null && { token }), pid: process.pid })
     const { client, state } = await seen()
     const inspector =
-      inspectorAt && (await startInspector({ instance, natsUrl: running.natsUrl, address: inspectorAt, allowCommands }))
+      inspectorAt && (await startInspector({ instance, nats: running.nats, address: inspectorAt, allowCommands }))
     endInspector = () => inspector?.stop()
     const problem = state === wanted ? null : problemOf({ configDir, site, instance, override })
     out.say(
@@ -130,7 +135,7 @@ export async function serve(options: ServeOptions): Promise<void> {
     const until = performance.now() + SEEN_WITHIN_MS
     for (;;) {
       try {
-        const client = await connectOcps({ instance, url: running.natsUrl })
+        const client = await connectThrough({ nats: running.nats }, { instance, identity: defaultIdentity() })
         try {
           return { client, state: await client.state() }
         } catch (error) {
@@ -200,28 +205,18 @@ function banner({ service, state, wanted, problem, configDir, inspector, isToken
 }
 
 /** Where its page is to be; null: none is asked for. A mistake is said before anything is started. */
-function inspectorOf(options: ServeOptions): InspectorAddress | null {
-  const { inspector, inspectorHost, inspectorHostName, inspectorToken, allowCommands } = options
-  const given = { host: inspectorHost, name: inspectorHostName, token: inspectorToken }
-  const [about = allowCommands === true ? '--allow-commands' : null] = (['host', 'name', 'token'] as const).flatMap(
-    one => (given[one] === undefined ? [] : [OF_SERVE[one]]),
-  )
-  if (inspector === undefined && about !== null) throw new UserError(`${about} is about the page; add --inspector`)
-  if (inspector === undefined) return null
-  const port = inspector === true ? INSPECTOR_PORT : inspector
-  const [host, names] = [inspectorHost ?? LOOPBACK, inspectorHostName ?? []]
-  return addressOf({ port, host, names, token: inspectorToken }, OF_SERVE)
-}
-
-function promiseOf(text: string | undefined): Survives | undefined {
-  if (text === undefined || text === 'power' || text === 'process') return text
-  throw new UserError(`--promise ${text}: it is power or process`)
-}
-
-/** null: a server of our own. */
-function serverOf({ url }: ServeOptions): string | null {
-  const named = url ?? process.env['NATS_URL'] ?? ''
-  return named === '' ? null : withNotedToken(named)
+function inspectorOf({ inspectorToken: token, loaded }: ServeOptions): InspectorAddress | null {
+  const { port, host, hostNames: names } = loaded.settings.inspector
+  if (port !== null) return addressOf({ port: String(port), host, names, token }, OF_SERVE)
+  const [about] = [
+    ...['inspector.host', 'inspector.hostNames', 'inspector.allowCommands'].flatMap(key => {
+      const origin = loaded.origins.get(key) ?? ''
+      return origin.startsWith('--') ? [origin] : []
+    }),
+    ...(token === undefined ? [] : [OF_SERVE.token]),
+  ]
+  if (about !== undefined) throw new UserError(`${about} is about the page; add --inspector`)
+  return null
 }
 
 function stateOf(text: string): Exclude<SummaryState, 'FAULT'> {

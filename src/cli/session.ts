@@ -1,6 +1,8 @@
 import type { Command } from 'commander'
-import { connectOcps, defaultIdentity } from '../client/index.ts'
+import { connectThrough, defaultIdentity } from '../client/connecting.ts'
 import type { Ocps } from '../client/ocps.ts'
+import { serversOf } from '../client/servers.ts'
+import type { Loaded } from '../settings/load.ts'
 import { EXIT, type ExitCode } from './exitCodes.ts'
 import { createOutput, type Output } from './output.ts'
 
@@ -12,7 +14,7 @@ export { examples } from './examples.ts'
  */
 export interface SharedOptions {
   readonly instance: string
-  readonly url?: string
+  readonly loaded: Loaded
   readonly identity?: string
   readonly json?: boolean
 }
@@ -31,8 +33,8 @@ export function withOcps<A extends readonly unknown[], O = object>(run: Run<A, O
     const command = given.at(-1) as Command
     const options = command.optsWithGlobals<O & SharedOptions>()
     const out = createOutput(options.json === true)
-    const { instance, url, identity = defaultIdentity() } = options
-    const ocps = await connectOcps({ instance, identity, ...(url === undefined ? {} : { url }) })
+    const { instance, loaded, identity = defaultIdentity() } = options
+    const ocps = await connectThrough(serversOf(loaded.settings.nats, instance), { instance, identity })
     let interrupted = false
     const interrupt = () => {
       if (interrupted) process.exit(EXIT.INTERRUPTED)

@@ -1,14 +1,9 @@
 import { type Command, InvalidArgumentError } from 'commander'
-import { examples, type SharedOptions } from './session.ts'
+import { examples } from './session.ts'
 import { seconds } from './values.ts'
+import type { TopOptions } from './topOptions.ts'
 
 /** `ocps top`: what it takes. What it does is in topLive.ts, loaded only then. */
-export interface TopOptions extends SharedOptions {
-  /** undefined: until q is pressed, or once where nobody could. */
-  readonly iterations?: number
-  readonly delay: number
-}
-
 export function addTop(program: Command): void {
   program
     .command('top')

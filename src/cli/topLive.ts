@@ -7,8 +7,8 @@ import { startTail, type Tail } from '../night/tail.ts'
 import { shown } from '../jobFiles/printable.ts'
 import { EXIT } from './exitCodes.ts'
 import { complain, createOutput, type Output } from './output.ts'
-import { serverUrl } from './recording.ts'
-import type { TopOptions } from './top.ts'
+import { serverOf } from './recording.ts'
+import type { TopOptions } from './topOptions.ts'
 import { topFacts } from './topFacts.ts'
 import { createFollower, type Follower } from './topFollower.ts'
 import { type Size, topScreen } from './topScreen.ts'
@@ -28,7 +28,7 @@ export async function top(options: TopOptions): Promise<void> {
   const stopping = new AbortController()
   const stop = () => stopping.abort()
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, stop)
-  const tail = startTail({ instance, url: () => serverUrl(options) })
+  const tail = startTail({ instance, nats: () => serverOf(options) })
   const follower = createFollower(instance, tail)
   try {
     if (iterations === undefined && !json && process.stdout.isTTY) await show(options, tail, follower, out, stopping)

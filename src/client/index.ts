@@ -1,10 +1,7 @@
-import { hostname, userInfo } from 'node:os'
-import { connectNats } from '../bus/nats.ts'
-import { INSTANCE_PATTERN } from '../contract/subjects.ts'
-import { fromBus } from './acknowledgements.ts'
-import { OcpsError } from './errors.ts'
-import { createOcps, type Ocps } from './ocps.ts'
-import { findUrlNote, withNotedToken } from './urlFile.ts'
+import { type Flag, loadSettings } from '../settings/load.ts'
+import { asOcpsError, connectThrough, defaultIdentity } from './connecting.ts'
+import type { Ocps } from './ocps.ts'
+import { serversOf } from './servers.ts'
 
 /**
  * What an observing script imports: `ocps/client`. Connects to one instance of OCPS over NATS and gives commands that are executed once,
@@ -23,63 +20,33 @@ export interface ConnectOptions {
   readonly url?: string
   /** Who asks, in the journal and the log: printable ASCII without spaces. `user@host` unless given. */
   readonly identity?: string
+  /** A NATS credentials file; unless given OCPS_NATS_CREDS. */
+  readonly credentialsFile?: string
+  /** A file with an nkey seed; unless given OCPS_NATS_NKEY. */
+  readonly nkeyFile?: string
+  /** Files in PEM form: who signs the server's certificate, and our own certificate where the server asks for one; unless given OCPS_NATS_CA, _CERT and _KEY. */
+  readonly tls?: { readonly caFile?: string; readonly certFile?: string; readonly keyFile?: string }
 }
 
 /** Throws OcpsError UNREACHABLE, saying what to do. Whether an instance answers is found out by the first question. */
-export async function connectOcps({ instance, url, identity = defaultIdentity() }: ConnectOptions): Promise<Ocps> {
-  if (!INSTANCE_PATTERN.test(instance))
-    throw new OcpsError(
-      'BAD_REQUEST',
-      `the instance name ${JSON.stringify(instance)} must be 1 to 32 letters, digits, _ or -`,
-    )
-  if (!/^[\x21-\x7E]{1,128}$/.test(identity))
-    throw new OcpsError('BAD_REQUEST', 'the identity must be 1 to 128 printable ASCII characters without spaces')
-  const server = url === undefined ? serverOf(instance) : named(url)
-  try {
-    const bus = await connectNats({ url: server.url, name: `ocps-client.${identity}` })
-    return createOcps({ bus, instance, identity })
-  } catch (error) {
-    const known = fromBus(error)
-    throw known instanceof OcpsError ? new OcpsError(known.kind, known.message + server.hint) : known
-  }
+export async function connectOcps(options: ConnectOptions): Promise<Ocps> {
+  const { instance, identity = defaultIdentity() } = options
+  const { settings } = await loadSettings({ flags: flagsOf(options) }).catch((error: unknown) => {
+    throw asOcpsError(error)
+  })
+  return await connectThrough(serversOf(settings.nats, instance), { instance, identity })
 }
 
-/** `user@host`, as salobj identifies people. */
-export function defaultIdentity(): string {
-  const name = `${userName()}@${hostname()}`.replaceAll(/[^\x21-\x7E]/g, '_')
-  return name.slice(0, 128)
-}
-
-function serverOf(instance: string): { readonly url: string; readonly hint: string } {
-  const fromEnvironment = process.env['NATS_URL']
-  if (fromEnvironment !== undefined && fromEnvironment !== '') return named(fromEnvironment)
-  const note = findUrlNote(instance)
-  if (note)
-    return {
-      url: note.url,
-      hint: ` This address is from ${note.path}, left by process ${note.pid}; is that still running? Credentials are not kept there: a server that asks for some is named in NATS_URL.`,
-    }
-  throw new OcpsError(
-    'UNREACHABLE',
-    `no server is known for ${instance}: set NATS_URL, name the server, or start one here with "ocps serve --instance ${instance}"`,
-  )
-}
-
-function named(url: string): { readonly url: string; readonly hint: string } {
-  try {
-    return { url: withNotedToken(url), hint: '' }
-  } catch (error) {
-    throw fromBus(error)
-  }
-}
-
-function userName(): string {
-  try {
-    return userInfo().username
-  } catch {
-    // A container's user may have no name.
-    return `uid${process.getuid?.() ?? 0}`
-  }
+function flagsOf({ url, credentialsFile, nkeyFile, tls = {} }: ConnectOptions): Flag[] {
+  const given = {
+    'nats.servers': ['url', url],
+    'nats.credentialsFile': ['credentialsFile', credentialsFile],
+    'nats.nkeyFile': ['nkeyFile', nkeyFile],
+    'nats.tls.caFile': ['tls.caFile', tls.caFile],
+    'nats.tls.certFile': ['tls.certFile', tls.certFile],
+    'nats.tls.keyFile': ['tls.keyFile', tls.keyFile],
+  } as const
+  return Object.entries(given).flatMap(([key, [flag, value]]) => (value === undefined ? [] : [{ key, flag, value }]))
 }
 
 export type { SummaryState } from '../../machines/domain/summaryState.ts'

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { CAMERA_NAMES } from '../../machines/domain/camera.ts'
+import { isKept } from '../../machines/domain/passEnv.ts'
 
 /**
  * The configuration's files, key by key: what `_init.yaml`, the site's layer and an override may hold, and what a pipeline's entry may hold.
@@ -99,6 +100,8 @@ export const configurationSchema = z
 
 // Weeklies of many years; a site that allows more writes a pattern.
 const VERSIONS_MAX = 1_000
+// A science stack that is set up has some three hundred variables; patterns name them in a few words.
+const PASS_ENV_MAX = 500
 const word = z.string().min(1)
 
 const override = z.strictObject({
@@ -132,7 +135,19 @@ export const pipelineSchema = z
     env: z
       .record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), z.string())
       .optional()
-      .describe('More environment; without it the program sees `PATH` and a few others, and `OCPS_…`'),
+      .describe('More environment; besides it and `passEnv` the program sees `PATH` and a few others, and `OCPS_…`'),
+    passEnv: z
+      .array(
+        z
+          .string()
+          .regex(/^[A-Za-z_*?][A-Za-z0-9_*?]{0,127}$/, 'expected the name of a variable, or a pattern like LSST_*')
+          .refine(name => !isKept(name), 'this variable belongs to OCPS and is never passed on'),
+      )
+      .max(PASS_ENV_MAX)
+      .optional()
+      .describe(
+        'Variables taken over from the environment of the service: names, or patterns such as `LSST_*`. Their values are not journaled; `env` is above them. `NATS_…`, `OCPS_NATS_…`, and passwords and tokens of OCPS are never passed on, even if a pattern matches them',
+      ),
     timeLimit: seconds.describe('Seconds from start to SIGTERM'),
     grace: seconds.optional().describe('Seconds from SIGTERM to SIGKILL; 5 unless given'),
     slots: z

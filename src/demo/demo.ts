@@ -8,11 +8,12 @@ import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { connectNats } from '../bus/nats.ts'
 import { findServer } from '../bus/server-binary.ts'
-import { connectOcps } from '../client/index.ts'
+import { connectThrough } from '../client/connecting.ts'
 import { type Service, startService } from '../instance/start.ts'
 import { exposureTimeOf, framesIn } from '../sim/frames.ts'
+import { connect } from '../settings/connect.ts'
+import type { NatsSettings } from '../settings/schema.ts'
 import { UserError } from '../userError.ts'
 import { gatherImages, readTruth } from './images.ts'
 import { emptyModel, hear, isComplete } from './model.ts'
@@ -31,7 +32,7 @@ export interface DemoOptions {
   /** Where files go and stay; null: a new directory among the system's temporary ones. */
   readonly keep: string | null
   /** Starts the inspector's page, with which the demo stays until it is stopped; null: it ends by itself. */
-  readonly inspect: ((of: { instance: string; natsUrl: string }) => Promise<Page>) | null
+  readonly inspect: ((of: { instance: string; nats: NatsSettings }) => Promise<Page>) | null
   /** NDJSON on stdout instead of a page. */
   readonly json: boolean
 }
@@ -104,7 +105,7 @@ export async function runDemo(options: DemoOptions): Promise<number> {
     const raw = join(directory, 'raw')
     const service = await startInstance(await writeConfiguration(directory, raw))
     const page = options.inspect && (await startPage(service, options.inspect))
-    const bus = await connectNats({ url: service.natsUrl, name: 'demo.display' })
+    const bus = await connect({ nats: service.nats }, 'demo.display')
     undo.push(() => bus.close())
     for (const subject of [`ocps.${instance}.evt.>`, `ocps.${instance}.tel.>`, 'camera.*.evt.>', 'oods.*.evt.>'])
       bus.subscribe(subject, message => take(fromWire(message.subject, parsed(message.body))))
@@ -148,11 +149,8 @@ export async function runDemo(options: DemoOptions): Promise<number> {
     return told
   }
 
-  async function startPage(
-    { natsUrl, instance }: Service,
-    inspect: NonNullable<DemoOptions['inspect']>,
-  ): Promise<string> {
-    const page = await inspect({ instance, natsUrl })
+  async function startPage({ nats, instance }: Service, inspect: NonNullable<DemoOptions['inspect']>): Promise<string> {
+    const page = await inspect({ instance, nats })
     undo.push(() => Promise.resolve(page.stop()))
     const { url } = page
     if (url === null) throw new UserError('the inspector could not be started; the demo runs without --inspect')
@@ -179,9 +177,9 @@ export async function runDemo(options: DemoOptions): Promise<number> {
   }
 
   /** Nothing a pipeline started may outlive the demo: in STANDBY every open job is stopped, and says so. */
-  async function abortAll({ natsUrl, instance }: Service): Promise<void> {
+  async function abortAll({ nats, instance }: Service): Promise<void> {
     if (isComplete(model)) return
-    const ocps = await connectOcps({ url: natsUrl, instance, identity: 'demo' })
+    const ocps = await connectThrough({ nats }, { instance, identity: 'demo' })
     await ocps.bringTo('STANDBY', { timeoutMs: STOP_MS })
     const deadline = performance.now() + STOP_MS
     while ((await ocps.jobs()).open > 0 && performance.now() < deadline) await delay(POLL_MS)

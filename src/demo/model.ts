@@ -10,7 +10,7 @@ import {
   type MetricHeard,
 } from './wire.ts'
 import type { Step } from '../sim/steps.ts'
-import { lineOf } from './story.ts'
+import { lineOf, type StoryLine } from './story.ts'
 
 export interface Model {
   readonly instance: string
@@ -25,7 +25,7 @@ export interface Model {
   /** The job that combines the group, from its first sign of life. */
   readonly stack: Job | null
   readonly groupResult: GroupResultHeard | null
-  readonly story: readonly Line[]
+  readonly story: readonly StoryLine[]
 }
 
 export interface Exposure {
@@ -47,13 +47,6 @@ export interface Job {
   readonly note: string
   readonly metrics: Readonly<Record<string, MetricHeard>>
   readonly result: JobResultHeard | null
-}
-
-/** One line of the story. */
-export interface Line {
-  readonly at: number
-  readonly who: 'script' | 'camera' | 'OODS' | 'OCPS'
-  readonly text: string
 }
 
 export function emptyModel(start: Pick<Model, 'instance' | 'began' | 'plan'>): Model {

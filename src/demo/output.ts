@@ -2,7 +2,8 @@
 // with the same words.
 
 import { shown, shownJson } from '../jobFiles/printable.ts'
-import type { Line, Model } from './model.ts'
+import type { Model } from './model.ts'
+import type { StoryLine } from './story.ts'
 import { type Frame, render, told } from './render.ts'
 import type { Summary } from './report.ts'
 import { openScreen } from './screen.ts'
@@ -12,7 +13,7 @@ import type { Heard } from './wire.ts'
 export interface Output {
   start(model: () => Model): void
   /** Something was heard; `lines` are new in the story. */
-  heard(heard: Heard, lines: readonly Line[]): void
+  heard(heard: Heard, lines: readonly StoryLine[]): void
   /** The end: what to leave behind, or null where there is nothing to tell. Further calls do nothing. */
   close(end: End | null): void
 }

@@ -6,6 +6,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { justUrl, toEnvironment } from '../settings/connect.ts'
 
 export interface Program {
   /** The first line it says; rejects with its own last words if it ends before. */
@@ -36,7 +37,7 @@ const LAST_WORDS_MAX = 2_000
 export function startProgram({ script, args, natsUrl, onLine }: ProgramOptions): Program {
   const child = spawn(process.execPath, ['--import', LIFELINE.href, fileURLToPath(script), ...argv(args)], {
     stdio: ['pipe', 'pipe', 'pipe'],
-    env: { ...process.env, NATS_URL: natsUrl },
+    env: { ...process.env, ...toEnvironment(justUrl(natsUrl)) },
   })
   // The pipe of a child that has already gone must not take us with it.
   child.stdin.on('error', () => {})

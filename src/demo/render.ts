@@ -1,7 +1,8 @@
 // The live page of the demo: a model and a moment in, lines out. Pure and width-aware (80 columns at least); putting it on a terminal
 // is screen.ts's.
 
-import type { Exposure, Job, Line, Model } from './model.ts'
+import type { Exposure, Job, Model } from './model.ts'
+import type { StoryLine } from './story.ts'
 import { bar, cut, left, type Paint, quantity, right, seconds } from './text.ts'
 import { numberOf } from './wire.ts'
 
@@ -135,7 +136,7 @@ function stackLine({ stack, groupResult }: Model, width: number, room: number, p
     : `${paint.bad(bar(stack.fraction, width))}  ${paint.bad(text)}`
 }
 
-function story(lines: readonly Line[], { began }: Model, frame: Frame): string[] {
+function story(lines: readonly StoryLine[], { began }: Model, frame: Frame): string[] {
   const last = lines.slice(-STORY_LINES)
   return Array.from({ length: STORY_LINES }, (_, index) => {
     const line = last[index]
@@ -147,7 +148,7 @@ function story(lines: readonly Line[], { began }: Model, frame: Frame): string[]
 const WHOLE_NAMES_FROM = 100
 
 /** One line of the story: when, who, what. */
-export function told({ at, who, text }: Line, began: number, { width, paint }: Frame): string {
+export function told({ at, who, text }: StoryLine, began: number, { width, paint }: Frame): string {
   const when = right(seconds(at - began), 7)
   const named = width < WHOLE_NAMES_FROM ? text.replaceAll(/\b[A-Z]+_O_\d{8}_0*(\d+)/gu, '#$1') : text
   return `${paint.dim(when)}  ${paint.name(left(who, 6))}  ${cut(named, Math.max(0, width - 17))}`

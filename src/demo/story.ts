@@ -1,12 +1,18 @@
 // The demo's story: who did what, in sentences. Pure; told live under the page, and line by line where there is no terminal.
 
 import { sentence } from '../sim/steps.ts'
-import type { Line, Model } from './model.ts'
 import { byName, type Heard, type MetricHeard, numberOf } from './wire.ts'
 
+/** One line of the story. */
+export interface StoryLine {
+  readonly at: number
+  readonly who: 'script' | 'camera' | 'OODS' | 'OCPS'
+  readonly text: string
+}
+
 /** The sentence for what was heard, or null where there is nothing to tell. `model` has taken it in already. */
-export function lineOf(model: Model, heard: Heard, at: number): Line | null {
-  const line = (who: Line['who'], text: string): Line => ({ at, who, text })
+export function lineOf(model: { readonly exposures: readonly unknown[] }, heard: Heard, at: number): StoryLine | null {
+  const line = (who: StoryLine['who'], text: string): StoryLine => ({ at, who, text })
   switch (heard.type) {
     case 'summaryState':
       return line('OCPS', `is ${heard.name}`)

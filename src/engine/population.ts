@@ -1,5 +1,12 @@
 import type { AnyMachineSnapshot, AnyStateMachine, StateValue } from 'xstate'
-import { jobAddress, type Address, type End, type QuietActor, type Whole } from '../../machines/domain/messages.ts'
+import {
+  jobAddress,
+  type Address,
+  type Emission,
+  type End,
+  type QuietActor,
+  type Whole,
+} from '../../machines/domain/messages.ts'
 import type { Outcome } from '../../machines/domain/outcome.ts'
 import type { JobOutput } from '../../machines/job.ts'
 import { machines, type MachineKind } from '../../machines/index.ts'
@@ -20,7 +27,7 @@ export interface Actor {
 
 export interface LiveActor extends Actor {
   snapshot: AnyMachineSnapshot
-  readonly machine: Compiled
+  readonly machine: Compiled<Emission>
   readonly timers: Map<string, number>
   readonly watchers: Set<Address>
 }

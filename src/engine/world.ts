@@ -233,7 +233,7 @@ class LivingWorld implements World {
 
   #hear(actor: LiveActor, event: EventObject & { at: number }): void {
     const before = actor.snapshot
-    let next: Step
+    let next: Step<Emission>
     try {
       next = actor.machine.step(before, event)
     } catch (error) {
@@ -247,7 +247,7 @@ class LivingWorld implements World {
   #open(address: Address, input: MachineInput): void {
     if (this.#people.has(address)) return
     const machine = prepare(machines[input.kind])
-    let first: Step
+    let first: Step<Emission>
     try {
       first = machine.begin({ at: this.#entry.at, ...input })
     } catch (error) {
@@ -267,7 +267,7 @@ class LivingWorld implements World {
   }
 
   /** Carries out what a step this.#asked for, inside the world; the rest becomes this.#effects. */
-  #follow(actor: LiveActor, { snapshot, emissions, timers }: Step): void {
+  #follow(actor: LiveActor, { snapshot, emissions, timers }: Step<Emission>): void {
     for (const change of timers) {
       if ('cancel' in change) actor.timers.delete(change.cancel)
       else {

@@ -1,30 +1,35 @@
 /**
- * The environment of a job: a short list of what OCPS itself was given, the pipeline's own variables, and OCPS_* facts about the job.
- * Nothing else of OCPS' environment reaches a pipeline, so no credential does.
+ * The environment of a job: a short list of what OCPS itself was given and what the pipeline's passEnv names, the pipeline's own variables, and OCPS_* facts
+ * about the job. Nothing else of OCPS' environment reaches a pipeline, and no credential of OCPS ever does.
  */
+import { isPassedOn } from '../../machines/domain/passEnv.ts'
 import type { StartOrder } from '../../machines/ports.ts'
 import type { Resolved } from '../../machines/domain/located.ts'
 import { membersPath, type Surroundings } from './commandLine.ts'
 
 const PASSED_ON = ['PATH', 'HOME', 'LANG', 'TZ', 'TMPDIR', 'USER', 'LOGNAME']
 
-/** The part every job shares: PATH, HOME, LANG, LC_*, TZ, TMPDIR, USER and LOGNAME of OCPS, as `NAME=value`. */
-export function inherited(own: Readonly<Record<string, string | undefined>>): ReadonlyMap<string, string> {
-  const kept = new Map<string, string>()
-  for (const [name, value] of Object.entries(own))
-    if (value !== undefined && (PASSED_ON.includes(name) || /^LC_[A-Z]+$/u.test(name))) kept.set(name, value)
-  return kept
+/** The environment of OCPS itself: what every job gets of it (PATH, HOME, LANG, LC_*, TZ, TMPDIR, USER and LOGNAME), and all of it. */
+export interface OwnEnvironment {
+  readonly shared: ReadonlyMap<string, string>
+  readonly all: ReadonlyMap<string, string>
+}
+
+export function ownEnvironment(own: Readonly<Record<string, string | undefined>>): OwnEnvironment {
+  const all = Object.entries(own).flatMap(([name, value]): [string, string][] =>
+    value === undefined ? [] : [[name, value]],
+  )
+  const shared = all.filter(([name]) => PASSED_ON.includes(name) || /^LC_[A-Z]+$/u.test(name))
+  return { shared: new Map(shared), all: new Map(all) }
 }
 
 /** `NAME=value` for each variable of a job. A fact a job does not have (the detector of an exposure) is there and empty. */
-export function environment(
-  order: StartOrder,
-  around: Surroundings,
-  base: ReadonlyMap<string, string>,
-): Resolved<readonly string[]> {
+export function environment(order: StartOrder, around: Surroundings, own: OwnEnvironment): Resolved<readonly string[]> {
   const { dataId } = order
   const { input } = around.inputs
-  const variables = new Map(base)
+  const { passEnv = [] } = order.pipeline
+  const variables = new Map(own.shared)
+  if (passEnv.length > 0) for (const [name, value] of own.all) if (isPassedOn(name, passEnv)) variables.set(name, value)
   for (const [name, value] of Object.entries(order.pipeline.env)) variables.set(name, value)
   const facts: Record<string, string> = {
     OCPS_JOB_ID: order.jobId,

@@ -15,7 +15,7 @@ import { commandLine } from './commandLine.ts'
 import { inputsOf } from '../../machines/domain/located.ts'
 import { jobDirectory, ledgerDirectory, membersText } from './directory.ts'
 import { exited, startFailure } from './endings.ts'
-import { environment, inherited } from './environment.ts'
+import { environment, ownEnvironment } from './environment.ts'
 import { createFollower } from './follow.ts'
 import type { LauncherKind } from './launcher.ts'
 import { superviseLauncher } from './launchers.ts'
@@ -73,7 +73,7 @@ export async function createSubprocessExecutor(options: SubprocessOptions): Prom
   claimWorkDir(workDir, options.instance)
   deafenLaunchers(ledgerDir)
   tidyLedger(ledgerDir, Date.now(), options.isJournalNew ?? false)
-  const base = inherited(options.env ?? process.env)
+  const own = ownEnvironment(options.env ?? process.env)
   const jobs = new Map<string, Job>()
   const follower = createFollower()
   const blame = createBlame()
@@ -237,7 +237,7 @@ export async function createSubprocessExecutor(options: SubprocessOptions): Prom
     const inputs = inputsOf(order)
     const around = { inputs, pipelinesDir, directory }
     const argv = commandLine(order, around)
-    const env = environment(order, around, base)
+    const env = environment(order, around, own)
     if ('problem' in argv) return argv
     if ('problem' in env) return env
     const id = { jobId: order.jobId, attempt: order.attempt }

@@ -3,10 +3,11 @@
  * came from. Exists only where the inspector was told to allow commands. Whether a command is allowed now is decided by the instance, as for everybody.
  */
 import { ACK } from '../../machines/domain/announcements.ts'
-import { connectNats } from '../bus/nats.ts'
 import { createSend, fromBus } from '../client/acknowledgements.ts'
 import { CommandRefused } from '../client/errors.ts'
 import { decodeCommand } from '../contract/decode.ts'
+import { connect } from '../settings/connect.ts'
+import type { NatsSettings } from '../settings/schema.ts'
 
 /** The commands of the page. Others are refused: what is to be processed is said by observing scripts. */
 export const PAGE_COMMANDS = [
@@ -55,7 +56,7 @@ const ANSWER_MS = 10_000
 const WHO = /^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$/
 const ID = /^[A-Za-z0-9_-]{1,64}$/
 
-export function createCommands({ instance, url }: { instance: string; url: () => string }): Commands {
+export function createCommands({ instance, nats }: { instance: string; nats: () => NatsSettings }): Commands {
   let going = 0
   return {
     async execute(name, request) {
@@ -77,7 +78,7 @@ export function createCommands({ instance, url }: { instance: string; url: () =>
   /** A connection for each: they are rare, and each is sent in the name of whoever pressed the button. */
   async function send(name: string, { who, id, body }: Asked): Promise<Answered> {
     const identity = who === '' ? 'inspector' : `${who}@inspector`
-    const bus = await connectNats({ url: url(), name: 'ocps-inspector-command' })
+    const bus = await connect({ nats: nats() }, 'ocps-inspector-command')
     try {
       // The first acknowledgement says whether it was accepted, in either mode; what becomes of it is in the journal.
       for await (const ack of createSend({ bus, instance, identity })(name, body, { id, timeoutMs: ANSWER_MS })) {

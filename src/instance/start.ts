@@ -8,7 +8,6 @@ import { SUMMARY_STATE, transitionChain, type SummaryState } from '../../machine
 import { MACHINES_VERSION } from '../../machines/index.ts'
 import { startEmbeddedServer, type Survives } from '../bus/embedded.ts'
 import { sharedCache } from '../bus/server-binary.ts'
-import { connectNats } from '../bus/nats.ts'
 import { type Bus, BusError, type BusErrorCode, type LeaseResult } from '../bus/port.ts'
 import { createConfigurationSource } from '../config/load.ts'
 import { INSTANCE_PATTERN, streams, subjects } from '../contract/subjects.ts'
@@ -29,6 +28,8 @@ import { type Journal, JournalError } from '../journal/port.ts'
 import { checkServer, promiseOf } from './serverPromise.ts'
 import { takeUpJournal } from './takingUp.ts'
 import { shownUrl } from '../bus/serverUrl.ts'
+import { connect, justUrl } from '../settings/connect.ts'
+import type { NatsSettings } from '../settings/schema.ts'
 import { UserError } from '../userError.ts'
 import { lockWorkDirectory } from './workDirectory.ts'
 
@@ -41,6 +42,8 @@ export interface ServiceOptions {
   readonly instance: string
   /** An existing server; null starts one of our own on loopback. */
   readonly natsUrl: string | null
+  /** How that one is reached where a URL is not enough: keys, certificates, further servers. Its first server is natsUrl. */
+  readonly nats?: NatsSettings
   readonly configDir: string
   /** LSST_SITE; '' for none. */
   readonly site: string
@@ -66,7 +69,9 @@ export interface Service {
   readonly instance: string
   /** To connect to, credentials included: never shown, logged, written down or given to another process but in its environment. */
   readonly natsUrl: string
-  /** The same for people. */
+  /** How to connect as the instance does. Not to be shown, either. */
+  readonly nats: NatsSettings
+  /** The URL for people. */
   readonly shownUrl: string
   /** Of a server of our own: what whoever connects must say. */
   readonly token: string | null
@@ -165,19 +170,11 @@ async function assemble(
   const natsUrl = server?.url ?? options.natsUrl ?? ''
   const shown = shownUrl(natsUrl)
   const stated = options.survives ?? null
-  const bus = await connectNats({
-    url: natsUrl,
-    name: `ocps.${instance}`,
-    log,
-    waitForServer: options.standby === true,
-  })
+  const nats = (server === null ? options.nats : undefined) ?? justUrl(natsUrl)
+  const patience = { log, waitForServer: options.standby === true }
+  const bus = await connect({ nats }, `ocps.${instance}`, patience)
   undo.push(() => bus.close())
-  const telemetry = await connectNats({
-    url: natsUrl,
-    name: `ocps.${instance}.telemetry`,
-    log,
-    waitForServer: options.standby === true,
-  })
+  const telemetry = await connect({ nats }, `ocps.${instance}.telemetry`, patience)
   undo.push(() => telemetry.close())
   checkServer(bus.server, { stated, allowOld: options.allowOldServer === true, log })
   const promised = () => promiseOf(server, bus.server, stated)
@@ -216,6 +213,7 @@ async function assemble(
   return {
     instance,
     natsUrl,
+    nats,
     shownUrl: shown,
     token: server?.token ?? null,
     ...promised(),

@@ -3,13 +3,14 @@
  * engine but one question about its process. Goes on through restarts of OCPS and of its server, and re-reads what it missed.
  */
 import { setTimeout as delay } from 'node:timers/promises'
-import { connectNats } from '../bus/nats.ts'
 import type { Bus, Incoming } from '../bus/port.ts'
 import { streams, subjects } from '../contract/subjects.ts'
 import type { Entry } from '../journal/entry.ts'
 import { toLine } from '../journal/lines.ts'
 import { openJournal } from '../journal/log.ts'
 import { entriesOf } from '../journal/messages.ts'
+import { connect } from '../settings/connect.ts'
+import type { NatsSettings } from '../settings/schema.ts'
 import { createKeeping, type Kept } from './keeping.ts'
 
 export interface Tail {
@@ -44,7 +45,7 @@ export interface Facts {
 export interface TailOptions {
   readonly instance: string
   /** Where the server is now; asked again after it went away, since an embedded one comes back elsewhere. */
-  readonly url: () => string
+  readonly nats: () => NatsSettings
 }
 
 // How long a server or a journal that is away is left alone between two looks.
@@ -52,7 +53,7 @@ const RETRY_MS = 500
 // The process answers from memory.
 const ASK_MS = 2_000
 
-export function startTail({ instance, url }: TailOptions): Tail {
+export function startTail({ instance, nats }: TailOptions): Tail {
   let kept = createKeeping(instance)
   let generation = 1
   let caughtUp = false
@@ -84,7 +85,7 @@ export function startTail({ instance, url }: TailOptions): Tail {
   async function run(): Promise<void> {
     while (!closing.signal.aborted) {
       try {
-        await follow(url())
+        await follow(nats())
       } catch (error) {
         status = { ...status, link: 'away', problem: error instanceof Error ? error.message : String(error) }
       }
@@ -95,9 +96,9 @@ export function startTail({ instance, url }: TailOptions): Tail {
   }
 
   /** Returns when the server is gone, or has moved. */
-  async function follow(from: string): Promise<void> {
+  async function follow(from: NatsSettings): Promise<void> {
     const gone = new AbortController()
-    const connected = await connectNats({ url: from, name: 'ocps-inspector' })
+    const connected = await connect({ nats: from }, 'ocps-inspector')
     bus = connected
     if (closing.signal.aborted) return
     await mustHaveJournal(connected, instance)
@@ -143,7 +144,7 @@ export function startTail({ instance, url }: TailOptions): Tail {
     })
     while (!gone.signal.aborted && !closing.signal.aborted) {
       await delay(RETRY_MS, undefined, { signal: closing.signal }).catch(() => {})
-      if (!wasThere && url() !== from) return
+      if (!wasThere && nats().servers[0] !== from.servers[0]) return
       if (status.heartbeatAt !== null && performance.now() - heartbeatSeen > HEARTBEAT_LOST_MS) {
         // What it said of itself stays: its files can be looked at without it. The next heartbeat asks again.
         status = { ...status, heartbeatAt: null }

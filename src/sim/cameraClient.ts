@@ -1,7 +1,8 @@
 // How a script takes an image with the simulated camera. At a real site this is the camera's own CSC (ts_observatory_control); it is kept
 // apart from the client of OCPS, which knows nothing of cameras.
 
-import { connectNats } from '../bus/nats.ts'
+import { connect } from '../settings/connect.ts'
+import type { NatsSettings } from '../settings/schema.ts'
 import { UserError } from '../userError.ts'
 import { takeImageAnswerSchema, takeImageSubject, type TakeImage } from './topics.ts'
 
@@ -14,8 +15,8 @@ export interface CameraClient {
 /** On top of an exposure that is going on: its readout, and the drawing of its pixels. */
 const PATIENCE_MS = 30_000
 
-export async function connectCamera({ url, name }: { url: string; name: string }): Promise<CameraClient> {
-  const bus = await connectNats({ url, name: `script.camera.${name}` })
+export async function connectCamera({ nats, name }: { nats: NatsSettings; name: string }): Promise<CameraClient> {
+  const bus = await connect({ nats }, `script.camera.${name}`)
   return {
     takeImage: async request => {
       const timeoutMs = 1000 * request.exposureTime + PATIENCE_MS

@@ -7,11 +7,12 @@
 import { parseArgs } from 'node:util'
 import { connectOcps, type Job, newGroupId } from '../client/index.ts'
 import { connectCamera } from './cameraClient.ts'
+import { serverNamed } from './server.ts'
 import { sentence, type Step } from './steps.ts'
 
 const { values: options } = parseArgs({
   options: {
-    url: { type: 'string', default: process.env['NATS_URL'] ?? 'nats://127.0.0.1:4222' },
+    url: { type: 'string' },
     instance: { type: 'string', default: 'LATISS' },
     exposures: { type: 'string', default: '5' },
     'exposure-time': { type: 'string', default: '15' },
@@ -31,10 +32,11 @@ try {
 
 /** True if every exposure went into the result. */
 async function observe(): Promise<boolean> {
-  const { url, instance } = options
+  const { instance } = options
+  const nats = await serverNamed(options.url)
   const exposureTime = Number(options['exposure-time'])
-  const ocps = await connectOcps({ url, instance, identity: 'observing-script' })
-  const camera = await connectCamera({ url, name: instance })
+  const ocps = await connectOcps({ url: nats.servers.join(','), instance, identity: 'observing-script' })
+  const camera = await connectCamera({ nats, name: instance })
   try {
     const visited = await ocps.bringTo('ENABLED', { configurationOverride: options.override })
     tell({ step: 'enabled', visited: [...visited] })

@@ -4,15 +4,16 @@
  */
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { connectNats } from '../bus/nats.ts'
+import { connect } from '../settings/connect.ts'
 import { startCamera } from './camera.ts'
 import { framesIn, recordedFrames, simulatedFrames } from './frames.ts'
 import { startOods } from './oods.ts'
+import { serverNamed } from './server.ts'
 
 const { values } = parseArgs({
   options: {
     /** Better in NATS_URL where it holds a password. */
-    url: { type: 'string', default: process.env['NATS_URL'] ?? 'nats://127.0.0.1:4222' },
+    url: { type: 'string' },
     name: { type: 'string', default: 'LATISS' },
     /** Where files go: <raw>/<obsid>.fits. */
     raw: { type: 'string' },
@@ -27,7 +28,7 @@ const { url, name, raw, data } = values
 if (raw === undefined) throw new Error('telescope needs --raw')
 
 const frames = data === undefined ? simulatedFrames(Number(values.seed)) : recordedFrames(await framesIn(data))
-const bus = await connectNats({ url, name: `telescope.${name}` })
+const bus = await connect({ nats: await serverNamed(url) }, `telescope.${name}`)
 const camera = startCamera({
   bus,
   name,

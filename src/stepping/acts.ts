@@ -1,14 +1,13 @@
 import type { AnyStateMachine, EventObject } from 'xstate'
-import type { Emission } from '../../machines/domain/messages.ts'
-import { invariant } from '../../machines/domain/invariant.ts'
+import { invariant } from './invariant.ts'
 
 /**
- * What a transition does, prepared: XState's assign, emit, enqueueActions and the two that `after` is made of, with their expressions and
- * parameters taken out once. Anything else is refused by name, for nobody here would carry it out.
+ * What a transition does, prepared: XState's assign, emit, enqueueActions and the two actions that `after` is made of, with their
+ * expressions and parameters taken out once. Any other action is refused by name, because nothing here would carry it out.
  */
 export type Act =
   | { readonly does: 'assign'; readonly assignment: Assignment; readonly params: Params }
-  | { readonly does: 'emit'; readonly emission: Expression | Emission; readonly params: Params }
+  | { readonly does: 'emit'; readonly emission: Expression | EventObject; readonly params: Params }
   | { readonly does: 'enqueue'; readonly collect: Expression; readonly params: Params }
   | { readonly does: 'arm'; readonly timer: string; readonly delay: Expression | number }
   | { readonly does: 'cancel'; readonly timer: string }
@@ -27,7 +26,7 @@ export interface Args {
 /** What acts change and add to. */
 export interface Doing extends Args {
   context: object
-  readonly emissions: Emission[]
+  readonly emissions: EventObject[]
   readonly timers: TimerChange[]
 }
 
@@ -39,7 +38,7 @@ type Params = ((args: Args) => unknown) | undefined
 
 interface Enqueue {
   assign(assignment: Assignment): void
-  emit(emission: Expression | Emission): void
+  emit(emission: Expression | EventObject): void
 }
 
 export function perform(acts: readonly Act[], doing: Doing): void {
@@ -84,15 +83,15 @@ function assigned(doing: Doing, assignment: Assignment, params: unknown): object
   return next
 }
 
-function emitted(doing: Doing, emission: Expression | Emission, params: unknown): Emission {
-  return typeof emission === 'function' ? (emission(doing, params) as Emission) : emission
+function emitted(doing: Doing, emission: Expression | EventObject, params: unknown): EventObject {
+  return typeof emission === 'function' ? (emission(doing, params) as EventObject) : emission
 }
 
 /** XState's built-in actions are functions that carry these. */
 interface BuiltIn {
   readonly type: string
   readonly assignment?: Assignment
-  readonly event?: Expression | Emission
+  readonly event?: Expression | EventObject
   readonly collect?: Expression
   readonly id?: string
   readonly delay?: string | number
@@ -122,7 +121,7 @@ export function actOf(machine: AnyStateMachine, action: unknown): Act {
       invariant(typeof sendId === 'string', `machine ${machine.id} cancels a timer without a fixed id`)
       return { does: 'cancel', timer: sendId }
     default:
-      throw new Error(`invariant: machine ${machine.id} asks for ${built.type}, which the engine does not carry out`)
+      throw new Error(`invariant: machine ${machine.id} asks for ${built.type}, which stepping does not carry out`)
   }
 }
 

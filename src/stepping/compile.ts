@@ -1,7 +1,6 @@
 import type { AnyMachineSnapshot, AnyStateMachine, AnyStateNode, EventObject } from 'xstate'
-import type { Emission } from '../../machines/domain/messages.ts'
-import { invariant } from '../../machines/domain/invariant.ts'
 import { actOf, guardOf, perform, type Act, type Doing, type Expression, type Guard, type TimerChange } from './acts.ts'
+import { invariant } from './invariant.ts'
 import {
   commonParent,
   isUnder,
@@ -18,21 +17,21 @@ import {
 } from './stateTree.ts'
 
 /**
- * XState's interpretation of a machine, prepared: what is heard in a state, where a transition leads, what is left and entered on the way are
- * looked up instead of worked out for every event. Several times faster than machine.transition, with the same snapshots, emissions, timers
- * and errors: a random test holds it against XState's public functions. It knows what the machines here use (compound states, shallow history, always,
- * after, final states of the root; assign, emit, enqueueActions) and refuses anything else when it prepares, not in the night.
+ * XState's interpretation of a machine, prepared: which transitions an event can take in a state, where they lead, and what is left and
+ * entered on the way are looked up instead of worked out for every event. Several times faster than machine.transition, with the same
+ * snapshots, emissions, timers and errors: a random test holds it against XState's public functions. README.md lists what is supported;
+ * anything else is refused when the machine is prepared, not when the event comes.
  */
-export interface Compiled {
+export interface Compiled<Emitted extends EventObject = EventObject> {
   /** The first snapshot, with what entering it asks for. */
-  begin(input: unknown): Step
-  /** The next snapshot. The very same object and nothing asked for means that the machine did not care. */
-  step(snapshot: AnyMachineSnapshot, event: EventObject): Step
+  begin(input: unknown): Step<Emitted>
+  /** The next snapshot. The very same object, with no emissions and no timers, means that the machine ignored the event. */
+  step(snapshot: AnyMachineSnapshot, event: EventObject): Step<Emitted>
 }
 
-export interface Step {
+export interface Step<Emitted extends EventObject = EventObject> {
   readonly snapshot: AnyMachineSnapshot
-  readonly emissions: readonly Emission[]
+  readonly emissions: readonly Emitted[]
   readonly timers: readonly TimerChange[]
 }
 
@@ -77,7 +76,7 @@ interface Inside {
   readonly historyValue: History
 }
 
-// More than a machine here takes without turning in a circle: a queue that is resumed gives away up to 10 000 slots, one a step.
+// More than any machine needs that does not turn in a circle: a queue with 10 000 slots may fill them in one go, a slot a step.
 const MICROSTEPS_MAX = 100_000
 
 const NO_HISTORY: History = {}

@@ -1,5 +1,5 @@
 import type { AnyStateNode } from 'xstate'
-import { invariant } from '../../machines/domain/invariant.ts'
+import { invariant } from './invariant.ts'
 
 /** XState's tree of states, walked: the words of SCXML that compile.ts needs. Knows no events and no context. */
 export type History = Readonly<Record<string, readonly AnyStateNode[]>>
@@ -80,7 +80,7 @@ export function transitionsOf({ transitions }: AnyStateNode, type: string): read
 }
 
 export function refuseUnknown(node: AnyStateNode): void {
-  const refuse = (what: string) => invariant(false, `state ${node.id} ${what}, which the engine does not step`)
+  const refuse = (what: string) => invariant(false, `state ${node.id} ${what}, which stepping does not support`)
   if (node.type === 'parallel') refuse('is parallel')
   if (node.type === 'final' && node.parent?.parent) refuse('is final inside another state')
   if (node.invoke.length > 0) refuse('invokes an actor')

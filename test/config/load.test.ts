@@ -28,6 +28,7 @@ const FULL = `description: a test
 scope: detector
 command: [/bin/true, "{override.snr}"]
 env: { A: "1" }
+passEnv: [LSST_*, DAF_BUTLER_REPO]
 timeLimit: 1.5
 grace: 2
 slots: 2
@@ -238,6 +239,12 @@ describe('configuration: a mistake is one sentence naming file, key and what was
     ['a retry of exit code 0', withPipeline('[7,', '[0,'), 'retries.on'],
     ['a default of another type', withPipeline('default: 5', 'default: five'), 'overrides.snr.default'],
     ['an environment name with a dash', withPipeline('A: "1"', 'A-B: "1"'), 'env'],
+    ['a variable to pass on with a dash', withPipeline('DAF_BUTLER_REPO', 'A-B'), 'passEnv.1: expected'],
+    [
+      'a variable to pass on that OCPS logs in with',
+      withPipeline('DAF_BUTLER_REPO', 'NATS_URL'),
+      'passEnv.1: this variable belongs to OCPS and is never passed on',
+    ],
     ['a path as a configuration file', withPipeline('fast.yaml', '../fast.yaml'), 'configFiles'],
     ['a file that is a list', withPipeline(FULL, '- a\n'), 'keys and values'],
   ] as const)('in a pipeline: %s', (_, source, named) => {
@@ -291,6 +298,7 @@ describe('configuration: pipelines', () => {
     expect(configurationOf(folder({ 'pipelines/quicklook.yaml': FULL })).pipelines['quicklook']).toMatchObject({
       scope: 'detector',
       env: { A: '1' },
+      passEnv: ['LSST_*', 'DAF_BUTLER_REPO'],
       timeLimitMs: 1_500,
       graceMs: 2_000,
       slots: 2,

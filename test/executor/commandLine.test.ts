@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { inputPath } from '../../machines/domain/located.ts'
 import { checkTemplate, commandLine, placeholders } from '../../src/executor/commandLine.ts'
-import { environment, inherited } from '../../src/executor/environment.ts'
+import { environment, ownEnvironment } from '../../src/executor/environment.ts'
 import { order } from './world.ts'
 
 const around = {
@@ -104,14 +104,14 @@ describe('the path of the data', () => {
 describe('the environment of a job', () => {
   test('holds nothing of OCPS but the list', () => {
     const own = { PATH: '/bin', LC_ALL: 'C', LC_secret: 'x', NATS_PASSWORD: 'x', HOME: '/h', NODE_OPTIONS: 'x' }
-    expect([...inherited(own)].map(([name]) => name)).toEqual(['PATH', 'LC_ALL', 'HOME'])
+    expect([...ownEnvironment(own).shared].map(([name]) => name)).toEqual(['PATH', 'LC_ALL', 'HOME'])
   })
 
   test('tells the job about itself, and no pipeline can lie about that', () => {
     const built = environment(
       order(['p'], { overrides: { a: 1 } }, { env: { OCPS_JOB_ID: 'j9', X: 'y' } }),
       around,
-      new Map(),
+      ownEnvironment({}),
     )
     expect(built).toHaveProperty('ok')
     expect('ok' in built ? built.ok : []).toEqual(
@@ -126,6 +126,6 @@ describe('the environment of a job', () => {
   })
 
   test('refuses a variable that cannot be one', () => {
-    expect(environment(order(['p'], {}, { env: { 'A=B': 'c' } }), around, new Map())).toHaveProperty('problem')
+    expect(environment(order(['p'], {}, { env: { 'A=B': 'c' } }), around, ownEnvironment({}))).toHaveProperty('problem')
   })
 })

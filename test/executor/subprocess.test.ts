@@ -61,6 +61,43 @@ describe.each(['c', 'fallback'] as const)('a subprocess (launcher: %s)', kind =>
     if (linux) expect(at.file('j2', 'fds').trim().split('\n')).toEqual(['0', '1', '2', '3', '4'])
   })
 
+  test('gets the variables of OCPS that its pipeline names, but nothing that OCPS logs in with', async () => {
+    await executor.close()
+    executor = await at.open(heard, {
+      PATH: process.env['PATH'],
+      LSST_LIBRARY_PATH: '/stack/lib',
+      LSST_NOT_A_NAME: 'odd \n value',
+      DAF_BUTLER_REPO: '/repo',
+      OTHER: 'not asked for',
+      SHADOWED: 'of the service',
+      NATS_URL: 'nats://ocps:secret@host',
+      OCPS_NATS_CREDS: '/etc/ocps.creds',
+      OCPS_SETTINGS: '/etc/ocps.yaml',
+      OCPS_INSPECTOR_TOKEN: 'secret',
+      OCPS_JOB_ID: 'of the service',
+    })
+    const show = 'console.log(JSON.stringify(process.env))'
+    const passEnv = ['LSST_*', 'DAF_BUTLER_REPO', 'SHADOWED', 'NATS_*', 'OCPS_*', 'NOWHERE']
+    executor.start(order(['{node}', '-e', show], {}, { env: { SHADOWED: 'of the pipeline' }, passEnv }))
+    executor.start(order(['{node}', '-e', show], { jobId: 'j2' }, { passEnv: ['*'] }))
+    await heard.end('j1')
+    await heard.end('j2')
+    const [named, all] = ['j1', 'j2'].map(id => JSON.parse(at.file(id, 'stdout.log')) as Record<string, string>)
+    expect(named).toMatchObject({
+      LSST_LIBRARY_PATH: '/stack/lib',
+      LSST_NOT_A_NAME: 'odd \n value',
+      DAF_BUTLER_REPO: '/repo',
+      SHADOWED: 'of the pipeline',
+      OCPS_JOB_ID: 'j1',
+    })
+    expect(named).not.toHaveProperty('OTHER')
+    expect(all).toMatchObject({ OTHER: 'not asked for', OCPS_JOB_ID: 'j2' })
+    for (const kept of ['NATS_URL', 'OCPS_NATS_CREDS', 'OCPS_SETTINGS', 'OCPS_INSPECTOR_TOKEN']) {
+      expect(named).not.toHaveProperty(kept)
+      expect(all).not.toHaveProperty(kept)
+    }
+  })
+
   test('that cannot be executed is told apart from one that does not exist', async () => {
     writeFileSync(join(at.root, 'plain'), 'x')
     const script = at.program('script', '#!/no/such/interpreter\n')

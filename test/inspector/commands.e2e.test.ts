@@ -13,6 +13,7 @@ import { must } from '../conformance/wire.ts'
 import { cleanUpAfterAll, cleanUpAfterEach } from '../cleanUp.ts'
 import { needs } from '../needs.ts'
 import { openPage, startBrowser, type Watched } from './browser.ts'
+import { justUrl } from '../../src/settings/connect.ts'
 
 /* An operator's hands on the page: buttons, the question before each command, and what the instance and the journal make of it. */
 
@@ -42,10 +43,10 @@ beforeAll(async () => {
   cleanUp(() => browser.close())
   running = await startInstance()
   cleanUp(() => running.stop())
-  const url = () => running.service.natsUrl
-  tail = startTail({ instance: 'LATISS', url })
+  const nats = () => justUrl(running.service.natsUrl)
+  tail = startTail({ instance: 'LATISS', nats })
   cleanUp(() => tail.close())
-  const commands = createCommands({ instance: 'LATISS', url })
+  const commands = createCommands({ instance: 'LATISS', nats })
   const options = { instance: 'LATISS', port: 0, host: '127.0.0.1', page: readPage(await drawCharts()), tail }
   gateway = await startGateway({ ...options, commands })
   cleanUp(() => gateway.close())

@@ -9,6 +9,7 @@ import type { Tail } from '../../src/night/tail.ts'
 import { openJournal } from '../../src/journal/log.ts'
 import { type Running, startInstance } from '../conformance/instance.ts'
 import { must } from '../conformance/wire.ts'
+import { justUrl } from '../../src/settings/connect.ts'
 
 /* Commands through the gateway to a real instance, and what comes of whoever is not its page. */
 
@@ -40,7 +41,7 @@ const tail: Tail = {
 }
 
 async function gatewayWith({ allow = true, token = null as string | null } = {}): Promise<Gateway> {
-  const commands = allow ? createCommands({ instance: 'LATISS', url: () => url }) : null
+  const commands = allow ? createCommands({ instance: 'LATISS', nats: () => justUrl(url) }) : null
   const options = { instance: 'LATISS', port: 0, host: '127.0.0.1', token, commands, page: PAGE, tail }
   const gateway = await startGateway(options)
   open.push(gateway)

@@ -15,6 +15,7 @@ import { connectWire, must, type Wire } from '../conformance/wire.ts'
 import { cleanUpAfterAll, cleanUpAfterEach } from '../cleanUp.ts'
 import { needs } from '../needs.ts'
 import { openPage, startBrowser, type Watched } from './browser.ts'
+import { justUrl } from '../../src/settings/connect.ts'
 
 /* Images, focal plane and metrics in a real browser, over a real instance whose jobs make real images when they are told to. */
 
@@ -70,7 +71,7 @@ beforeAll(async () => {
   cleanUp(() => service.stop())
   wire = await connectWire(service.natsUrl, 'LATISS')
   cleanUp(() => wire.close())
-  tail = startTail({ instance: 'LATISS', url: () => service.natsUrl })
+  tail = startTail({ instance: 'LATISS', nats: () => justUrl(service.natsUrl) })
   cleanUp(() => tail.close())
   const page = readPage(await drawCharts())
   gateway = await startGateway({ instance: 'LATISS', port: 0, host: '127.0.0.1', page, tail })

@@ -17,6 +17,7 @@ import { must } from '../conformance/wire.ts'
 import { cleanUpAfterAll, cleanUpAfterEach } from '../cleanUp.ts'
 import { needs } from '../needs.ts'
 import { openPage, startBrowser, type Watched } from './browser.ts'
+import { justUrl } from '../../src/settings/connect.ts'
 
 /* The page in a real browser, over a real instance with real jobs: what an operator sees, and what the page asks of the world (nothing). */
 
@@ -67,7 +68,7 @@ beforeAll(async () => {
   )
   cleanUp(() => running.stop())
   natsUrl = running.service.natsUrl
-  tail = startTail({ instance: 'LATISS', url: () => natsUrl })
+  tail = startTail({ instance: 'LATISS', nats: () => justUrl(natsUrl) })
   cleanUp(() => tail.close())
   gateway = await startGateway({
     instance: 'LATISS',

@@ -13,6 +13,7 @@ import { processData } from '../../src/contract/commands.ts'
 import { configurationSchema, pipelineSchema } from '../../src/contract/configuration.ts'
 import { QUERY_ERRORS } from '../../src/contract/queryErrors.ts'
 import { DAMAGES } from '../../src/journal/port.ts'
+import { LEAVES } from '../../src/settings/schema.ts'
 
 /** Of the checkout, also when this runs compiled. */
 export const root = pathToFileURL(`${packageDirectory()}/`)
@@ -35,6 +36,7 @@ const TABLES: Readonly<Record<string, () => string>> = {
   commands: () => table('Command', ofKind('command')),
   events: () => table('Event', ofKind('event')),
   telemetry: () => table('Topic', ofKind('telemetry')),
+  settings: () => table('Key', settings()),
   conformance: () => table('Case', conformance()),
 }
 
@@ -73,6 +75,14 @@ function leaves(shape: Readonly<Record<string, z.ZodType>>, path: string, isDeep
 
 function ofKind(kind: Kind): Row[] {
   return catalogue.filter(one => one.kind === kind).map(({ name, about }): Row => [name, about])
+}
+
+/** Each key with its variable and its option. */
+function settings(): Row[] {
+  return LEAVES.map(({ key, about, env, flag }): Row => {
+    const names = [env, flag].flatMap(name => (name === null ? [] : [`\`${name}\``]))
+    return [key, about === '' ? '' : `${about} (${names.join(', ')})`]
+  })
 }
 
 function conformance(): Row[] {

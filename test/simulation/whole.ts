@@ -1,5 +1,6 @@
 import type { Order } from '../../machines/domain/messages.ts'
-import { createEngine, type Engine, type Marked, type Numbered } from '../../src/engine/engine.ts'
+import { createEngine, type Engine, type Numbered } from '../../src/engine/engine.ts'
+import type { Marked } from '../../src/engine/housekeeping.ts'
 import type { Observer } from '../../src/engine/world.ts'
 import type { Entry } from '../../src/journal/entry.ts'
 import { createMemoryJournal } from '../../src/journal/memory.ts'

@@ -2,8 +2,11 @@ import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import {
+  assign,
+  emit,
   fromPromise,
   initialTransition,
+  log,
   raise,
   setup,
   transition,
@@ -101,6 +104,9 @@ describe('step', () => {
     ['hears *', { initial: 'a', states: { a: { on: { '*': 'a' } } } }],
     ['has tags or meta', { initial: 'a', states: { a: { tags: 'busy' } } }],
     ['raises an event without a delay', { initial: 'a', states: { a: { entry: raise({ type: 'go' }) } } }],
+    ['acts in its initial transition', { initial: { target: 'a', actions: assign({}) } as never, states: { a: {} } }],
+    ['asks for xstate.log', { initial: 'a', states: { a: { entry: log('here') } } }],
+    ['asks for undefined', { initial: 'a', states: { a: { entry: () => {} } } }],
     ['is not a named function', { initial: 'a', states: { a: { always: { guard: () => true, target: 'b' } }, b: {} } }],
   ])('a machine that %s is refused when it is prepared, not in the night', (what, config) => {
     const machine: AnyStateMachine = setup({ actors: { other: fromPromise(() => Promise.resolve()) } }).createMachine({
@@ -108,6 +114,25 @@ describe('step', () => {
       ...(config as object),
     })
     expect(() => begin(machine, {})).toThrow(what)
+  })
+
+  test('the example of the README steps as it says, and its emissions have the type of its setup', () => {
+    const lamp = setup({
+      types: { emitted: {} as { type: 'lit' | 'dark' }, events: {} as { type: 'press' } },
+      delays: { patience: 60_000 },
+      actions: { sayLit: emit({ type: 'lit' }), sayDark: emit({ type: 'dark' }) },
+    }).createMachine({
+      initial: 'off',
+      states: {
+        off: { on: { press: 'on' } },
+        on: { entry: 'sayLit', exit: 'sayDark', on: { press: 'off' }, after: { patience: 'off' } },
+      },
+    })
+    const next = step(lamp, begin(lamp, undefined).snapshot, { type: 'press' })
+    const emitted: readonly { type: 'lit' | 'dark' }[] = next.emissions
+    expect(next.snapshot.value).toBe('on')
+    expect(emitted).toEqual([{ type: 'lit' }])
+    expect(next.timers).toEqual([{ arm: 'xstate.after.patience.(machine).on', delayMs: 60_000 }])
   })
 
   test('a machine that breaks leaves nothing behind for the next step', () => {

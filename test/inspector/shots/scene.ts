@@ -20,6 +20,7 @@ import { simulatedFrames } from '../../../src/sim/frames.ts'
 import { startService } from '../../../src/instance/start.ts'
 import { makePlace, optionsFor } from '../../conformance/instance.ts'
 import { connectWire } from '../../conformance/wire.ts'
+import { justUrl } from '../../../src/settings/connect.ts'
 
 export interface Scene {
   readonly gateway: Gateway
@@ -138,10 +139,10 @@ echo "{\\"metric\\":\\"background.noise\\",\\"value\\":$v,\\"unit\\":\\"adu\\"}"
   const runningJob = members[5] ?? ''
   await wire.event('jobState', body => body['jobId'] === runningJob && body['state'] === 'running')
 
-  const tail = startTail({ instance: 'LATISS', url: () => service.natsUrl })
+  const tail = startTail({ instance: 'LATISS', nats: () => justUrl(service.natsUrl) })
   const served = { instance: 'LATISS', port: 0, host: '127.0.0.1', page: readPage(await drawCharts()), tail }
   const gateway = await startGateway(served)
-  const commands = createCommands({ instance: 'LATISS', url: () => service.natsUrl })
+  const commands = createCommands({ instance: 'LATISS', nats: () => justUrl(service.natsUrl) })
   const commanding = await startGateway({ ...served, commands })
   let hasLeft = false
   const leave = async () => {

@@ -1,0 +1,4 @@
+/** What must hold, holds. A broken invariant throws, naming what should have been impossible. */
+export function invariant(condition: unknown, message: string): asserts condition {
+  if (!condition) throw new Error(`invariant: ${message}`)
+}
