@@ -6,6 +6,8 @@ import type { OverrideRule, OverrideValue, Pipeline } from './domain/pipeline.ts
 import type { Refusal } from './domain/refusals.ts'
 import { knowsVersion } from './domain/versions.ts'
 import { judgeFilling } from './domain/filling.ts'
+import { fittedTo, workOf, type Work } from './domain/work.ts'
+import { runningCount, type Standings } from './standing.ts'
 
 /**
  * Whether a command is admitted to the queue, and if not, why: pure functions of what the queue holds. Each gives the first reason there is, as a code and a
@@ -13,9 +15,8 @@ import { judgeFilling } from './domain/filling.ts'
  */
 
 /** What the queue holds that matters here. */
-export interface Load {
+export interface Load extends Pick<Standings, 'running' | 'pools'> {
   readonly configuration: Configuration | null
-  readonly running: Readonly<Record<string, number>>
   /** Accepted and not ended, running ones included. */
   readonly open: number
   /** Synchronous mode: the command in progress. */
@@ -129,7 +130,7 @@ function judgeVersion(pipeline: Pipeline, version: string): Refusal | null {
 function judgeOverrides(
   { pipelines }: Pick<Configuration, 'pipelines'>,
   name: string,
-  overrides: ProcessDataCommand['overrides'],
+  overrides: Work['overrides'],
 ): Refusal | null {
   const pipeline = pipelines[name]
   invariant(pipeline, 'overrides of an unknown pipeline')
@@ -173,14 +174,14 @@ function judgePrerequisites({ after }: ProcessDataCommand, known: Known): Refusa
 }
 
 function judgeLoad(context: Load, jobs: number): Refusal | null {
-  const { configuration, open, running, inHand } = context
+  const { configuration, open, inHand } = context
   const depth = configuration?.queueDepthMax ?? 0
   if (inHand !== null)
     return {
       code: 'BUSY',
       reason: 'a command is being processed and the mode is synchronous; send it again when that one is complete',
     }
-  const waiting = open - Object.keys(running).length
+  const waiting = open - runningCount(context)
   if (waiting + jobs > depth)
     return {
       code: 'QUEUE_FULL',
@@ -201,32 +202,32 @@ export function judgeRetry(context: Load, { command, items }: Retry): Refusal | 
     if (wrong) return wrong
   }
   for (const item of items) {
-    const pipeline = configuration.pipelines[command.pipeline ?? item.pipeline]
+    const work = workAgain(configuration, command, item)
+    const pipeline = configuration.pipelines[work.pipeline]
     invariant(pipeline, 'a retry with an unknown pipeline')
-    const { version, ...options } = optionsAgain(command, item, pipeline)
-    const wrong =
-      judgeVersion(pipeline, version) ??
-      judgeFilling(configuration.pipelines, pipeline, { dataId: item.dataId, ...options })
+    const wrong = judgeVersion(pipeline, work.version) ?? judgeFilling(configuration.pipelines, pipeline, work)
     if (wrong) return wrong
   }
   return judgeLoad(context, items.length)
 }
 
-/** What a retry is done with: as the command says, else as before, as far as the pipeline allows it; that may be another one, or another configuration's. */
-export function optionsAgain(
+/** What a retry does: as the command says, else as before, as far as the pipeline allows it; that may be another one, or another configuration's. */
+export function workAgain(
+  { pipelines }: Pick<Configuration, 'pipelines'>,
   command: RetryCommand,
   item: ShelfItem,
-  pipeline: Pipeline,
-): Pick<ProcessDataCommand, 'overrides' | 'configFile' | 'version'> {
-  const isAnother = command.pipeline !== null && command.pipeline !== item.pipeline
+): Work {
+  const name = command.pipeline ?? item.pipeline
+  const pipeline = pipelines[name]
+  invariant(pipeline, 'a retry with an unknown pipeline')
+  const before: Work = { ...workOf(item), readiness: item.readiness ?? { policy: 'runNow' } }
+  const fitted = fittedTo(pipeline, before)
   return {
-    overrides: command.overrides ?? allowedBy(pipeline, item.overrides),
-    configFile: item.configFile !== null && pipeline.configFiles.includes(item.configFile) ? item.configFile : null,
+    ...fitted,
+    pipeline: name,
+    overrides: command.overrides ?? fitted.overrides,
     // The same pipeline is not quietly run in another version.
-    version: command.version ?? (isAnother && !knowsVersion(pipeline, item.version) ? '' : item.version),
+    version: command.version ?? (name === item.pipeline ? before.version : fitted.version),
+    timeLimitMs: Math.min(before.timeLimitMs, pipeline.timeLimitMs),
   }
-}
-
-function allowedBy({ overrides: rules }: Pipeline, overrides: ProcessDataCommand['overrides']) {
-  return Object.fromEntries(Object.entries(overrides).filter(([key]) => Object.hasOwn(rules, key)))
 }

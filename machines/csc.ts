@@ -1,4 +1,7 @@
 import { assign, emit, enqueueActions, setup } from 'xstate'
+import { errorEvent, presence, stateEvent, type Started } from './cscEvents.ts'
+import { notAllowed, notOpen, notPermitted, type Sent } from './cscRefusals.ts'
+import { isPermitted } from './domain/access.ts'
 import { complete, refused, type Event, type EventAnnouncement } from './domain/announcements.ts'
 import {
   sentAs,
@@ -14,10 +17,12 @@ import {
   type StartCommand,
 } from './domain/commands.ts'
 import type { Configuration } from './domain/configuration.ts'
+import type { CscInput } from './domain/inputs.ts'
 import { jobAddress, tell, type Emission, type EngineMessage, type Heard, type Known } from './domain/messages.ts'
-import type { Refusal } from './domain/refusals.ts'
+import { DEFAULT_POOL } from './domain/pools.ts'
 import { fixedOf, needsStart, overrideOf, type Fixed } from './domain/reload.ts'
-import { SUMMARY_STATE, type SummaryState } from './domain/summaryState.ts'
+import type { PoolUnreachable } from './domain/reports.ts'
+import type { SummaryState } from './domain/summaryState.ts'
 
 /*
  * The commandable SAL component: one per instance, salobj's lifecycle exactly (salobj base_csc.py). It answers the lifecycle commands,
@@ -27,20 +32,16 @@ import { SUMMARY_STATE, type SummaryState } from './domain/summaryState.ts'
  *     enabled  --disable------------------------------> disabled      disabled --standby------> standby
  *     standby  --exitControl--------------------------> offline       fault    --standby------> standby
  *     standby, disabled, enabled --engine.fault-------> fault         offline  --engine.started--> standby
+ *     standby, disabled, enabled --executor.unreachable of the default pool--> fault     (of another: its jobs fail with the reason, the CSC stays)
  *     disabled, enabled --reload if it is valid and can be applied there--> (applies it)
  *     enabled  --processData, closeGroup, pause, resume--> (to the queue)     enabled --retry--> (to the shelf)
  *     enabled  --abortJob--> (to the job, if it is open)
  *     any      --setLogLevel, engine.started, engine.configurationsAvailable--> (says so)
+ *     any command in any state from a caller whose roles do not allow it: refused (-300), nothing changes.
  *     any other command in any state: refused, nothing changes. A second fault in fault: the first one counts.
  *
  * disable: running jobs go on, queued jobs are held.  standby: everything still open is aborted, each with its result.
  */
-
-export interface CscInput {
-  readonly kind: 'csc'
-  /** The name on the wire, e.g. LATISS. */
-  readonly instance: string
-}
 
 export interface CscContext {
   readonly instance: string
@@ -54,7 +55,7 @@ export interface CscContext {
   readonly fixed?: Fixed
 }
 
-export type CscEvent = Heard<(Command & { readonly known: Known }) | EngineMessage>
+export type CscEvent = Heard<(Command & { readonly known: Known }) | EngineMessage | PoolUnreachable>
 
 // Python's number for INFO, as salobj uses it.
 const INFO = 20
@@ -80,7 +81,17 @@ const refuseIn = (state: SummaryState) => ({
   },
 })
 
+/** The first candidate for every command, whatever the state: what a caller may not do is not looked at any further. */
+const unpermitted = {
+  guard: { type: 'isNotPermitted' as const, params: ({ event }: { event: Sent }) => event },
+  actions: {
+    type: 'refuseUnpermitted' as const,
+    params: ({ event }: { event: Sent }) => event,
+  },
+}
+
 const reload = [
+  unpermitted,
   {
     guard: { type: 'isReloadable' as const, params: ({ event }: { event: ReloadCommand }) => event },
     actions: [
@@ -98,11 +109,13 @@ const reload = [
 export const csc = setup({
   types: { context: {} as CscContext, events: {} as CscEvent, input: {} as CscInput, emitted: {} as Emission },
   guards: {
+    isNotPermitted: (_, { caller, type }: Sent) => !isPermitted(caller, type),
     isConfigurationValid: (_, params: { loaded: StartCommand['loaded'] }) => params.loaded.ok,
     isReloadable: ({ context }, params: { loaded: LoadedConfiguration }) =>
       params.loaded.ok && whyNotReloaded(context, params.loaded) === null,
     isNewLogLevel: ({ context }, params: { level: number }) => params.level !== context.logLevel,
     isBoundToState: (_, params: { command: string }) => params.command !== 'command.setLogLevel',
+    isDefaultPool: (_, { pool }: PoolUnreachable) => pool === DEFAULT_POOL,
     isJobOpen: (_, params: { jobId: string; known: Known }) => params.known[jobAddress(params.jobId)] === 'open',
   },
   actions: {
@@ -125,6 +138,7 @@ export const csc = setup({
       errorCode,
       errorReport,
     })),
+    recordUnreachable: assign((_, { reason }: PoolUnreachable) => unreachable(reason)),
     acknowledge: emit((_, params: { caller: Caller }) => complete(params.caller)),
     applyConfiguration: enqueueActions(({ context, enqueue }, { loaded }: { loaded: StartCommand['loaded'] }) => {
       if (!loaded.ok) return
@@ -146,6 +160,7 @@ export const csc = setup({
         reason: `reload does not change ${(loaded.ok && whyNotReloaded(context, loaded)) || 'that'}; disable, standby and start apply it, or undo the change`,
       }),
     ),
+    refuseUnpermitted: emit((_, event: Sent) => refused(event.caller, notPermitted(event))),
     refuseInState: emit(({ context }, params: { caller: Caller; command: string; state: SummaryState }) =>
       refused(params.caller, { code: 'WRONG_STATE', reason: notAllowed(params.command, params.state, context) }),
     ),
@@ -177,6 +192,7 @@ export const csc = setup({
   }),
   initial: 'standby',
   on: {
+    // One that is not permitted does not come here: the states refuse it.
     'command.setLogLevel': [
       {
         guard: { type: 'isNewLogLevel', params: ({ event }) => ({ level: event.level }) },
@@ -197,12 +213,22 @@ export const csc = setup({
         arrive('FAULT'),
       ],
     },
+    'executor.unreachable': {
+      guard: { type: 'isDefaultPool', params: ({ event }) => event },
+      target: '.fault',
+      actions: [
+        { type: 'recordUnreachable', params: ({ event }) => event },
+        { type: 'announceError', params: { traceback: '' } },
+        arrive('FAULT'),
+      ],
+    },
   },
   states: {
     standby: {
       on: {
         'engine.started': { actions: present('STANDBY') },
         'command.start': [
+          unpermitted,
           {
             guard: { type: 'isConfigurationValid', params: ({ event }) => event },
             target: 'disabled',
@@ -214,49 +240,65 @@ export const csc = setup({
           },
           { actions: { type: 'refuseConfiguration', params: ({ event }) => event } },
         ],
-        'command.exitControl': {
-          target: 'offline',
-          actions: [arrive('OFFLINE'), { type: 'acknowledge', params: toCaller }],
-        },
-        'command.*': refuseIn('STANDBY'),
+        'command.exitControl': [
+          unpermitted,
+          {
+            target: 'offline',
+            actions: [arrive('OFFLINE'), { type: 'acknowledge', params: toCaller }],
+          },
+        ],
+        'command.*': [unpermitted, refuseIn('STANDBY')],
       },
     },
     disabled: {
       on: {
         'engine.started': { actions: present('DISABLED') },
-        'command.enable': {
-          target: 'enabled',
-          actions: [arrive('ENABLED'), { type: 'acknowledge', params: toCaller }, 'openQueue'],
-        },
-        'command.standby': {
-          target: 'standby',
-          actions: [arrive('STANDBY'), { type: 'acknowledge', params: toCaller }, 'abortEverything'],
-        },
+        'command.enable': [
+          unpermitted,
+          {
+            target: 'enabled',
+            actions: [arrive('ENABLED'), { type: 'acknowledge', params: toCaller }, 'openQueue'],
+          },
+        ],
+        'command.standby': [
+          unpermitted,
+          {
+            target: 'standby',
+            actions: [arrive('STANDBY'), { type: 'acknowledge', params: toCaller }, 'abortEverything'],
+          },
+        ],
         'command.reload': reload,
-        'command.*': refuseIn('DISABLED'),
+        'command.*': [unpermitted, refuseIn('DISABLED')],
       },
     },
     enabled: {
       on: {
         'engine.started': { actions: present('ENABLED') },
-        'command.disable': {
-          target: 'disabled',
-          actions: ['closeQueue', arrive('DISABLED'), { type: 'acknowledge', params: toCaller }],
-        },
+        'command.disable': [
+          unpermitted,
+          {
+            target: 'disabled',
+            actions: ['closeQueue', arrive('DISABLED'), { type: 'acknowledge', params: toCaller }],
+          },
+        ],
         'command.reload': reload,
-        'command.processData': { actions: { type: 'passToQueue', params: ({ event }) => event } },
-        'command.closeGroup': { actions: { type: 'passToQueue', params: ({ event }) => event } },
-        'command.pause': { actions: { type: 'passToQueue', params: ({ event }) => event } },
-        'command.resume': { actions: { type: 'passToQueue', params: ({ event }) => event } },
-        'command.retry': { actions: { type: 'passToShelf', params: ({ event }) => ({ command: event }) } },
+        'command.processData': [unpermitted, { actions: { type: 'passToQueue', params: ({ event }) => event } }],
+        'command.closeGroup': [unpermitted, { actions: { type: 'passToQueue', params: ({ event }) => event } }],
+        'command.pause': [unpermitted, { actions: { type: 'passToQueue', params: ({ event }) => event } }],
+        'command.resume': [unpermitted, { actions: { type: 'passToQueue', params: ({ event }) => event } }],
+        'command.retry': [
+          unpermitted,
+          { actions: { type: 'passToShelf', params: ({ event }) => ({ command: event }) } },
+        ],
         'command.abortJob': [
+          unpermitted,
           {
             guard: { type: 'isJobOpen', params: ({ event }) => event },
             actions: { type: 'passToJob', params: ({ event }) => event },
           },
           { actions: { type: 'refuseAbort', params: ({ event }) => event } },
         ],
-        'command.*': refuseIn('ENABLED'),
+        'command.*': [unpermitted, refuseIn('ENABLED')],
       },
     },
     fault: {
@@ -264,17 +306,21 @@ export const csc = setup({
       on: {
         'engine.started': { actions: present('FAULT') },
         'engine.fault': {},
-        'command.standby': {
-          target: 'standby',
-          actions: [
-            { type: 'recordError', params: { errorCode: 0, errorReport: '' } },
-            arrive('STANDBY'),
-            { type: 'announceError', params: { traceback: '' } },
-            { type: 'acknowledge', params: toCaller },
-            'abortEverything',
-          ],
-        },
-        'command.*': refuseIn('FAULT'),
+        'executor.unreachable': {},
+        'command.standby': [
+          unpermitted,
+          {
+            target: 'standby',
+            actions: [
+              { type: 'recordError', params: { errorCode: 0, errorReport: '' } },
+              arrive('STANDBY'),
+              { type: 'announceError', params: { traceback: '' } },
+              { type: 'acknowledge', params: toCaller },
+              'abortEverything',
+            ],
+          },
+        ],
+        'command.*': [unpermitted, refuseIn('FAULT')],
       },
     },
     offline: {
@@ -282,7 +328,8 @@ export const csc = setup({
         // That process has ended; the next one begins where every CSC begins.
         'engine.started': { target: 'standby', actions: present('STANDBY') },
         'engine.fault': {},
-        'command.*': refuseIn('OFFLINE'),
+        'executor.unreachable': {},
+        'command.*': [unpermitted, refuseIn('OFFLINE')],
       },
     },
   },
@@ -314,8 +361,6 @@ function tellFiles(pipelineFiles: PipelineFiles): Emission {
 }
 
 type Seen = Extract<EngineMessage, { type: 'engine.configurationsAvailable' }>
-type Started = Extract<EngineMessage, { type: 'engine.started' }>
-
 function isSame(one: ConfigurationsAvailable, other: ConfigurationsAvailable | null): boolean {
   return (
     one.overrides === other?.overrides &&
@@ -329,34 +374,11 @@ function say(event: Event): EventAnnouncement {
   return { type: 'event', ...event }
 }
 
-/** What a CSC says of itself when its process begins, in salobj's order (base_csc.py start_phase2). */
-function presence(context: CscContext, started: Started, state: SummaryState): Event[] {
-  const { ocps, xstate, node, machines } = started.versions
-  return [
-    { topic: 'logLevel', key: null, body: { level: context.logLevel, subsystem: '' } },
-    { topic: 'simulationMode', key: null, body: { mode: started.simulationMode } },
-    {
-      topic: 'softwareVersions',
-      key: null,
-      body: {
-        salVersion: '',
-        xmlVersion: '',
-        cscVersion: ocps,
-        subsystemVersions: `machines=${machines},xstate=${xstate},node=${node}`,
-      },
-    },
-    stateEvent(state),
-    errorEvent(context, ''),
-    { topic: 'configurationsAvailable', key: null, body: started.available },
-  ]
-}
+// The error code the Python OCPS documents for an execution service that is out of reach.
+const EXECUTOR_UNREACHABLE = 1
 
-function stateEvent(state: SummaryState): Event {
-  return { topic: 'summaryState', key: null, body: { summaryState: SUMMARY_STATE[state] } }
-}
-
-function errorEvent({ errorCode, errorReport }: CscContext, traceback: string): Event {
-  return { topic: 'errorCode', key: null, body: { errorCode, errorReport, traceback } }
+function unreachable(reason: string) {
+  return { errorCode: EXECUTOR_UNREACHABLE, errorReport: `pipelines cannot be started: ${reason}` }
 }
 
 function forQueue(
@@ -372,23 +394,4 @@ function forQueue(
     case 'command.resume':
       return { type: 'queue.resume', caller: event.caller } as const
   }
-}
-
-const ALLOWED: Record<SummaryState, string> = {
-  STANDBY: 'send start to go to DISABLED, or exitControl to end',
-  DISABLED: 'send enable to go to ENABLED, or standby to go back to STANDBY',
-  ENABLED: 'send disable first to leave ENABLED',
-  FAULT: 'find the cause, then send standby to recover',
-  OFFLINE: 'the process is ending; start it again',
-}
-
-function notAllowed(command: string, state: SummaryState, { errorCode, errorReport }: CscContext): string {
-  const fault = state === 'FAULT' ? ` (error ${errorCode}: ${errorReport})` : ''
-  return `${command} is not allowed in state ${state}${fault}; ${ALLOWED[state]}`
-}
-
-function notOpen(jobId: string, known: Known): Refusal {
-  return known[jobAddress(jobId)] === 'ended'
-    ? { code: 'ALREADY_SETTLED', reason: `job ${jobId} has ended already; \`ocps job ${jobId}\` shows how` }
-    : { code: 'UNKNOWN_JOB', reason: `no job ${jobId} is known here; \`ocps jobs\` lists those that are open` }
 }

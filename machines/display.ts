@@ -2,6 +2,7 @@ import { assign, enqueueActions, setup } from 'xstate'
 import type { DisplayImage, EventAnnouncement } from './domain/announcements.ts'
 import type { Interest } from './domain/configuration.ts'
 import { compareExposures, compareJobs } from './domain/dataId.ts'
+import type { DisplayInput } from './domain/inputs.ts'
 import type { DisplayMessage, Emission, Heard } from './domain/messages.ts'
 
 /*
@@ -15,11 +16,6 @@ import type { DisplayMessage, Emission, Heard } from './domain/messages.ts'
  * Newest is what was observed last, not what came last: an older exposure that was processed late does not replace a newer one. Of one
  * exposure the newest job counts. Where obsids say nothing of time, the job that was accepted last counts.
  */
-
-export interface DisplayInput {
-  readonly kind: 'display'
-  readonly interests: readonly Interest[]
-}
 
 export interface DisplayContext {
   readonly interests: readonly Interest[]

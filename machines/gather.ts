@@ -1,7 +1,7 @@
 import { assign, emit, enqueueActions, setup } from 'xstate'
 import { complete, refused, type GroupResult, type GroupState } from './domain/announcements.ts'
-import type { Caller, GroupRules } from './domain/commands.ts'
-import { capacityOf, type Configuration } from './domain/configuration.ts'
+import type { Caller } from './domain/commands.ts'
+import type { GatherInput } from './domain/inputs.ts'
 import { invariant } from './domain/invariant.ts'
 import {
   jobAddress,
@@ -11,15 +11,14 @@ import {
   type Emission,
   type EngineMessage,
   type GatherMessage,
-  type GatherOptions,
   type Heard,
 } from './domain/messages.ts'
-import type { Refusal } from './domain/refusals.ts'
-import { knowsVersion } from './domain/versions.ts'
+import type { GatherOptions } from './domain/work.ts'
+import { gatherJobInput } from './gatherJob.ts'
+import { hasMembersFor, isNews, reasonToRefuse } from './groupClosing.ts'
 import {
   exposures,
   isAwaited,
-  isCombinable,
   membersOf,
   rulesOf,
   stillKnown,
@@ -28,7 +27,6 @@ import {
   withLateEnd,
   withMember,
   type GatherContext,
-  type Member,
 } from './groupMembers.ts'
 import {
   answerOf,
@@ -41,8 +39,6 @@ import {
   resultOfMembers,
   resultOfPolicy,
 } from './groupResult.ts'
-import type { JobInput } from './job.ts'
-import type { GroupMember } from './ports.ts'
 
 /*
  * One group of observations that belong together: who its members are, when it is closed, and what becomes of them. A gather starts only
@@ -81,16 +77,6 @@ import type { GroupMember } from './ports.ts'
  *   (UNKNOWN_GROUP) where the group has no member of that detector and none is named.
  */
 
-export interface GatherInput {
-  readonly kind: 'gather'
-  readonly instance: string
-  readonly group: string
-  /** The stamp of the command that opened it; the ids of its gather jobs begin with it. */
-  readonly stem: string
-  readonly rules: GroupRules | null
-  readonly configuration: Configuration
-}
-
 type Close = Extract<GatherMessage, { type: 'group.close' }>
 type Abandon = Extract<GatherMessage, { type: 'group.abandon' }>
 type Accepted = Extract<GatherMessage, { type: 'member.accepted' }>
@@ -98,8 +84,6 @@ type ActorEnded = Extract<EngineMessage, { type: 'actor.ended' }>
 
 export type GatherEvent = Heard<GatherMessage | ActorEnded>
 
-// A gather runs before the queue's other work of the same standing: a whole group waits for it.
-const GATHER_PRIORITY = 9
 // A rule that is not set never fires; setTimeout's own limit is 24.8 days, a group is long forgotten by then.
 const NEVER_MS = 20 * 24 * 3_600_000
 
@@ -120,6 +104,8 @@ const giveUp = ['conclude' as const, { type: 'resultOfAbandon' as const, params:
 const refuseClose = { type: 'refuseClose' as const, params: whole<Close> }
 const settleLate = { type: 'settleLate' as const, params: whole<ActorEnded> }
 const takeLate = [...take, { type: 'countLate' as const, params: whole<Accepted> }]
+
+const NO_OPTIONS: GatherOptions = { overrides: {}, configFile: null, version: '', timeLimitMs: null }
 
 export const gather = setup({
   types: { context: {} as GatherContext, events: {} as GatherEvent, input: {} as GatherInput, emitted: {} as Emission },
@@ -313,74 +299,3 @@ export const gather = setup({
     forgotten: { type: 'final' },
   },
 })
-
-const NO_OPTIONS: GatherOptions = { overrides: {}, configFile: null, version: '', timeLimitMs: null }
-
-/** A closure over a detector has somebody to be about. */
-function hasMembersFor({ members }: GatherContext, { detector, members: named = [] }: Close): boolean {
-  return detector === undefined || named.length > 0 || members.some(({ dataId }) => dataId.detector === detector)
-}
-
-/** A group with a result is closed again for what that result has not. */
-function isNews(context: GatherContext, closing: Close): boolean {
-  const { late, result } = context
-  const detector = context.detector ?? null
-  if (late > 0 || result === null) return late > 0
-  return (
-    (result.gather !== null && result.gather.kind !== 'succeeded') ||
-    (closing.pipeline !== null && closing.pipeline !== result.pipeline) ||
-    (closing.policy !== null && closing.policy !== result.policy && result.outcome !== 'complete') ||
-    (closing.detector ?? null) !== detector ||
-    unknownOf(context, closing).length > 0
-  )
-}
-
-function reasonToRefuse(context: GatherContext, closing: Close): Refusal {
-  const { group, revision } = context
-  if (!hasMembersFor(context, closing))
-    return {
-      code: 'UNKNOWN_GROUP',
-      reason: `no exposure of group ${group} with detector ${closing.detector} was ever accepted here; name its exposures in members, or leave detector out`,
-    }
-  return {
-    code: 'GROUP_CLOSED',
-    reason: `group ${group} is closed already (revision ${revision}) and nothing was added since`,
-  }
-}
-
-function gatherJobInput(context: GatherContext): JobInput {
-  const { configuration, group, pipeline: name, options, stem, revision } = context
-  const pipeline = name === null ? undefined : configuration.pipelines[name]
-  invariant(pipeline, `group ${group} gathers with an unknown pipeline ${name}`)
-  return {
-    kind: 'job',
-    instance: context.instance,
-    jobId: `${stem}-g${revision}`,
-    commandId: '',
-    dataId: { instrument: configuration.instrument, obsid: null, group, detector: context.detector ?? null },
-    dataPath: configuration.dataPath,
-    pipeline,
-    overrides: options.overrides,
-    configFile: options.configFile,
-    version: knowsVersion(pipeline, options.version) ? options.version : '',
-    priority: GATHER_PRIORITY,
-    fallbacks: pipeline.fallback.flatMap(one => configuration.pipelines[one] ?? []),
-    retryOf: null,
-    after: [],
-    readiness: { policy: 'runNow' },
-    timeLimitMs: options.timeLimitMs ?? pipeline.timeLimitMs,
-    members: membersOf(context).filter(isCombinable).map(groupMember),
-    ...capacityOf(configuration),
-  }
-}
-
-function groupMember({ dataId, pipeline, jobId, output }: Member): GroupMember {
-  return {
-    dataId,
-    pipeline,
-    jobId,
-    outcome: output?.outcome.kind ?? null,
-    datasets: output?.datasets ?? [],
-    metrics: output?.metrics ?? [],
-  }
-}

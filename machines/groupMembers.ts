@@ -1,10 +1,11 @@
 import type { GroupResult } from './domain/announcements.ts'
-import type { GatherPolicy, GroupRules } from './domain/commands.ts'
 import type { Configuration } from './domain/configuration.ts'
 import { memberIdentity, type DataId } from './domain/dataId.ts'
-import type { Address, End, GatherMessage, GatherOptions } from './domain/messages.ts'
+import type { GatherPolicy, GroupRules } from './domain/groupRules.ts'
+import type { Address, End, GatherMessage } from './domain/messages.ts'
 import type { Outcome } from './domain/outcome.ts'
-import type { JobOutput } from './job.ts'
+import type { GatherOptions } from './domain/work.ts'
+import type { JobOutput } from './jobContext.ts'
 
 /**
  * Who is in a group: members by identity, which job stands for each, who is awaited and who is short. A closure may be about one detector

@@ -1,6 +1,7 @@
 import { assign, emit, enqueueActions, setup } from 'xstate'
 import { detectorOf, detectorsNeeded, type Camera, type IngestedImage } from './domain/camera.ts'
 import type { DataId } from './domain/dataId.ts'
+import type { IngestInput } from './domain/inputs.ts'
 import { jobAddress, tell, type Emission, type Heard, type IngestMessage } from './domain/messages.ts'
 import type { DataOrder } from './ports.ts'
 
@@ -16,11 +17,6 @@ import type { DataOrder } from './ports.ts'
  *
  * An exposure is ready when every detector the camera expects is in, a job of one detector when that one is.
  */
-
-export interface IngestInput {
-  readonly kind: 'ingest'
-  readonly camera: Camera
-}
 
 export interface IngestContext {
   readonly camera: Camera

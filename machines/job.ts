@@ -1,24 +1,21 @@
 import { assign, emit, enqueueActions, setup } from 'xstate'
 import { complete, type JobState } from './domain/announcements.ts'
-import type { Caller, Prerequisite } from './domain/commands.ts'
-import type { DataId } from './domain/dataId.ts'
+import type { Caller } from './domain/commands.ts'
+import type { JobInput } from './domain/inputs.ts'
 import type { Located } from './domain/located.ts'
-import { invariant } from './domain/invariant.ts'
 import {
   jobAddress,
   tell,
   watch,
-  type Address,
   type Emission,
-  type End,
   type EngineMessage,
   type Heard,
   type JobMessage,
 } from './domain/messages.ts'
 import type { OutcomeCode } from './domain/outcome.ts'
 import type { ExecutorReport } from './domain/reports.ts'
-import { knowsVersion } from './domain/versions.ts'
-import type { JobContext, JobInput, JobOutput } from './jobContext.ts'
+import { afresh, startOrder, withFallback } from './jobAttempt.ts'
+import type { JobContext, JobOutput } from './jobContext.ts'
 import {
   byItself,
   ending,
@@ -31,7 +28,7 @@ import {
   type Exited,
   type Telling,
 } from './jobResult.ts'
-import type { StartOrder } from './ports.ts'
+import { dataName, fallsShort, howEnded, without } from './jobWaiting.ts'
 
 /*
  * One pipeline over one dataId: waits for what it needs, runs, and settles exactly once with a true outcome.
@@ -51,8 +48,6 @@ import type { StartOrder } from './ports.ts'
  * The first reason wins: whoever decides to stop a job writes its outcome, everyone after only adds what the process used. A report of
  * an earlier attempt is not heard.
  */
-
-export type { JobContext, JobInput, JobOutput } from './jobContext.ts'
 
 type ActorEnded = Extract<EngineMessage, { type: 'actor.ended' }>
 
@@ -129,7 +124,13 @@ export const job = setup({
       times: { ...context.times, queued: context.times.queued ?? at },
     })),
     askForSlot: emit(({ context: { jobId, asked, pipeline } }) =>
-      tell('queue', { type: 'job.ready', jobId, priority: asked.priority, slots: pipeline.slots }),
+      tell('queue', {
+        type: 'job.ready',
+        jobId,
+        priority: asked.priority,
+        slots: pipeline.slots,
+        ...(pipeline.pool && { pool: pipeline.pool.name }),
+      }),
     ),
     yieldSlot: emit(({ context }) => tell('queue', { type: 'job.yielded', jobId: context.jobId })),
     orderStart: emit(({ context }) => startOrder(context)),
@@ -356,88 +357,4 @@ function timeOf(event: object): number {
   if ('at' in event && typeof event.at === 'number') return event.at
   if ('input' in event) return (event.input as JobInput & { at: number }).at
   throw new Error('invariant: an event without the time of its entry')
-}
-
-/** Nothing of the attempt before is left but its number. */
-function afresh({ attempt }: JobContext) {
-  return {
-    attempt: attempt + 1,
-    reportsHeard: 0,
-    metrics: [],
-    datasets: [],
-    verdict: null,
-    outcome: null,
-    retryClass: null,
-  }
-}
-
-/** The next pipeline in the place of the one that failed, with those of the overrides that it knows. */
-function withFallback({ jobId, asked, pipeline: failed, fellBackFrom }: JobContext): Partial<JobContext> {
-  const [pipeline, ...fallbacks] = asked.fallbacks
-  const { configFile, version } = asked
-  invariant(pipeline, `job ${jobId} fell back on nothing`)
-  const overrides = Object.fromEntries(
-    Object.entries(asked.overrides).filter(([key]) => Object.hasOwn(pipeline.overrides, key)),
-  )
-  return {
-    pipeline,
-    asked: {
-      ...asked,
-      first: asked.first ?? { overrides: asked.overrides, configFile, version, timeLimitMs: asked.timeLimitMs },
-      pipeline,
-      fallbacks,
-      overrides,
-      // Nothing is said to have been used that this pipeline does not know.
-      configFile: configFile !== null && pipeline.configFiles.includes(configFile) ? configFile : null,
-      version: knowsVersion(pipeline, version) ? version : '',
-      timeLimitMs: pipeline.timeLimitMs,
-    },
-    tries: 1,
-    fellBackFrom: [...fellBackFrom, failed.name],
-  }
-}
-
-/** What the executor needs for this attempt; also to take it up again after a restart. */
-export function startOrder({ jobId, attempt, dataId, pipeline, asked, inputs }: JobContext): StartOrder {
-  const { instance, dataPath, overrides, configFile, version, members, capacity } = asked
-  return {
-    type: 'executor.start',
-    jobId,
-    attempt,
-    instance,
-    pipeline,
-    dataId,
-    dataPath,
-    overrides,
-    configFile,
-    version,
-    members,
-    ...(capacity !== undefined && { capacity }),
-    ...(inputs !== undefined && { inputs }),
-  }
-}
-
-function fallsShort({ awaited }: JobContext, address: Address, end: End): boolean {
-  const isSuccessWanted = awaited.some(({ jobId, requires }) => jobAddress(jobId) === address && requires === 'success')
-  return isSuccessWanted && (end.how !== 'done' || (end.output as JobOutput).outcome.kind !== 'succeeded')
-}
-
-/** What is still awaited when one has ended; a job named twice is awaited once. */
-function without({ awaited }: JobContext, address: Address): readonly Prerequisite[] {
-  return awaited.filter(({ jobId }) => jobAddress(jobId) !== address)
-}
-
-function howEnded(end: End): string {
-  switch (end.how) {
-    case 'done':
-      return (end.output as JobOutput).outcome.kind
-    case 'broken':
-      return 'broke inside OCPS'
-    case 'unknown':
-      return 'is not known here any more'
-  }
-}
-
-function dataName({ obsid, detector }: DataId): string {
-  return detector === null ? String(obsid) : `${obsid} detector ${detector}`
 }

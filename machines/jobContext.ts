@@ -1,42 +1,11 @@
-import type { AskedAs, Prerequisite, ProcessDataCommand } from './domain/commands.ts'
-import type { DataId } from './domain/dataId.ts'
+import type { Prerequisite } from './domain/commands.ts'
+import type { JobInput } from './domain/inputs.ts'
 import type { Located } from './domain/located.ts'
 import type { Outcome } from './domain/outcome.ts'
-import type { Pipeline, RetryClass } from './domain/pipeline.ts'
+import type { RetryClass } from './domain/pipeline.ts'
 import type { Dataset, Metric } from './domain/reports.ts'
-import type { GroupMember } from './ports.ts'
 
-/** What a job is given, what it knows, and what is left of it; see job.ts. */
-
-export interface JobInput {
-  readonly kind: 'job'
-  readonly instance: string
-  readonly jobId: string
-  readonly commandId: string
-  readonly dataId: DataId
-  readonly dataPath: string
-  readonly pipeline: Pipeline
-  readonly overrides: ProcessDataCommand['overrides']
-  readonly configFile: string | null
-  readonly version: string
-  readonly priority: number
-  /** Pipelines to try when this one has failed for good, in order. */
-  readonly fallbacks: readonly Pipeline[]
-  /** The first job of this kind, when this one was retried from the shelf. */
-  readonly retryOf: string | null
-  readonly after: readonly Prerequisite[]
-  readonly readiness: ProcessDataCommand['readiness']
-  readonly timeLimitMs: number
-  /** What a gather job combines; null for every other job. */
-  readonly members: readonly GroupMember[] | null
-  /** How many slots there are, where it may be handed to the executor before one is free; absent where one is free whenever it is handed over. */
-  readonly capacity?: number
-  readonly askedAs?: AskedAs
-  /** What was asked for at first, where a fallback took over with less; to be retried with. */
-  readonly first?: Pick<JobInput, 'overrides' | 'configFile' | 'version' | 'timeLimitMs'>
-  /** Whose command asked for it, as they call themselves; absent where none did, and in journals of old. */
-  readonly askedBy?: string
-}
+/** What a job knows, and what is left of it; see job.ts. */
 
 export interface JobContext extends Pick<JobInput, 'jobId' | 'dataId' | 'pipeline'> {
   /** What is to be done: as it was asked for, or as the fallback has it. In a field of its own, for a context is copied with every step. */

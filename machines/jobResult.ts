@@ -4,6 +4,7 @@ import { invariant } from './domain/invariant.ts'
 import type { Emission, ShelfItem } from './domain/messages.ts'
 import type { Outcome } from './domain/outcome.ts'
 import type { ExecutorReport } from './domain/reports.ts'
+import { workOf } from './domain/work.ts'
 import type { JobContext } from './jobContext.ts'
 
 /**
@@ -51,23 +52,16 @@ export function brokenResult(context: JobContext): JobResult {
 
 /** What it takes to run the job again, if that makes sense: a gather is run again by closing its group again. */
 export function shelfItem(context: JobContext): ShelfItem | null {
-  const { jobId, dataId, asked, times, fellBackFrom, pipeline } = context
-  const { priority, readiness, retryOf } = asked
-  const { overrides, configFile, version, timeLimitMs } = asked.first ?? asked
+  const { jobId, asked, times, fellBackFrom, pipeline } = context
   const outcome = settledOutcome(context).kind
   if (outcome === 'succeeded' || asked.members !== null) return null
   return {
     jobId,
-    retryOf,
+    retryOf: asked.retryOf,
     at: times.accepted,
-    dataId,
+    ...workOf(asked),
+    ...asked.first,
     pipeline: fellBackFrom[0] ?? pipeline.name,
-    overrides,
-    configFile,
-    version,
-    priority,
-    timeLimitMs,
-    readiness,
     outcome,
   }
 }

@@ -1,11 +1,11 @@
 import { assign, emit, enqueueActions, setup } from 'xstate'
-import { judge, judgeRetry, optionsAgain, type Retry, type Submission } from './admission.ts'
+import { judge, judgeRetry, type Retry, type Submission } from './admission.ts'
 import { complete, refused } from './domain/announcements.ts'
-import type { AskedAs, Caller, PipelineFiles, ProcessDataCommand, RetryCommand } from './domain/commands.ts'
-import { capacityOf, type Configuration } from './domain/configuration.ts'
+import type { Caller, PipelineFiles } from './domain/commands.ts'
+import type { Configuration } from './domain/configuration.ts'
+import type { QueueInput } from './domain/inputs.ts'
 import { invariant } from './domain/invariant.ts'
 import {
-  gatherAddress,
   jobAddress,
   replyAddress,
   tell,
@@ -16,14 +16,24 @@ import {
   type EngineMessage,
   type Heard,
   type QueueMessage,
-  type ShelfItem,
 } from './domain/messages.ts'
-import type { Pipeline } from './domain/pipeline.ts'
-import { add, EMPTY, next, remove, withoutNext, type WaitingList } from './domain/waitingList.ts'
+import { DEFAULT_POOL } from './domain/pools.ts'
+import { EMPTY } from './domain/waitingList.ts'
 import type { GatherContext } from './groupMembers.ts'
 import { brokenGroupResult } from './groupResult.ts'
-import type { JobContext, JobInput } from './jobContext.ts'
+import type { JobContext } from './jobContext.ts'
 import { brokenResult } from './jobResult.ts'
+import { admission, isSync, retryAdmission } from './opening.ts'
+import {
+  isGranted,
+  nextFitting,
+  withGranted,
+  withoutJob,
+  withoutRunning,
+  withoutWaiting,
+  withWaiting,
+  type Standings,
+} from './standing.ts'
 
 /*
  * Who waits and who runs: admission, slots, priority, order, depth, pause, and whether commands are answered at once (async) or at the
@@ -31,7 +41,7 @@ import { brokenResult } from './jobResult.ts'
  *
  *     closed  --queue.open--> open (as it was: flowing or paused)      open    --queue.close--> closed
  *     flowing --queue.pause--> paused                                  paused  --queue.resume--> flowing
- *     flowing --(while the next job fits the free slots, and prefetch)--> slot.granted to it
+ *     flowing --(while the next job of a pool fits its free slots, and prefetch)--> slot.granted to it
  *     any     --queue.submit--> jobs opened, or the group told to close, or refused      --queue.closeGroup--> the same for a group
  *     any     --queue.resubmit--> jobs from the shelf opened again, or refused
  *     any     --job.opened--> a gather's own job counts too      --job.ready--> it waits      --job.yielded--> its slots are free
@@ -39,22 +49,14 @@ import { brokenResult } from './jobResult.ts'
  *     any     --queue.files--> (knows which pipelines have files)
  *     any     --queue.clear--> nothing waits; every job and group is told to stop      --queue.configure--> new rules
  *
- * A job too large for the slots that are free holds back those behind it: order is kept, so that no large job starves. With `prefetch` slots are granted in advance: the executor
+ * A job too large for the slots that are free in its pool holds back those behind it there: order is kept, so that no large job starves. Pools do not hold up each other. With `prefetch` slots are granted in advance: the executor
  * begins such a job when they are free. It cannot be overtaken any more, nor held.
  */
 
-export interface QueueInput {
-  readonly kind: 'queue'
-  readonly instance: string
-}
-
-export interface QueueContext {
+/** Who waits and who runs stands in it by pool. */
+export interface QueueContext extends Standings {
   readonly instance: string
   readonly configuration: Configuration | null
-  readonly waiting: WaitingList
-  /** jobId → slots it has, or will have as soon as they are free; in the order they were granted. */
-  readonly running: Readonly<Record<string, number>>
-  readonly slotsTaken: number
   /** Accepted and not ended, running ones included. */
   readonly open: number
   /** Synchronous mode: the command in progress, by the address of its reply; null when there is none. */
@@ -63,15 +65,14 @@ export interface QueueContext {
   readonly pipelineFiles?: PipelineFiles
 }
 
+type Ready = Extract<QueueMessage, { type: 'job.ready' }>
+
 export type QueueEvent = Heard<QueueMessage | Extract<EngineMessage, { type: 'actor.ended' }>>
 
 export const queue = setup({
   types: { context: {} as QueueContext, events: {} as QueueEvent, input: {} as QueueInput, emitted: {} as Emission },
   guards: {
-    isNextFitting: ({ context }) => {
-      const first = next(context.waiting, orderOf(context))
-      return first !== undefined && first.slots <= room(context)
-    },
+    isNextFitting: ({ context }) => nextFitting(context, context.configuration) !== null,
     isRetryAdmissible: ({ context }, retry: Retry) => judgeRetry(context, retry) === null,
     isAdmissible: ({ context }, submission: Submission) => judge(context, submission) === null,
     isJob: (_, params: { address: Address }) => params.address.startsWith('job.'),
@@ -109,35 +110,27 @@ export const queue = setup({
     }),
     countJob: assign(({ context }) => ({ open: context.open + 1 })),
     watchJob: emit((_, { jobId }: { jobId: string }) => watch(jobAddress(jobId))),
-    addWaiting: assign(({ context }, job: { jobId: string; priority: number; slots: number }) => ({
-      waiting: add(context.waiting, job.priority, { jobId: job.jobId, slots: job.slots }),
-    })),
+    addWaiting: assign(({ context }, { jobId, priority, slots, pool = DEFAULT_POOL }: Ready) =>
+      withWaiting(context, pool, priority, { jobId, slots }),
+    ),
     grantSlot: enqueueActions(({ context, enqueue }) => {
-      const order = orderOf(context)
-      const first = next(context.waiting, order)
-      invariant(first, 'granted a slot to nobody')
-      enqueue.assign({
-        waiting: withoutNext(context.waiting, order),
-        running: { ...context.running, [first.jobId]: first.slots },
-        slotsTaken: context.slotsTaken + first.slots,
-      })
-      enqueue.emit(tell(jobAddress(first.jobId), { type: 'slot.granted' }))
+      const { configuration } = context
+      const granted = nextFitting(context, configuration)
+      invariant(configuration && granted, 'granted a slot to nobody')
+      enqueue.assign(withGranted(context, granted.pool, configuration))
+      enqueue.emit(tell(jobAddress(granted.first.jobId), { type: 'slot.granted' }))
     }),
     freeSlots: assign(({ context }, { jobId }: { jobId: string }) => withoutRunning(context, jobId)),
     forgetJob: assign(({ context }, { address }: { address: Address; end: End }) => {
       const jobId = address.slice('job.'.length)
-      const left =
-        context.running[jobId] === undefined
-          ? { waiting: remove(context.waiting, jobId) }
-          : withoutRunning(context, jobId)
       invariant(context.open > 0, `job ${jobId} ended although none was open`)
-      return { ...left, open: context.open - 1 }
+      return { ...withoutJob(context, jobId), open: context.open - 1 }
     }),
     settleBroken: enqueueActions(({ context, enqueue }, { address, end }: { address: Address; end: End }) => {
       if (end.how !== 'broken') return
       // Its machine can say and order nothing any more: its result is said for it, and no process of it may stay behind.
       const body = brokenResult(end.context as JobContext)
-      if (context.running[body.jobId] !== undefined)
+      if (isGranted(context, body.jobId))
         enqueue.emit({ type: 'executor.stop', jobId: body.jobId, attempt: body.attempt, graceMs: 0 })
       enqueue.emit({ type: 'event', topic: 'jobResult', key: address.slice('job.'.length), body })
     }),
@@ -149,7 +142,7 @@ export const queue = setup({
     endReply: assign(({ context }, { address }: { address: Address }) => ({
       inHand: context.inHand === address ? null : context.inHand,
     })),
-    clearWaiting: assign({ waiting: EMPTY }),
+    clearWaiting: assign(({ context }) => withoutWaiting(context)),
     stopJobs: emit((_, { reason }: { reason: string }) => tell('job.*', { type: 'job.abort', reason, caller: null })),
     abandonGroups: emit((_, { reason }: { reason: string }) => tell('gather.*', { type: 'group.abandon', reason })),
     acknowledge: emit((_, params: { caller: Caller }) => complete(params.caller)),
@@ -242,267 +235,7 @@ export const queue = setup({
   },
 })
 
-export interface InUse {
-  readonly slots: number
-  /** Who has them. */
-  readonly jobs: readonly string[]
-  /** How many were granted theirs before they are free, and wait at the executor. */
-  readonly ahead: number
-}
-
-/** What is really taken of the slots that were granted: the executor begins jobs in the order they were granted, each when it fits. */
-export function inUse(
-  { configuration, running }: Pick<QueueContext, 'configuration' | 'running'>,
-  isStarting: (jobId: string) => boolean,
-): InUse {
-  const { slots: capacity = 0, prefetch = 0 } = configuration ?? {}
-  const granted = Object.entries(running)
-  const mayWait = ([jobId]: readonly [string, number]) => prefetch > 0 && isStarting(jobId)
-  const jobs = granted.filter(one => !mayWait(one)).map(([jobId]) => jobId)
-  let slots = granted.filter(one => !mayWait(one)).reduce((sum, [, taken]) => sum + taken, 0)
-  for (const [jobId, taken] of granted.filter(mayWait)) {
-    if (slots + taken > capacity) break
-    slots += taken
-    jobs.push(jobId)
-  }
-  return { slots, jobs, ahead: granted.length - jobs.length }
-}
-
 /** A late member may break a group that has said its result. */
 function isUnanswered({ result, revision }: GatherContext): boolean {
   return result === null || result.revision < revision
-}
-
-function orderOf({ configuration }: QueueContext): Configuration['order'] {
-  return configuration?.order ?? 'fifo'
-}
-
-function isSync({ configuration }: QueueContext): boolean {
-  return configuration?.mode === 'sync'
-}
-
-/** For the next job: never more than there are slots, for it could not begin. */
-function room({ configuration, slotsTaken }: QueueContext): number {
-  const { slots = 0, prefetch = 0 } = configuration ?? {}
-  return Math.min(slots, slots + prefetch - slotsTaken)
-}
-
-function withoutRunning(context: QueueContext, jobId: string): Pick<QueueContext, 'running' | 'slotsTaken'> {
-  const { [jobId]: slots = 0, ...running } = context.running
-  return { running, slotsTaken: context.slotsTaken - slots }
-}
-
-/** The jobs of the shelf again, linked to the first of their kind. */
-function retryAdmission(context: QueueContext, { command, items }: Retry): { emissions: Emission[]; jobs: number } {
-  const { configuration } = context
-  invariant(configuration, 'admitted a retry before a configuration was applied')
-  const jobs = items.map((item, index) => retryInput(context.instance, configuration, command, item, index))
-  const taken = tell('shelf', { type: 'shelf.taken', jobIds: items.map(({ jobId }) => jobId) })
-  return {
-    emissions: [taken, ...opening(context, configuration, command.caller, jobs, command.jobId, null)],
-    jobs: jobs.length,
-  }
-}
-
-function retryInput(
-  instance: string,
-  configuration: Configuration,
-  command: RetryCommand,
-  item: ShelfItem,
-  index: number,
-): JobInput {
-  const { pipelines, dataPath } = configuration
-  const name = command.pipeline ?? item.pipeline
-  const pipeline = pipelines[name]
-  invariant(pipeline, 'a retry with an unknown pipeline')
-  return {
-    kind: 'job',
-    instance,
-    jobId: `${command.jobId}-r${index + 1}`,
-    commandId: command.caller.id,
-    dataId: item.dataId,
-    dataPath,
-    pipeline,
-    ...optionsAgain(command, item, pipeline),
-    priority: item.priority,
-    fallbacks: fallbacksOf(pipelines, pipeline),
-    retryOf: item.retryOf ?? item.jobId,
-    after: [],
-    readiness: item.readiness ?? { policy: 'runNow' },
-    timeLimitMs: Math.min(item.timeLimitMs, pipeline.timeLimitMs),
-    members: null,
-    ...capacityOf(configuration),
-    askedBy: command.caller.identity,
-  }
-}
-
-function fallbacksOf(pipelines: Configuration['pipelines'], { fallback }: Pipeline): Pipeline[] {
-  return fallback.flatMap(name => pipelines[name] ?? [])
-}
-
-/** What an admitted command leads to: jobs, or a word to its group; and in synchronous mode an actor that answers at the end. */
-function admission(context: QueueContext, { command }: Submission): { emissions: Emission[]; jobs: number } {
-  const { configuration } = context
-  invariant(configuration, 'admitted a command before a configuration was applied')
-  const answerTo = isSync(context) ? replyAddress(command.caller) : null
-  if (command.type === 'command.closeGroup' || command.dataId.obsid === null)
-    return { emissions: closing(context.instance, configuration, command, answerTo), jobs: 0 }
-
-  const jobs = jobInputs(context.instance, configuration, command)
-  return {
-    emissions: opening(
-      context,
-      configuration,
-      command.caller,
-      jobs,
-      command.jobId,
-      command.groupRules,
-      command.askedAs,
-    ),
-    jobs: jobs.length,
-  }
-}
-
-/** The jobs of one command opened, each a member of its group if it has one; and the command answered, now or at the end. */
-function opening(
-  context: QueueContext,
-  configuration: Configuration,
-  caller: Caller,
-  jobs: readonly JobInput[],
-  stem: string,
-  rules: ProcessDataCommand['groupRules'],
-  askedAs?: AskedAs,
-): Emission[] {
-  const jobIds = jobs.map(({ jobId }) => jobId)
-  const answerTo = isSync(context) || askedAs ? replyAddress(caller) : null
-  const emissions: Emission[] = answerTo
-    ? reply(configuration, caller, answerTo, jobIds, askedAs)
-    : [complete(caller, jobIds)]
-  for (const [group, first] of firstOfGroups(jobs, stem))
-    emissions.push(
-      {
-        type: 'open',
-        address: gatherAddress(group),
-        input: { kind: 'gather', instance: context.instance, group, stem: first, rules, configuration },
-      },
-      watch(gatherAddress(group)),
-    )
-  for (const job of jobs) {
-    const { jobId, dataId, pipeline, retryOf } = job
-    emissions.push({ type: 'open', address: jobAddress(jobId), input: job }, watch(jobAddress(jobId)))
-    if (dataId.group !== null) {
-      const member = {
-        jobId,
-        dataId,
-        pipeline: pipeline.name,
-        rules,
-        configuration,
-        ...(retryOf !== null && { retryOf }),
-      }
-      emissions.push(tell(gatherAddress(dataId.group), { type: 'member.accepted', ...member }))
-    }
-  }
-  if (answerTo)
-    for (const jobId of jobIds) emissions.push(tell(answerTo, { type: 'reply.await', address: jobAddress(jobId) }))
-  return emissions
-}
-
-/** Group → the stem of its gather jobs' ids: the command's, or where one retry opens several groups, the first job's of each. */
-function firstOfGroups(jobs: readonly JobInput[], stem: string): Map<string, string> {
-  const first = new Map<string, string>()
-  for (const { dataId, jobId } of jobs)
-    if (dataId.group !== null && !first.has(dataId.group)) first.set(dataId.group, jobId)
-  for (const group of first.size === 1 ? first.keys() : []) first.set(group, stem)
-  return first
-}
-
-function reply(
-  { ackTimeoutMs }: Configuration,
-  caller: Caller,
-  address: Address,
-  jobIds: readonly string[],
-  askedAs?: AskedAs,
-): Emission[] {
-  const input = { kind: 'reply', caller, jobIds, ackTimeoutMs, ...(askedAs && { askedAs }) } as const
-  return [{ type: 'open', address, input }, watch(address)]
-}
-
-function closing(
-  instance: string,
-  configuration: Configuration,
-  command: Submission['command'],
-  answerTo: Address | null,
-): Emission[] {
-  const byData = command.type === 'command.processData'
-  const group = byData ? (command.dataId.group ?? '') : command.group
-  const address = gatherAddress(group)
-  const rules = byData ? command.groupRules : command
-  const named = (byData && command.members) || []
-  const detector = byData ? (command.detectors[0] ?? null) : null
-  return [
-    // Exposures that were never processed by themselves may be of a group nobody knows yet.
-    ...(byData && named.length > 0
-      ? [
-          {
-            type: 'open' as const,
-            address,
-            input: { kind: 'gather' as const, instance, group, stem: command.jobId, rules: null, configuration },
-          },
-          watch(address),
-        ]
-      : []),
-    // The group says at last how it ended; awaited only for the case that its machine breaks and it cannot.
-    ...(answerTo
-      ? [...reply(configuration, command.caller, answerTo, []), tell(answerTo, { type: 'reply.await', address })]
-      : []),
-    tell(address, {
-      type: 'group.close',
-      caller: command.caller,
-      answerTo,
-      pipeline: command.pipeline,
-      policy: rules?.policy ?? null,
-      patienceMs: rules?.patienceMs ?? null,
-      options: byData
-        ? {
-            overrides: command.overrides,
-            configFile: command.configFile,
-            version: command.version,
-            timeLimitMs: command.timeLimitMs,
-          }
-        : null,
-      configuration,
-      ...(byData && command.groupRules?.expected && { expected: command.groupRules.expected }),
-      ...(byData && named.length > 0 && { members: named.map(obsid => ({ ...command.dataId, obsid, detector })) }),
-      ...(detector !== null && { detector }),
-    }),
-  ]
-}
-
-function jobInputs(instance: string, configuration: Configuration, command: ProcessDataCommand): JobInput[] {
-  const { pipelines, dataPath } = configuration
-  const pipeline: Pipeline | undefined = pipelines[command.pipeline]
-  invariant(pipeline, 'a job of an unknown pipeline')
-  const detectors = command.detectors.length === 0 ? [null] : command.detectors
-  return detectors.map(detector => ({
-    kind: 'job',
-    instance,
-    jobId: detector === null ? command.jobId : `${command.jobId}-${detector}`,
-    commandId: command.caller.id,
-    dataId: { ...command.dataId, detector },
-    dataPath,
-    pipeline,
-    overrides: command.overrides,
-    configFile: command.configFile,
-    version: command.version,
-    priority: command.priority,
-    fallbacks: fallbacksOf(pipelines, pipeline),
-    retryOf: null,
-    after: command.after,
-    readiness: command.readiness,
-    timeLimitMs: command.timeLimitMs ?? pipeline.timeLimitMs,
-    members: null,
-    ...capacityOf(configuration),
-    ...(command.askedAs && { askedAs: command.askedAs }),
-    askedBy: command.caller.identity,
-  }))
 }

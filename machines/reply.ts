@@ -1,6 +1,6 @@
 import { assign, emit, setup } from 'xstate'
 import { ACK, inProgress, type AckBody, type Acknowledgement } from './domain/announcements.ts'
-import type { AskedAs, Caller } from './domain/commands.ts'
+import type { ReplyInput } from './domain/inputs.ts'
 import {
   watch,
   type Address,
@@ -10,7 +10,7 @@ import {
   type Heard,
   type ReplyMessage,
 } from './domain/messages.ts'
-import type { JobOutput } from './job.ts'
+import type { JobOutput } from './jobContext.ts'
 
 /*
  * The answer to one command in synchronous mode, or to an `execute`, which is complete when its processing is: it says INPROGRESS at once, again before each
@@ -20,14 +20,6 @@ import type { JobOutput } from './job.ts'
  *     waiting --actor.ended--> waiting                     waiting --(the last awaited job ended)--> answered
  *     waiting --reply.finish--> answered
  */
-
-export interface ReplyInput {
-  readonly kind: 'reply'
-  readonly caller: Caller
-  readonly jobIds: readonly string[]
-  readonly ackTimeoutMs: number
-  readonly askedAs?: AskedAs
-}
 
 export interface ReplyContext extends Omit<ReplyInput, 'kind'> {
   readonly awaited: number

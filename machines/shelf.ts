@@ -2,6 +2,7 @@ import { assign, emit, setup } from 'xstate'
 import { refused } from './domain/announcements.ts'
 import type { RetryCommand } from './domain/commands.ts'
 import { dayObs } from './domain/dataId.ts'
+import type { ShelfInput } from './domain/inputs.ts'
 import { tell, type Emission, type Heard, type ShelfItem, type ShelfMessage } from './domain/messages.ts'
 
 /*
@@ -11,10 +12,6 @@ import { tell, type Emission, type Heard, type ShelfItem, type ShelfMessage } fr
  *     keeping --shelf.keep--> keeping (the oldest gives way when it is full)      keeping --shelf.taken--> keeping (without those)
  *     keeping --shelf.retry if something matches--> keeping (to the queue)        keeping --shelf.retry--> keeping (refused)
  */
-
-export interface ShelfInput {
-  readonly kind: 'shelf'
-}
 
 export interface ShelfContext {
   /** Oldest first. */

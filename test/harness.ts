@@ -7,22 +7,34 @@ import type { Usage } from '../machines/domain/outcome.ts'
 import type { Pipeline } from '../machines/domain/pipeline.ts'
 import type { ExecutorReport, Metric } from '../machines/domain/reports.ts'
 import { machines, MACHINES_VERSION, type MachineKind } from '../machines/index.ts'
-import type { CscContext, CscEvent, CscInput } from '../machines/csc.ts'
-import type { DisplayContext, DisplayEvent, DisplayInput } from '../machines/display.ts'
-import type { IngestContext, IngestEvent, IngestInput } from '../machines/ingest.ts'
-import type { GatherEvent, GatherInput } from '../machines/gather.ts'
+import type {
+  CscInput,
+  DisplayInput,
+  GatherInput,
+  IngestInput,
+  JobInput,
+  QueueInput,
+  ReplyInput,
+  ShelfInput,
+} from '../machines/domain/inputs.ts'
+import type { CscContext, CscEvent } from '../machines/csc.ts'
+import type { DisplayContext, DisplayEvent } from '../machines/display.ts'
+import type { IngestContext, IngestEvent } from '../machines/ingest.ts'
+import type { GatherEvent } from '../machines/gather.ts'
 import type { GatherContext } from '../machines/groupMembers.ts'
-import type { JobContext, JobEvent, JobInput } from '../machines/job.ts'
+import type { JobEvent } from '../machines/job.ts'
+import type { JobContext } from '../machines/jobContext.ts'
 import type { AdoptOrder } from '../machines/ports.ts'
-import type { QueueContext, QueueEvent, QueueInput } from '../machines/queue.ts'
-import type { ReplyContext, ReplyEvent, ReplyInput } from '../machines/reply.ts'
-import type { ShelfContext, ShelfEvent, ShelfInput } from '../machines/shelf.ts'
+import type { QueueContext, QueueEvent } from '../machines/queue.ts'
+import type { ReplyContext, ReplyEvent } from '../machines/reply.ts'
+import type { ShelfContext, ShelfEvent } from '../machines/shelf.ts'
 import { decodeCommand } from '../src/contract/decode.ts'
 import { createSteppedClock, type SteppedClock } from '../src/engine/clock.ts'
 import { createEngine, type Engine, type Numbered } from '../src/engine/engine.ts'
 import type { Marked } from '../src/engine/housekeeping.ts'
+import type { Observe } from '../src/observer.ts'
 import { begin, step, type Step } from '../src/stepping/step.ts'
-import type { Observer } from '../src/engine/world.ts'
+import type { StepObserver } from '../src/engine/world.ts'
 import type { Entry } from '../src/journal/entry.ts'
 import { createMemoryJournal, type MemoryJournal } from '../src/journal/memory.ts'
 import { silentLog } from '../src/log.ts'
@@ -284,7 +296,8 @@ export interface NightOptions {
   /** When marks are written; as an instance does it unless given. */
   readonly marked?: Marked
   readonly lastSaid?: string | null
-  readonly observer?: Observer
+  readonly observer?: StepObserver
+  readonly observe?: Observe
   /** What the feed does not know to be stored; nothing unless given. */
   readonly unsaid?: () => readonly Numbered[]
   /** Called with every order as it is given, to answer it at once or later; orders are recorded either way. */
@@ -463,7 +476,8 @@ export async function createNight(options: NightOptions = {}): Promise<Night> {
         offline = true
       },
       onLost: error => void lost.push(error),
-      observer: {
+      observe: options.observe,
+      stepObserver: {
         stepped(actor, event, before, emissions) {
           if (before) noteStep(machines[actor.kind], before, event)
           options.observer?.stepped(actor, event, before, emissions)

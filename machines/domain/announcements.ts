@@ -1,15 +1,10 @@
-import type {
-  AskedAs,
-  Caller,
-  ConfigurationApplied,
-  ConfigurationsAvailable,
-  GatherPolicy,
-  ProcessDataCommand,
-} from './commands.ts'
+import type { AskedAs, Caller, ConfigurationApplied, ConfigurationsAvailable } from './commands.ts'
 import type { DataId } from './dataId.ts'
+import type { GatherPolicy } from './groupRules.ts'
 import type { Outcome } from './outcome.ts'
 import type { Dataset, Metric } from './reports.ts'
 import type { Refusal } from './refusals.ts'
+import type { Work } from './work.ts'
 
 /**
  * Announcements: what the machines say to the world. The engine numbers them and the feed carries them: acknowledgements to who asked,
@@ -109,7 +104,7 @@ export interface JobResult {
   readonly askedAs?: AskedAs
   /** Whose command asked for it, as they call themselves; null where none did. */
   readonly askedBy: string | null
-  readonly overrides: ProcessDataCommand['overrides']
+  readonly overrides: Work['overrides']
   readonly configFile: string | null
   /** Where its outputs are, under the instance's work directory; null for a job nothing of which ever ran. */
   readonly directory: string | null
@@ -225,6 +220,13 @@ export function refused(caller: Caller, { code, reason }: Refusal): Acknowledgem
   return {
     type: 'ack',
     caller,
-    body: { ack: ACK.FAILED, error: 1, result: `Failed: ${reason}`, code, jobIds: [], timeout: 0 },
+    body: {
+      ack: code === 'NOT_PERMITTED' ? ACK.NOPERM : ACK.FAILED,
+      error: 1,
+      result: `Failed: ${reason}`,
+      code,
+      jobIds: [],
+      timeout: 0,
+    },
   }
 }

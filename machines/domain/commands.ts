@@ -1,12 +1,17 @@
+import type { Role } from './access.ts'
 import type { Configuration } from './configuration.ts'
-import type { DataId } from './dataId.ts'
-import type { OverrideValue } from './pipeline.ts'
+import type { GatherPolicy, GroupRules } from './groupRules.ts'
+import type { RequestedWork, Work } from './work.ts'
 
 /** Who asked, under which message id, and where the acknowledgements go. The message id is the key of exactly-once. */
 export interface Caller {
   readonly identity: string
   readonly id: string
   readonly reply: string | null
+  /** What this caller may do, see access.ts. Absent where the door knows nothing of roles, and in older journals. */
+  readonly roles?: readonly Role[]
+  /** Whether the server vouches for identity and roles. Absent: they are a claim. */
+  readonly proven?: boolean
 }
 
 /** A command as the machines hear it: decoded, checked, complete, stamped by the inbox. */
@@ -80,24 +85,12 @@ export interface ConfigurationsAvailable {
   readonly schemaVersion: string
 }
 
-export interface ProcessDataCommand extends Asked {
+/** obsid given: process it. Only group given: close that group and combine it (scope group). */
+export interface ProcessDataCommand extends Asked, RequestedWork {
   readonly type: 'command.processData'
   /** Stamped by the inbox, unique for ever: the job's id, or the stem of one id per detector. */
   readonly jobId: string
-  /** obsid given: process it. Only group given: close that group and combine it (scope group). */
-  readonly dataId: Omit<DataId, 'detector'>
-  /** One job for each; empty for one job over the whole exposure. With a group alone: the one detector that is combined, or none. */
-  readonly detectors: readonly number[]
-  readonly pipeline: string
-  readonly overrides: Readonly<Record<string, OverrideValue>>
-  readonly configFile: string | null
-  readonly version: string
-  /** Higher runs sooner; -9…9, 0 unless said. */
-  readonly priority: number
   readonly after: readonly Prerequisite[]
-  readonly readiness: Readiness
-  /** Milliseconds; null for the pipeline's own. */
-  readonly timeLimitMs: number | null
   /** How the group of this exposure closes; null leaves it as it is. */
   readonly groupRules: GroupRules | null
   /** With a group alone: exposures that belong to it, also such as were never processed by themselves. Absent: those that were accepted. */
@@ -118,29 +111,6 @@ export interface Prerequisite {
   readonly requires: 'success' | 'settled'
 }
 
-/** runNow: start whatever the data's state (DMTN-133). waitFor: until they are ingested or the time is up, then skip. skip: only if they are there now. */
-export type Readiness =
-  | { readonly policy: 'runNow' }
-  | { readonly policy: 'waitFor'; readonly waitMs: number }
-  | { readonly policy: 'skip' }
-
-/** The rules of one group. null means "as configured". */
-export interface GroupRules {
-  /** Close when so many different exposures have been accepted. */
-  readonly expected: number | null
-  /** Close so long after the first member, milliseconds. */
-  readonly deadlineMs: number | null
-  /** What to do when members failed or are missing. */
-  readonly policy: GatherPolicy | null
-  /** How long a closed group waits for its last members, milliseconds. */
-  readonly patienceMs: number | null
-  /** The pipeline that combines the group when it closes by itself. */
-  readonly pipeline: string | null
-}
-
-/** partial: combine what succeeded. skip: combine nothing, quietly. fail: combine nothing, and say the group failed. */
-export type GatherPolicy = 'partial' | 'skip' | 'fail'
-
 /** Run again what ended without success. null: as it was. */
 export interface RetryCommand extends Asked {
   readonly type: 'command.retry'
@@ -153,7 +123,7 @@ export interface RetryCommand extends Asked {
     /** A night, as YYYYMMDD. */
     | { readonly by: 'dayObs'; readonly dayObs: number }
   readonly pipeline: string | null
-  readonly overrides: Readonly<Record<string, OverrideValue>> | null
+  readonly overrides: Work['overrides'] | null
   readonly version: string | null
 }
 

@@ -1,13 +1,16 @@
-import type { GatherPolicy } from './commands.ts'
 import type { Camera } from './camera.ts'
+import type { GatherPolicy } from './groupRules.ts'
 import type { Pipeline } from './pipeline.ts'
+import { poolOf, slotsIn, type Pool } from './pools.ts'
 
 /** The configuration applied by `start`: the layers merged, checked, and complete. It is in the journal, so a recording explains itself. */
 export interface Configuration {
   readonly instrument: string
   readonly mode: 'async' | 'sync'
-  /** How many slots there are; a job takes its pipeline's share. */
+  /** How many slots the default pool has; a job takes its pipeline's share. */
   readonly slots: number
+  /** The other pools; absent in journals that are older than this. */
+  readonly pools?: Readonly<Record<string, Pool>>
   /** So many slots' worth of jobs more are handed to the executor in advance; absent in journals that are older than this. */
   readonly prefetch?: number
   /** Most jobs that may wait. */
@@ -35,14 +38,15 @@ export interface Configuration {
   readonly camera?: Camera | null
 }
 
-/** What a job is told of it: how many slots there are, where it may be handed over before one is free; nothing where it never is. */
+/** What a job is told of it: how many slots the default pool has, where it may be handed over before one is free; nothing where it never is. */
 export function capacityOf({ slots, prefetch = 0 }: Configuration): { readonly capacity?: number } {
   return prefetch > 0 ? { capacity: slots } : {}
 }
 
-/** A pipeline that takes more slots than there are, or null: its jobs would wait for ever. */
-export function tooLarge({ slots, pipelines }: Pick<Configuration, 'slots' | 'pipelines'>): Pipeline | null {
-  return Object.values(pipelines).find(pipeline => pipeline.slots > slots) ?? null
+/** A pipeline that takes more slots than its pool has, or null: its jobs would wait for ever. */
+export function tooLarge(configuration: Pick<Configuration, 'slots' | 'pools' | 'pipelines'>): Pipeline | null {
+  const { pipelines } = configuration
+  return Object.values(pipelines).find(one => one.slots > slotsIn(configuration, poolOf(one))) ?? null
 }
 
 /** One view of a display and what it shows: the newest dataset of a name, of any instrument and detector where those are null. */

@@ -1,15 +1,13 @@
-import type { ProcessDataCommand } from './commands.ts'
-import { exposureNumbers, type DataId } from './dataId.ts'
+import { exposureNumbers } from './dataId.ts'
 import type { Pipeline } from './pipeline.ts'
 import type { Refusal } from './refusals.ts'
+import type { Work } from './work.ts'
 
 /**
  * Whether everything a pipeline's command names can be filled in for a job, found out before it is accepted. A configuration older than this does not say what
  * its pipelines need; their jobs are accepted, and fail when they are started.
  */
-export interface Values extends Pick<ProcessDataCommand, 'overrides' | 'configFile'> {
-  readonly dataId: DataId
-}
+export type Values = Pick<Work, 'dataId' | 'overrides' | 'configFile'>
 
 /** For the pipeline and each it may fall back on, with what would be left of the options then. */
 export function judgeFilling(

@@ -1,6 +1,5 @@
 import { filledIn } from './template.ts'
 import type { DataId } from './dataId.ts'
-import type { StartOrder } from '../ports.ts'
 
 /**
  * Where the data of a job are. A site's path template is a pure function of the dataId, so it is filled in here and costs no journal entry; what a locator had to
@@ -29,7 +28,12 @@ export function inputsOf({
   dataPath,
   members,
   inputs,
-}: Pick<StartOrder, 'dataId' | 'dataPath' | 'members' | 'inputs'>): Inputs {
+}: {
+  readonly dataId: DataId
+  readonly dataPath: string
+  readonly members: readonly { readonly dataId: DataId }[] | null
+  readonly inputs?: Located
+}): Inputs {
   const pathOf = (of: DataId) => (dataPath === '' ? { problem: NOWHERE } : inputPath(of, dataPath))
   return {
     input: inputs?.input == null ? pathOf(dataId) : { ok: inputs.input },

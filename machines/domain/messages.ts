@@ -1,4 +1,3 @@
-import type { MachineInput, MachineKind } from '../index.ts'
 import type { DataOrder, StartOrder, StopOrder } from '../ports.ts'
 import type { AckBody, Announcement, DisplayImage } from './announcements.ts'
 import type { Camera, IngestedImage } from './camera.ts'
@@ -7,17 +6,18 @@ import type {
   CloseGroupCommand,
   Command,
   ConfigurationsAvailable,
-  GatherPolicy,
-  GroupRules,
   PipelineFiles,
   ProcessDataCommand,
   RetryCommand,
 } from './commands.ts'
 import type { Configuration, Interest } from './configuration.ts'
 import { encodeToken, type DataId } from './dataId.ts'
+import type { GatherPolicy, GroupRules } from './groupRules.ts'
+import type { MachineInput, MachineKind } from './inputs.ts'
 import type { Located } from './located.ts'
 import type { Outcome } from './outcome.ts'
-import type { ExecutorReport } from './reports.ts'
+import type { ExecutorReport, PoolUnreachable } from './reports.ts'
+import type { GatherOptions, Work } from './work.ts'
 
 /** Where an actor is: `csc`, `queue`, `job.<jobId>`, `gather.<token>`, `reply.<token>`; under `ocps.<instance>.` it is its NATS subject. */
 export type Address = string
@@ -42,6 +42,7 @@ export type Order = StartOrder | StopOrder | DataOrder
 export type Message =
   | Command
   | ExecutorReport
+  | PoolUnreachable
   | EngineMessage
   | QueueMessage
   | JobMessage
@@ -103,7 +104,14 @@ export type QueueMessage =
   | { readonly type: 'queue.pause' | 'queue.resume'; readonly caller: Caller }
   /** A gather's own job: it counts like any other. */
   | { readonly type: 'job.opened'; readonly jobId: string }
-  | { readonly type: 'job.ready'; readonly jobId: string; readonly priority: number; readonly slots: number }
+  | {
+      readonly type: 'job.ready'
+      readonly jobId: string
+      readonly priority: number
+      readonly slots: number
+      /** Left out: the default pool. */
+      readonly pool?: string
+    }
   | { readonly type: 'job.yielded'; readonly jobId: string }
 
 /** A timer of an actor came due; its firing is journaled like any report. */
@@ -180,6 +188,7 @@ export interface Said {
 export type Input =
   | Command
   | ExecutorReport
+  | PoolUnreachable
   | LocatorAnswer
   | Extract<IngestMessage, { type: 'data.ingested' }>
   | Exclude<EngineMessage, { type: 'actor.ended' }>
@@ -236,21 +245,15 @@ export type GatherMessage =
     }
   | { readonly type: 'group.abandon'; readonly reason: string }
 
-/** What the closing command said about the gather job. */
-export type GatherOptions = Pick<ProcessDataCommand, 'overrides' | 'configFile' | 'version' | 'timeLimitMs'>
-
 /** A job that ended without success: what it takes to run it again. */
-export interface ShelfItem
-  extends Pick<ProcessDataCommand, 'pipeline' | 'overrides' | 'configFile' | 'version' | 'priority'> {
+export interface ShelfItem extends Omit<Work, 'readiness'> {
   readonly jobId: string
   /** The first job of this kind, when it is a retry itself. */
   readonly retryOf: string | null
   /** When it was accepted, milliseconds since 1970 UTC. */
   readonly at: number
-  readonly dataId: DataId
-  readonly timeLimitMs: number
   /** Absent of one that was put there by an OCPS that did not keep it, which stands for runNow. */
-  readonly readiness?: ProcessDataCommand['readiness']
+  readonly readiness?: Work['readiness']
   readonly outcome: Outcome['kind']
 }
 

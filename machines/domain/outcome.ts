@@ -31,19 +31,19 @@ export interface Outcome {
   readonly usage: Usage | null
 }
 
-/** What a process used, and the proof that none of its group is left. */
+/** What a process used, and the proof that none of its group is left. Null: its runner cannot tell; where it runs on this machine all is known. */
 export interface Usage {
   /** Start to end, milliseconds. */
-  readonly wallMs: number
+  readonly wallMs: number | null
   /** User plus system time of the process and the children it waited for, milliseconds. */
-  readonly cpuMs: number
+  readonly cpuMs: number | null
   /** Largest resident set of one process of the job, KiB. */
-  readonly peakMemoryKiB: number
+  readonly peakMemoryKiB: number | null
   /** Bytes written to stdout and to stderr, before they were cut. */
-  readonly stdoutBytes: number
-  readonly stderrBytes: number
+  readonly stdoutBytes: number | null
+  readonly stderrBytes: number | null
   /** The signal we had to use, if any: null, SIGTERM or SIGKILL. */
   readonly stoppedBy: 'SIGTERM' | 'SIGKILL' | null
   /** Processes of the job's group found alive after its end (always 0 unless the system refuses to kill). */
-  readonly survivors: number
+  readonly survivors: number | null
 }

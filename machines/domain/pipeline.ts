@@ -1,3 +1,4 @@
+import type { PoolOfPipeline } from './pools.ts'
 import type { CommandPart } from './template.ts'
 
 /** A catalogue entry as the machines and the executor see it: read from YAML, checked, and complete; nothing optional is left. */
@@ -19,7 +20,9 @@ export interface Pipeline {
   readonly timeLimitMs: number
   /** From SIGTERM to SIGKILL, milliseconds. */
   readonly graceMs: number
-  /** How many of the instance's slots one job takes. */
+  /** Absent: the default pool. */
+  readonly pool?: PoolOfPipeline
+  /** How many of its pool's slots one job takes. */
   readonly slots: number
   /** stdout and stderr are each cut at this size, bytes. */
   readonly outputMaxBytes: number

@@ -7,6 +7,7 @@ export const REFUSALS = {
   OVERLOADED: 'More commands are waiting to be written down than OCPS holds; send it again shortly.',
   JOURNAL_FULL: 'The journal has no space left, so nothing new can be accepted; running jobs go on.',
   WRONG_STATE: 'The command is not allowed in the present summary state.',
+  NOT_PERMITTED: 'The caller has no role that may send this command.',
   CONFIGURATION_INVALID: 'The configuration that start or reload would apply is missing or wrong; nothing changes.',
   NEEDS_START: 'A change of the configuration that reload cannot apply while work is open; start can.',
   UNKNOWN_PIPELINE: 'The applied configuration has no pipeline of this name.',

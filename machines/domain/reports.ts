@@ -5,7 +5,14 @@ import type { OutcomeCode, Usage } from './outcome.ts'
  * names job and attempt, so that a late word about an earlier attempt can be told apart.
  */
 export type ExecutorReport =
-  | { readonly type: 'executor.started'; readonly jobId: string; readonly attempt: number; readonly pid: number }
+  | {
+      readonly type: 'executor.started'
+      readonly jobId: string
+      readonly attempt: number
+      readonly pid: number
+      /** Where it runs, as its pool's runner says it: `local`; absent in journals that are older than pools. */
+      readonly where?: string
+    }
   | ({ readonly type: 'executor.metric'; readonly jobId: string; readonly attempt: number } & Metric)
   | ({ readonly type: 'executor.dataset'; readonly jobId: string; readonly attempt: number } & Dataset)
   | {
@@ -44,6 +51,16 @@ export type ExecutorReport =
       readonly reason: string
     }
   | { readonly type: 'executor.lost'; readonly jobId: string; readonly attempt: number; readonly reason: string }
+
+/**
+ * No process of a pool can be started any more, whatever is tried. What was ordered there is reported startFailed; what that means for the instance the
+ * csc machine judges.
+ */
+export interface PoolUnreachable {
+  readonly type: 'executor.unreachable'
+  readonly pool: string
+  readonly reason: string
+}
 
 /** A number with a unit (astropy spelling, '' for none). JSON has no NaN and no infinities, so these are words; null means "not measured". */
 export interface Metric {

@@ -1,5 +1,5 @@
 import type { DataId } from '../../machines/domain/dataId.ts'
-import type { Outcome } from '../../machines/domain/outcome.ts'
+import type { Outcome, Usage } from '../../machines/domain/outcome.ts'
 import type { Metric } from '../../machines/domain/reports.ts'
 import type { Paint } from './output.ts'
 
@@ -45,10 +45,16 @@ export function dataText({ obsid, detector, group }: DataId): string {
 
 export function outcomeText(outcome: Outcome, paint: Paint): string {
   const { kind, message, usage } = outcome
-  const used = usage
-    ? ` (${duration(usage.wallMs)}, ${duration(usage.cpuMs)} of CPU, at most ${Math.round(usage.peakMemoryKiB / 1024)} MiB)`
-    : ''
-  return `${paint(kind === 'succeeded' ? 'good' : 'bad', kind)}: ${message}${used}`
+  const used = usage ? usedText(usage) : ''
+  return `${paint(kind === 'succeeded' ? 'good' : 'bad', kind)}: ${message}${used && ` (${used})`}`
+}
+
+function usedText({ wallMs, cpuMs, peakMemoryKiB }: Usage): string {
+  return [
+    ...(wallMs === null ? [] : [duration(wallMs)]),
+    ...(cpuMs === null ? [] : [`${duration(cpuMs)} of CPU`]),
+    ...(peakMemoryKiB === null ? [] : [`at most ${Math.round(peakMemoryKiB / 1024)} MiB`]),
+  ].join(', ')
 }
 
 /** Rows in columns as wide as their widest cell; the last column is left as it is. */

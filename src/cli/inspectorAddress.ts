@@ -6,7 +6,7 @@ import { isLoopback, isToken, newToken, TOKEN_RULE } from '../inspector/access.t
 import { UserError } from '../userError.ts'
 import { TOKEN_VARIABLE } from './inspectOptions.ts'
 
-export interface Asked {
+export interface AddressOptions {
   readonly port: string
   readonly host: string
   readonly names: readonly string[]
@@ -37,7 +37,7 @@ export const OF_SERVE: Spelled = {
 const HOST_NAME = /^([A-Za-z0-9]([A-Za-z0-9.-]{0,252})|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?$/
 
 /** Throws UserError for what is none. */
-export function addressOf({ port, host, names, token }: Asked, spelled: Spelled): InspectorAddress {
+export function addressOf({ port, host, names, token }: AddressOptions, spelled: Spelled): InspectorAddress {
   for (const name of names)
     if (!HOST_NAME.test(name))
       throw new UserError(`${spelled.name} ${name}: a name like inspector.example.org, or with :port, and nothing else`)

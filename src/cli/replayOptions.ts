@@ -5,7 +5,6 @@ export interface ReplayOptions extends SharedOptions {
   readonly events?: string
   readonly config?: string
   readonly configDir?: string
-  readonly site: string
   readonly set?: readonly Setting[]
   readonly onto?: string
   readonly speed: number

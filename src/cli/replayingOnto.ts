@@ -43,7 +43,7 @@ export async function sendOnto(path: string, url: string, options: ReplayOptions
   }
 }
 
-interface Asked {
+interface RecordedCommand {
   readonly n: number
   readonly at: number
   readonly command: Command
@@ -53,7 +53,7 @@ interface Asked {
 }
 
 interface Answered {
-  readonly asked: Asked
+  readonly asked: RecordedCommand
   readonly answer: string
   readonly reason: string
   readonly jobs: number
@@ -76,11 +76,11 @@ const IN_FLIGHT_MAX = 256
 const ANSWER_MS = 60_000
 
 /** Folds the recording for how each command was answered: its jobs are named in the acknowledgement. */
-async function commandsIn(path: string): Promise<Asked[]> {
+async function commandsIn(path: string): Promise<RecordedCommand[]> {
   const { instance } = await nameOf(path, null)
   return readably(path, async () => {
     const world = createWorld({ instance })
-    const all: Asked[] = []
+    const all: RecordedCommand[] = []
     for await (const entry of readRecording(path)) {
       const effects = world.apply(entry)
       if (!isCommand(entry.what)) continue
@@ -105,10 +105,10 @@ function isCommand(what: { readonly type: string }): what is Command {
 interface Sending {
   readonly send: Send
   readonly speed: number
-  readonly idOf: (asked: Asked) => string
+  readonly idOf: (asked: RecordedCommand) => string
 }
 
-async function sendAll(asked: readonly Asked[], { send, speed, idOf }: Sending): Promise<Answered[]> {
+async function sendAll(asked: readonly RecordedCommand[], { send, speed, idOf }: Sending): Promise<Answered[]> {
   /** Recorded job id → its id there, known when the command that makes the job is acknowledged. */
   const ids = new Map<string, Promise<string>>()
   const flying = new Set<Promise<unknown>>()
@@ -157,7 +157,7 @@ async function firstOf(acks: ReturnType<Send>): Promise<AckBody | undefined> {
 
 /** Resolves when the command is over, which in synchronous mode is when its processing is. */
 async function answerTo(
-  asked: Asked,
+  asked: RecordedCommand,
   acks: ReturnType<Send>,
   acknowledged: Promise<AckBody | undefined>,
 ): Promise<Answered> {
@@ -182,7 +182,7 @@ function answerOf(ack: AckBody | undefined): string {
 const ID_MAX = 128
 
 /** Of its own for every run: under one that was used before nothing would be executed. */
-function newId(run: string, { n, command }: Asked): string {
+function newId(run: string, { n, command }: RecordedCommand): string {
   const id = `replay-${run}-${command.caller.id}`
   return id.length <= ID_MAX ? id : `replay-${run}-${n}`
 }

@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import type { LoadedConfiguration } from '../../machines/domain/commands.ts'
+import { DEFAULT_POOL, poolOf, slotsIn } from '../../machines/domain/pools.ts'
 import { tooLarge, type Configuration } from '../../machines/domain/configuration.ts'
 import { createConfigurationSource } from '../config/load.ts'
 import { configurationSchema } from '../contract/configuration.ts'
@@ -64,16 +65,36 @@ const bounded = configurationSchema.pick({ mode: true, slots: true, prefetch: tr
 function withSettings(recorded: Configuration, set: readonly Setting[]): Configuration {
   if (set.length === 0) return recorded
   // Recordings that are older than prefetch have none.
-  const after = set.reduce(withSetting, { prefetch: 0, ...recorded })
-  const { mode, slots, prefetch, order } = after
+  const wanted = set.reduce(withSetting, { prefetch: 0, ...recorded })
+  const { mode, slots, prefetch, order } = wanted
   const checked = bounded.safeParse({ mode, slots, prefetch, order })
   if (!checked.success) throw new UserError(`--set ${sentences(checked.error)}`)
+  for (const [pool, one] of Object.entries(wanted.pools ?? {})) {
+    const inPool = configurationSchema.shape.slots.safeParse(one.slots)
+    if (!inPool.success) throw new UserError(`--set pools.${pool}.slots: ${sentences(inPool.error)}`)
+  }
+  const after = { ...wanted, pipelines: inPools(wanted) }
   const large = tooLarge(after)
-  if (large !== null && tooLarge(recorded) === null)
+  if (large !== null && tooLarge(recorded) === null) {
+    const pool = poolOf(large)
+    const [there, key] =
+      pool === DEFAULT_POOL ? ['there would be', 'slots'] : [`pool ${pool} would have`, `pools.${pool}.slots`]
+    const few = slotsIn(after, pool)
     throw new UserError(
-      `--set: pipeline ${large.name} takes ${large.slots} slots and there would be ${slots}, so its jobs would wait for ever; set slots to at least ${large.slots}, or pipelines.${large.name}.slots to at most ${slots}`,
+      `--set: pipeline ${large.name} takes ${large.slots} slots and ${there} ${few}, so its jobs would wait for ever; set ${key} to at least ${large.slots}, or pipelines.${large.name}.slots to at most ${few}`,
     )
+  }
   return after
+}
+
+/** Each pipeline with the slots its pool would have. */
+function inPools({ pipelines, pools = {} }: Configuration): Configuration['pipelines'] {
+  return Object.fromEntries(
+    Object.entries(pipelines).map(([name, { pool, ...one }]) => [
+      name,
+      { ...one, ...(pool && { pool: { ...pool, ...pools[pool.name] } }) },
+    ]),
+  )
 }
 
 /** Only what is there can be set, and only to a value of its kind: a slip of the finger would change nothing, silently. */

@@ -1,4 +1,4 @@
-import { type Command, Option } from 'commander'
+import type { Command, Option } from 'commander'
 import { INSPECTOR_PORT, TOKEN_VARIABLE } from './inspectOptions.ts'
 import { STATES, type ServeOptions } from './serveOptions.ts'
 import { configDirOption, dataDirOption, SettingOption, siteOption } from './settingOption.ts'

@@ -34,5 +34,5 @@ export function addSettings(program: Command): void {
 
 function inWords(value: unknown): string {
   if (value === null || value === '') return '-'
-  return Array.isArray(value) ? value.join(', ') || '-' : String(value)
+  return Array.isArray(value) ? value.join(', ') || '-' : typeof value === 'string' ? value : JSON.stringify(value)
 }

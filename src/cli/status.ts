@@ -38,7 +38,7 @@ function page(status: StateAnswer, { jobs, open }: JobsAnswer, paint: Paint): st
       'queue',
       queue.mode === null
         ? 'closed'
-        : `${queue.state}, ${queue.mode}; ${queue.running} running, ${aheadText(queue)}${queue.waiting} waiting, ${queue.held} held; ${queue.slotsTaken} of ${queue.slots} slots taken`,
+        : `${queue.state}, ${queue.mode}; ${queue.running} running, ${aheadText(queue)}${queue.waiting} waiting, ${queue.held} held; ${slotsText(queue)}`,
     ],
     ['groups', String(status.groups)],
     ['shelf', status.shelf === 0 ? 'empty' : `${status.shelf} jobs ended without success; "ocps shelf" lists them`],
@@ -75,6 +75,11 @@ function configurationText(
 /** With prefetch jobs are handed over before a slot is free; they begin when they fit. */
 function aheadText({ ahead }: StateAnswer['queue']): string {
   return ahead === 0 ? '' : `${ahead} handed over, `
+}
+
+function slotsText({ slots, slotsTaken, pools }: StateAnswer['queue']): string {
+  if (!pools) return `${slotsTaken} of ${slots} slots taken`
+  return `slots taken: ${pools.map(one => `${one.pool} ${one.slotsTaken} of ${one.slots}${one.waiting === 0 ? '' : ` (${one.waiting} waiting)`}`).join(', ')}`
 }
 
 export function state(name: string, paint: Paint): string {

@@ -6,8 +6,9 @@ import type { CscContext } from '../../machines/csc.ts'
 import { memberIdentity } from '../../machines/domain/dataId.ts'
 import { inOrder } from '../../machines/domain/waitingList.ts'
 import type { QueueContext } from '../../machines/queue.ts'
+import { inAll, standings } from '../../machines/standing.ts'
 import { explainJob, exposuresOf } from '../night/explain.ts'
-import { type GroupRecord, type JobRecord, leafOf, type Night, slotsInUse } from '../night/night.ts'
+import { type GroupRecord, type JobRecord, leafOf, type Night, poolsOf } from '../night/night.ts'
 import { onShelf } from '../night/shelf.ts'
 import { type Reserved, reservedIn } from '../night/slots.ts'
 import type { Status } from '../night/tail.ts'
@@ -31,7 +32,9 @@ export interface TopFacts {
     readonly order: string | null
     readonly slots: number
     readonly slotsTaken: number
-    /** The first that waits although slots are free, which are kept for it; null: nothing is kept. */
+    /** Only where there is more than one. */
+    readonly pools?: readonly PoolFacts[]
+    /** The first of a pool that waits although slots are free, which are kept for it; null: nothing is kept. */
     readonly reserved: Reserved | null
     readonly running: number
     /** Handed to the launcher before a slot is free. */
@@ -55,6 +58,15 @@ export interface TopFacts {
   readonly running: readonly RunningFacts[]
   readonly groups: readonly GroupFacts[]
   readonly failures: readonly FailureFacts[]
+}
+
+export interface PoolFacts {
+  readonly pool: string
+  readonly slots: number
+  readonly slotsTaken: number
+  readonly running: number
+  readonly ahead: number
+  readonly waiting: number
 }
 
 export interface Percentiles {
@@ -147,25 +159,29 @@ function awayOf({ link, problem, heartbeatAt }: Status, now: number): string | n
 }
 
 function queueOf(night: Night, context: QueueContext | undefined, open: readonly JobRecord[]): TopFacts['queue'] {
-  const { configuration = null, waiting } = context ?? {}
-  const used = slotsInUse(night)
+  const { configuration = null } = context ?? {}
+  const pools = poolsOf(night)
+  const all = inAll(pools)
   const queue = night.world.actor('queue')
   const order = configuration?.order ?? null
-  const next = waiting && inOrder(waiting, order ?? 'fifo')[0]
-  const first = next && night.jobs.get(next.jobId)
+  const next = context
+    ? standings(context).flatMap(([, { waiting }]) => inOrder(waiting, order ?? 'fifo').slice(0, 1))
+    : []
+  const first = next.flatMap(({ jobId }) => night.jobs.get(jobId) ?? [])
   const held = HELD.map(state => open.filter(job => job.state === state)).filter(all => all.length > 0)
   return {
     state: queue ? leafOf(queue.snapshot) : 'unknown',
     mode: configuration?.mode ?? null,
     order,
-    slots: configuration?.slots ?? 0,
-    slotsTaken: used.slots,
-    reserved: reservedIn(night),
-    running: used.jobs.length,
-    ahead: used.ahead,
-    waiting: waiting?.size ?? 0,
+    slots: all.slots,
+    slotsTaken: all.slotsTaken,
+    ...(pools.length > 1 && { pools: pools.map(({ jobs, ...one }) => ({ ...one, running: jobs.length })) }),
+    reserved: reservedIn(night)[0] ?? null,
+    running: all.jobs.length,
+    ahead: all.ahead,
+    waiting: all.waiting,
     held: Object.fromEntries(held.map(all => [all[0]?.state ?? '', all.length])),
-    why: [first, ...held.map(([one]) => one)].flatMap(job => (job ? [explainJob(night, job)] : [])),
+    why: [...first, ...held.map(([one]) => one)].flatMap(job => (job ? [explainJob(night, job)] : [])),
   }
 }
 
@@ -177,7 +193,7 @@ function latencyOf(over: readonly JobRecord[]): TopFacts['latency'] {
     waited: percentiles(
       all.flatMap(({ times: { queued, started } }) => (queued === null || started === null ? [] : [started - queued])),
     ),
-    ran: percentiles(all.flatMap(({ outcome }) => (outcome?.usage ? [outcome.usage.wallMs] : []))),
+    ran: percentiles(all.flatMap(({ outcome }) => outcome?.usage?.wallMs ?? [])),
     whole: percentiles(all.map(({ times: { accepted, settled } }) => settled - accepted)),
   }
 }

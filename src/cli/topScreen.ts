@@ -19,7 +19,7 @@ export interface Style {
 
 type How = Parameters<Paint>[0] | null
 type Span = readonly [how: How, text: string]
-type Line = readonly Span[]
+type ScreenLine = readonly Span[]
 
 const BAR_WIDTH = 20
 const LABEL = 9
@@ -34,7 +34,7 @@ export function topScreen(facts: TopFacts, { columns, rows }: Size, { paint, has
   return lines.slice(0, rows).map(line => painted(fitted(line, columns), paint))
 }
 
-function headOf({ instance, summaryState, away, process, configuration, error, at }: TopFacts): Line[] {
+function headOf({ instance, summaryState, away, process, configuration, error, at }: TopFacts): ScreenLine[] {
   const tone = summaryState === 'ENABLED' ? 'good' : summaryState === 'FAULT' ? 'bad' : 'busy'
   const who = process === null ? 'no process yet' : `${process.host}, process ${process.pid}, OCPS ${process.ocps}`
   return [
@@ -51,8 +51,8 @@ function headOf({ instance, summaryState, away, process, configuration, error, a
   ]
 }
 
-function queueOf({ queue, over, rate }: TopFacts, bars: Bars, columns: number): Line[] {
-  const { state, mode, order, slots, slotsTaken, reserved, running, ahead, waiting, held, why } = queue
+function queueOf({ queue, over, rate }: TopFacts, bars: Bars, columns: number): ScreenLine[] {
+  const { state, mode, order, slots, slotsTaken, pools = [], reserved, running, ahead, waiting, held, why } = queue
   const heldTotal = Object.values(held).reduce((sum, count) => sum + count, 0)
   const reasons = Object.entries(held).map(([name, count]) => `${count} ${HELD_WORDS[name] ?? name}`)
   const rules = mode === null ? '' : `, ${mode}, ${order}`
@@ -68,6 +68,13 @@ function queueOf({ queue, over, rate }: TopFacts, bars: Bars, columns: number): 
         reserved === null ? '' : `, ${reserved.free} kept free for ${reserved.jobId}, which needs ${reserved.needs}`,
       ],
     ],
+    ...pools.map(
+      (one, index): ScreenLine => [
+        ['faint', (index === 0 ? 'pools' : '').padEnd(LABEL)],
+        ['busy', bar(bars, BAR_WIDTH, [one.slotsTaken], one.slots)],
+        [null, ` ${one.pool}: ${one.slotsTaken} of ${one.slots}, ${one.waiting} waiting`],
+      ],
+    ),
     row(
       'jobs',
       `${running} running, ${ahead === 0 ? '' : `${ahead} handed over, `}${waiting} waiting, ${heldTotal} held${heldTotal === 0 ? '' : ` (${reasons.join(', ')})`}`,
@@ -91,9 +98,9 @@ const HELD_WORDS: Readonly<Record<string, string>> = {
   backingOff: 'before the next attempt',
 }
 
-function latencyOf({ latency: { jobs, waited, ran, whole } }: TopFacts): Line[] {
+function latencyOf({ latency: { jobs, waited, ran, whole } }: TopFacts): ScreenLine[] {
   if (jobs === 0) return []
-  const cells = (name: string, of: Percentiles | null): Line => [
+  const cells = (name: string, of: Percentiles | null): ScreenLine => [
     [null, `  ${name}`.padEnd(21)],
     [null, (of === null ? [] : [of.p50, of.p90, of.p99, of.max]).map(ms => duration(ms).padStart(12)).join('')],
   ]
@@ -106,7 +113,7 @@ function latencyOf({ latency: { jobs, waited, ran, whole } }: TopFacts): Line[] 
   ]
 }
 
-function runningOf({ running }: TopFacts): Line[] {
+function runningOf({ running }: TopFacts): ScreenLine[] {
   if (running.length === 0) return []
   const lines = running.map(({ jobId, state, data, pipeline, forMs, leftMs, note }) => [
     state,
@@ -122,7 +129,7 @@ function runningOf({ running }: TopFacts): Line[] {
   )
 }
 
-function groupsOf({ groups }: TopFacts, bars: Bars): Line[] {
+function groupsOf({ groups }: TopFacts, bars: Bars): ScreenLine[] {
   if (groups.length === 0) return []
   const lines = groups.map(group => [
     group.state,
@@ -138,7 +145,7 @@ function groupTone(group: GroupFacts | undefined): How {
   return group.state === 'complete' || group.state === 'skipped' ? 'good' : 'bad'
 }
 
-function failuresOf({ failures }: TopFacts): Line[] {
+function failuresOf({ failures }: TopFacts): ScreenLine[] {
   if (failures.length === 0) return []
   const lines = failures.map(({ at, what, kind, text }) => [kind, new Date(at).toISOString().slice(11, 19), what, text])
   return table(['FAILED', 'AT', 'WHAT', 'WHY'], lines, () => 'bad')
@@ -149,7 +156,7 @@ function table(
   titles: readonly string[],
   rows: readonly (readonly string[])[],
   tone: (cells: readonly string[], index: number) => How,
-): Line[] {
+): ScreenLine[] {
   const clean = rows.map(cells => cells.map(plain))
   const widths = titles.map((title, at) =>
     Math.min(COLUMN_MAX, Math.max(title.length, ...clean.map(cells => cells[at]?.length ?? 0))),
@@ -160,7 +167,7 @@ function table(
     )
   return [
     [['faint', padded(titles).join('').trimEnd()]],
-    ...clean.map((cells, index): Line => {
+    ...clean.map((cells, index): ScreenLine => {
       const [first = '', ...rest] = padded(cells)
       return [
         [tone(cells, index), first],
@@ -174,7 +181,7 @@ function table(
 const COLUMN_MAX = 32
 
 /** As much of each part as fits, an empty line before each: what one does not need, the others get. */
-function share(parts: readonly (readonly Line[])[], rows: number): Line[] {
+function share(parts: readonly (readonly ScreenLine[])[], rows: number): ScreenLine[] {
   let left = rows
   const takes = new Map<number, number>()
   const byLength = parts.map((part, index) => ({ index, wants: part.length + 1 })).sort((a, b) => a.wants - b.wants)
@@ -209,7 +216,7 @@ function bar({ full, half, empty }: Bars, width: number, [one = 0, two = one]: r
   return full.repeat(a) + half.repeat(Math.max(0, b - a)) + empty.repeat(width - Math.max(a, b))
 }
 
-function row(name: string, text: string): Line {
+function row(name: string, text: string): ScreenLine {
   return [
     ['faint', name.padEnd(LABEL)],
     [null, text],
@@ -224,7 +231,7 @@ function age(ms: number): string {
   return `${Math.floor(s / 3_600)} h ${String(Math.floor((s % 3_600) / 60)).padStart(2, '0')} min`
 }
 
-function fitted(line: Line, columns: number): Line {
+function fitted(line: ScreenLine, columns: number): ScreenLine {
   let left = columns
   return line.map(([how, text]): Span => {
     const cut = short(plain(text), left)
@@ -250,6 +257,6 @@ function wrapped(text: string, width: number): string[] {
   return [...lines, rest]
 }
 
-function painted(line: Line, paint: Paint): string {
+function painted(line: ScreenLine, paint: Paint): string {
   return line.map(([how, text]) => (how === null || text === '' ? text : paint(how, text))).join('')
 }

@@ -1,7 +1,7 @@
 import { ACK, type AckBody, type GroupResult, type GroupState } from '../../machines/domain/announcements.ts'
 import { REFUSALS } from '../../machines/domain/refusals.ts'
 import { CommandRefused, OcpsError } from './errors.ts'
-import { groupKey, type Heard } from './hearing.ts'
+import { groupKey, type Reported } from './hearing.ts'
 import { deferred, type Following } from './jobs.ts'
 import { createStream } from './stream.ts'
 
@@ -60,7 +60,7 @@ export async function followGroup(
   if (acknowledged.ack === ACK.INPROGRESS) void rest()
   return { group, acknowledged, states, result: waiting.promise }
 
-  function hear(heard: Heard): void {
+  function hear(heard: Reported): void {
     if (heard.of === 'groupState') states.push(heard.body)
     if (heard.of === 'groupResult') waiting.resolve(heard.body)
   }

@@ -8,7 +8,7 @@ import { subjects } from '../contract/subjects.ts'
  * Hears what an instance says of jobs and groups and passes it to whoever follows them. A job's first words can come before its command
  * is acknowledged: what is heard while a command is on its way is held, so that nothing is missed between the two.
  */
-export type Heard =
+export type Reported =
   | { readonly of: 'metric'; readonly key: string; readonly body: MetricReport }
   | { readonly of: 'progress'; readonly key: string; readonly body: ProgressReport }
   | { readonly of: 'jobResult'; readonly key: string; readonly body: JobResult }
@@ -32,15 +32,15 @@ export interface ProgressReport {
 
 export interface Hearing {
   /** Before a command is sent. `follow` hands over what is being said of these jobs or of this group, from the beginning. */
-  begin(): { follow(keys: readonly string[], hear: (heard: Heard) => void): () => void; cancel(): void }
+  begin(): { follow(keys: readonly string[], hear: (heard: Reported) => void): () => void; cancel(): void }
 }
 
 // Ten seconds of a camera's 189 detectors with ten metrics each, while one acknowledgement is on its way. What falls out is found by asking.
 const HELD_MAX = 20_000
 
 export function createHearing(bus: Bus, instance: string): Hearing {
-  const followers = new Map<string, Set<(heard: Heard) => void>>()
-  let held: Heard[] = []
+  const followers = new Map<string, Set<(heard: Reported) => void>>()
+  let held: Reported[] = []
   let commands = 0
   let subscribed = false
 
@@ -72,7 +72,7 @@ export function createHearing(bus: Bus, instance: string): Hearing {
 
   function subscribe(): void {
     const to = subjects(instance)
-    const listen = (subject: string, read: (message: Incoming) => Heard | null) =>
+    const listen = (subject: string, read: (message: Incoming) => Reported | null) =>
       bus.subscribe(subject, message => {
         const heard = read(message)
         if (heard !== null) pass(heard)
@@ -92,7 +92,7 @@ export function createHearing(bus: Bus, instance: string): Hearing {
     })
   }
 
-  function pass(heard: Heard): void {
+  function pass(heard: Reported): void {
     if (commands > 0) {
       held.push(heard)
       if (held.length > 2 * HELD_MAX) held = held.slice(-HELD_MAX)
@@ -100,13 +100,13 @@ export function createHearing(bus: Bus, instance: string): Hearing {
     for (const hear of followers.get(heard.key) ?? []) hear(heard)
   }
 
-  function add(key: string, hear: (heard: Heard) => void): void {
+  function add(key: string, hear: (heard: Reported) => void): void {
     const present = followers.get(key)
     if (present) present.add(hear)
     else followers.set(key, new Set([hear]))
   }
 
-  function remove(key: string, hear: (heard: Heard) => void): void {
+  function remove(key: string, hear: (heard: Reported) => void): void {
     const present = followers.get(key)
     present?.delete(hear)
     if (present?.size === 0) followers.delete(key)
@@ -116,7 +116,7 @@ export function createHearing(bus: Bus, instance: string): Hearing {
 export const jobKey = (jobId: string) => `job ${jobId}`
 export const groupKey = (group: string) => `group ${group}`
 
-function telemetry(message: Incoming): Heard | null {
+function telemetry(message: Incoming): Reported | null {
   const topic = message.subject.split('.').at(-2)
   if (topic !== 'metric' && topic !== 'progress') return null
   if (topic === 'progress') {

@@ -1,7 +1,7 @@
 import type { AckBody, JobResult } from '../../machines/domain/announcements.ts'
 import type { Metric } from '../../machines/domain/reports.ts'
 import { OcpsError } from './errors.ts'
-import { type Heard, type Hearing, jobKey, type MetricReport, type ProgressReport } from './hearing.ts'
+import { type Reported, type Hearing, jobKey, type MetricReport, type ProgressReport } from './hearing.ts'
 import type { Ask } from './queries.ts'
 import type { Rechecks } from './rechecks.ts'
 import { createStream } from './stream.ts'
@@ -69,7 +69,7 @@ export async function followJobs(accept: () => Promise<AckBody>, parts: Followin
   if (result === undefined) throw new Error('invariant: a command has a job here')
   return { jobId: jobIds[0] ?? '', jobIds, acknowledged, metrics: metrics.stream, progress, result, results }
 
-  function hear(heard: Heard): void {
+  function hear(heard: Reported): void {
     if (heard.of === 'metric') metrics.report(heard.body)
     if (heard.of === 'progress') progress.push(heard.body)
     if (heard.of === 'jobResult') settle(heard.body)

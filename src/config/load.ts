@@ -6,13 +6,15 @@ import { parseDocument } from 'yaml'
 import type { z } from 'zod'
 import type { ConfigurationsAvailable, LoadedConfiguration, PipelineFiles } from '../../machines/domain/commands.ts'
 import type { DataId } from '../../machines/domain/dataId.ts'
-import { tooLarge, type Configuration } from '../../machines/domain/configuration.ts'
+import type { Configuration } from '../../machines/domain/configuration.ts'
 import type { Pipeline } from '../../machines/domain/pipeline.ts'
+import { DEFAULT_POOL } from '../../machines/domain/pools.ts'
 import { isUsedIn, needsOf, type CommandPart } from '../../machines/domain/template.ts'
 import { judgeFilling } from '../../machines/domain/filling.ts'
 import { configurationSchema, pipelineSchema, SCHEMA_VERSION } from '../contract/configuration.ts'
 import { sentences } from '../contract/decode.ts'
 import { cameraOf } from './camera.ts'
+import { fitProblem, inPool, poolsFrom, poolsProblem } from './pools.ts'
 
 /**
  * The configuration's files: `_init.yaml`, then `_<site>.yaml`, then the override named in `start`, as salobj layers them (maps are merged, lists and
@@ -125,7 +127,7 @@ function readMap(path: string): Record<string, unknown> {
 function merged(
   layers: readonly Layer[],
   { instance, checkTemplate }: ConfigurationFiles,
-  entries: Record<string, Pipeline>,
+  entries: readonly Entry[],
 ): Configuration {
   let value: Record<string, unknown> = {}
   for (const layer of layers) value = merge(value, layer.value, layer.file, '')
@@ -138,11 +140,18 @@ function merged(
     groups,
     display = [],
     prefetch = 0,
+    pools: written,
     camera,
     ...rest
   } = checked.data
+  const badPool = poolsProblem(written)
+  if (badPool !== null) throw new ConfigurationError(`${lastWith(layers, ['pools', 'default'])}: ${badPool}`)
+  const pools = poolsFrom(written)
   const pipelines = Object.fromEntries(
-    Object.values(entries).map(one => [one.name, { ...one, needs: needsOf(one.command, rest.dataPath) }]),
+    entries.map(({ pipeline, pool }) => [
+      pipeline.name,
+      { ...inPool(pipeline, pool, pools), needs: needsOf(pipeline.command, rest.dataPath) },
+    ]),
   )
   const { patience, linger, ...group } = groups
   if (group.pipeline !== null && pipelines[group.pipeline]?.scope !== 'group')
@@ -159,16 +168,17 @@ function merged(
   const mapped = camera === undefined ? null : cameraOf(camera)
   if (mapped && 'problem' in mapped)
     throw new ConfigurationError(`${lastWith(layers, ['camera'])}: camera.${mapped.problem}`)
-  const large = tooLarge({ slots: rest.slots, pipelines })
-  if (large !== null)
-    throw new ConfigurationError(
-      `pipelines/${large.name}.yaml: slots: at most ${rest.slots} is expected, for that is slots in ${lastWith(layers, ['slots'])}; a job that needs ${large.slots} would wait for ever`,
-    )
+  const named = Object.fromEntries(entries.map(({ pipeline, pool }) => [pipeline.name, pool]))
+  const unfit = fitProblem({ configuration: { slots: rest.slots, pools, pipelines }, named }, key =>
+    lastWith(layers, key),
+  )
+  if (unfit !== null) throw new ConfigurationError(unfit)
   return {
     ...rest,
     // Absolute from here on: the journal must mean the same wherever it is read.
     dataPath: rest.dataPath === '' ? '' : resolve(rest.dataPath),
     instrument,
+    pools,
     prefetch,
     queueDepthMax: queueDepth,
     ackTimeoutMs: ackTimeout * 1000,
@@ -208,7 +218,7 @@ function merge(
   return result
 }
 
-/** The first finding with the file that is to blame: the last layer that has the key, or the first where it is missing. */
+/** The first finding with the file that is to blame: the last layer that has the key, or where it is missing the first that should. */
 function placed(error: z.ZodError, layers: readonly Layer[]): string {
   const [issue] = error.issues
   const path = issue ? (issue.code === 'unrecognized_keys' ? [...issue.path, issue.keys[0] ?? ''] : issue.path) : []
@@ -219,19 +229,20 @@ function lastWith(layers: readonly Layer[], path: readonly PropertyKey[]): strin
   // A list comes from one layer as a whole.
   const list = path.findIndex(key => typeof key === 'number')
   const keys = list === -1 ? path : path.slice(0, list)
-  const holds = (layer: Layer) =>
-    keys.reduce<unknown>((value, key) => (isMap(value) ? value[String(key)] : undefined), layer.value) !== undefined
-  return (layers.findLast(holds) ?? layers[0])?.file ?? ''
+  const holds = (layer: Layer, under: readonly PropertyKey[]) =>
+    under.reduce<unknown>((value, key) => (isMap(value) ? value[String(key)] : undefined), layer.value) !== undefined
+  const last = layers.findLast(layer => holds(layer, keys))
+  // What is missing is missing where the map that should hold it begins.
+  return (last ?? layers.find(layer => holds(layer, keys.slice(0, -1))) ?? layers[0])?.file ?? ''
 }
 
-function readPipelines(dir: string, checkTemplate: CheckTemplate): Record<string, Pipeline> {
-  if (!existsSync(dir)) return {}
+function readPipelines(dir: string, checkTemplate: CheckTemplate): readonly Entry[] {
+  if (!existsSync(dir)) return []
   const files = readdirSync(dir)
     .filter(file => file.endsWith('.yaml'))
     .sort()
-  const pipelines = Object.fromEntries(
-    files.map(file => [basename(file, '.yaml'), readPipeline(dir, file, checkTemplate)]),
-  )
+  const entries = files.map(file => readPipeline(dir, file, checkTemplate))
+  const pipelines = Object.fromEntries(entries.map(({ pipeline }) => [pipeline.name, pipeline]))
   for (const { name, scope, fallback } of Object.values(pipelines))
     for (const other of fallback)
       if (
@@ -242,10 +253,16 @@ function readPipelines(dir: string, checkTemplate: CheckTemplate): Record<string
         throw new ConfigurationError(
           `pipelines/${name}.yaml: fallback: ${other} is not another pipeline over the same kind of data`,
         )
-  return pipelines
+  return entries
 }
 
-function readPipeline(dir: string, file: string, checkTemplate: CheckTemplate): Pipeline {
+/** A pipeline's file: the pool it names is looked up when the layers are merged. */
+interface Entry {
+  readonly pipeline: Pipeline
+  readonly pool: string
+}
+
+function readPipeline(dir: string, file: string, checkTemplate: CheckTemplate): Entry {
   const where = `pipelines/${file}`
   const pipelineName = basename(file, '.yaml')
   if (!/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/.test(pipelineName))
@@ -261,6 +278,7 @@ function readPipeline(dir: string, file: string, checkTemplate: CheckTemplate): 
     passEnv = [],
     timeLimit,
     grace = 5,
+    pool = DEFAULT_POOL,
     slots = 1,
     outputMax = OUTPUT_MAX,
     retries,
@@ -275,7 +293,7 @@ function readPipeline(dir: string, file: string, checkTemplate: CheckTemplate): 
   for (const [key, rule] of Object.entries(overrides))
     if (rule.default !== undefined && rule.default !== null && typeof rule.default !== rule.type)
       throw new ConfigurationError(`${where}: overrides.${key}.default: a ${rule.type} is expected`)
-  return {
+  const pipeline = {
     name: pipelineName,
     description,
     scope,
@@ -299,6 +317,7 @@ function readPipeline(dir: string, file: string, checkTemplate: CheckTemplate): 
       ]),
     ),
   }
+  return { pipeline, pool }
 }
 
 /** Whether it makes a difference to the program which version is asked for, as far as its entry shows that. */

@@ -42,11 +42,22 @@ export interface Present {
     readonly held: number
     readonly slots: number
     readonly slotsTaken: number
+    /** Only where there is more than one. */
+    readonly pools?: readonly PoolAnswer[]
   }
   /** Groups that are open or remembered. */
   readonly groups: number
   /** Jobs that ended without success and can be retried. */
   readonly shelf: number
+}
+
+export interface PoolAnswer {
+  readonly pool: string
+  readonly slots: number
+  readonly slotsTaken: number
+  readonly running: number
+  readonly ahead: number
+  readonly waiting: number
 }
 
 export interface JobTimes {

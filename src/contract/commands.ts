@@ -7,50 +7,25 @@ import type {
   RetryCommand,
   StartCommand,
 } from '../../machines/domain/commands.ts'
+import {
+  group,
+  jobId,
+  MEMBERS_MAX,
+  milliseconds,
+  obsid,
+  overrides,
+  pipeline,
+  policy,
+  PREREQUISITES_MAX,
+  seconds,
+  version,
+} from './fields.ts'
+import { requestedWork, requestedWorkOf } from './work.ts'
 
 /**
  * What a client may send, command by command: plain JSON, every field checked, unknown fields refused by name. Transforms complete what was left out, so that
  * behind this file nothing is optional. What only the inbox can know (ids, what the configuration's files say) is added there.
  */
-
-// obs_ids are letters, digits, _ and - (obs_lsst translators/lsst.py); nothing else may reach a path, an argv or a query.
-const obsid = named(
-  /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/,
-  'an obsid like AT_O_20261122_000017: 1 to 64 letters, digits, _ or -',
-)
-const instrument = named(/^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$/, 'an instrument name: 1 to 32 letters, digits, _ or -')
-// The Butler's dimension group is a string of at most 64; ScriptQueue's ids hold : . - and #.
-const group = named(
-  /^[A-Za-z0-9][A-Za-z0-9_:.#+-]{0,63}$/,
-  'a group id like 2026-11-22T22:59:05.721#1: 1 to 64 letters, digits or _ : . # + -',
-)
-const pipeline = named(/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/, 'the name of a pipeline: 1 to 64 letters, digits, _ or -')
-export const jobId = named(/^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$/, 'a job id as OCPS gave it')
-const fileName = named(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/, 'a plain file name without a path')
-
-// LSSTCam has 205 detectors; a list of more than a thousand is a mistake, not a camera.
-const DETECTORS_MAX = 1_000
-const DETECTOR_MAX = 9_999
-const detector = z.int().min(0).max(DETECTOR_MAX)
-
-// The longest groups are calibrations of some hundred exposures.
-const MEMBERS_MAX = 1_000
-// A script waits for a handful of jobs, or for one exposure's detectors.
-const PREREQUISITES_MAX = 1_000
-const OVERRIDES_MAX = 64
-// A day: longer than any night, shorter than setTimeout's 24.8 days.
-const SECONDS_MAX = 86_400
-
-const seconds = z.number().positive().max(SECONDS_MAX)
-const policy = z.enum(['partial', 'skip', 'fail'])
-
-const overrides = z
-  .record(
-    z.string().regex(/^[A-Za-z][A-Za-z0-9_.:-]{0,63}$/),
-    z.union([z.number(), z.string().max(1_000), z.boolean()]),
-  )
-  .refine(all => Object.keys(all).length <= OVERRIDES_MAX, `at most ${OVERRIDES_MAX} overrides are allowed`)
-const version = z.string().regex(/^[A-Za-z0-9_.:/+-]{0,128}$/, 'a version like w_2026_46')
 
 const groupRules = z
   .strictObject({
@@ -65,26 +40,12 @@ const groupRules = z
 
 export const processData = z
   .strictObject({
-    dataId: z
-      .strictObject({
-        instrument: instrument.optional(),
-        obsid: obsid.optional(),
-        group: group.optional(),
-        detector: z
-          .union([
-            detector,
-            z
-              .array(detector)
-              .min(1, 'a list of detectors must name at least one; leave detector out for the whole exposure')
-              .max(DETECTORS_MAX),
-          ])
-          .optional()
-          .describe('One detector, or a list: one job for each'),
-      })
-      .describe(
-        '`obsid`, perhaps with `detector` (a number, or a list: one job for each); or `group`: close it and combine it, with one `detector` only that detector’s data. `instrument` unless it is the configured one',
-      ),
-    pipeline: pipeline.describe('The pipeline, one of the applied configuration'),
+    ...requestedWork,
+    after: z
+      .array(z.union([jobId, z.strictObject({ jobId, requires: z.enum(['success', 'settled']).optional() })]))
+      .max(PREREQUISITES_MAX)
+      .optional()
+      .describe('Jobs that must have ended before, with success unless `{jobId, requires: settled}`'),
     group: z
       .union([group, groupRules])
       .optional()
@@ -97,20 +58,6 @@ export const processData = z
       .max(MEMBERS_MAX)
       .optional()
       .describe('With a group alone: exposures that belong to it, also such as were never processed by themselves'),
-    overrides: overrides.optional().describe('Settings that the pipeline allows to be set'),
-    configFile: fileName.optional().describe('A file that the pipeline allows to be named'),
-    version: version.optional().describe('The software version to run, such as `w_2026_46`'),
-    priority: z.int().min(-9).max(9).optional().describe('Higher runs sooner; 0 unless given'),
-    after: z
-      .array(z.union([jobId, z.strictObject({ jobId, requires: z.enum(['success', 'settled']).optional() })]))
-      .max(PREREQUISITES_MAX)
-      .optional()
-      .describe('Jobs that must have ended before, with success unless `{jobId, requires: settled}`'),
-    readiness: z
-      .union([z.enum(['runNow', 'skip']), z.strictObject({ waitFor: seconds })])
-      .optional()
-      .describe('Whether the data must be ingested: `runNow`, `skip` if they are not, or `{waitFor: seconds}`'),
-    timeLimit: seconds.optional().describe('Seconds; the pipeline’s own unless given'),
   })
   .superRefine((command, context) => {
     const { obsid: exposure, group: closing } = command.dataId
@@ -250,33 +197,23 @@ function processDataOf(
   command: z.output<typeof processData>,
   instance: string,
 ): Omit<ProcessDataCommand, 'jobId' | keyof Asked> {
-  const { dataId, group: belongs } = command
+  const { group: belongs } = command
   const rules = typeof belongs === 'object' ? belongs : null
-  const detectors =
-    dataId.detector === undefined ? [] : Array.isArray(dataId.detector) ? dataId.detector : [dataId.detector]
+  // Its fields keep their places: a command that is sent again is known by its text, also to a journal of old.
+  const { readiness, timeLimitMs, ...work } = requestedWorkOf(command, {
+    instance,
+    group: typeof belongs === 'string' ? belongs : (rules?.id ?? null),
+  })
   return {
     type: 'command.processData',
-    dataId: {
-      instrument: dataId.instrument ?? instance,
-      obsid: dataId.obsid ?? null,
-      group: dataId.group ?? (typeof belongs === 'string' ? belongs : (rules?.id ?? null)),
-    },
-    detectors,
-    pipeline: command.pipeline,
-    overrides: command.overrides ?? {},
-    configFile: command.configFile ?? null,
-    version: command.version ?? '',
-    priority: command.priority ?? 0,
+    ...work,
     after: (command.after ?? []).map(one =>
       typeof one === 'string'
         ? { jobId: one, requires: 'success' }
         : { jobId: one.jobId, requires: one.requires ?? 'success' },
     ),
-    readiness:
-      typeof command.readiness === 'object'
-        ? { policy: 'waitFor', waitMs: command.readiness.waitFor * 1000 }
-        : { policy: command.readiness ?? 'runNow' },
-    timeLimitMs: milliseconds(command.timeLimit),
+    readiness,
+    timeLimitMs,
     groupRules: rules && {
       expected: rules.expected ?? null,
       deadlineMs: milliseconds(rules.deadline),
@@ -302,14 +239,6 @@ function meant({ jobId: job, obsid: exposure, group: id, dayObs = 0 }: z.output<
   if (job !== undefined) return { by: 'jobId', jobId: job }
   if (exposure !== undefined) return { by: 'obsid', obsid: exposure }
   return id === undefined ? { by: 'dayObs', dayObs } : { by: 'group', group: id }
-}
-
-function milliseconds(value: number | undefined): number | null {
-  return value === undefined ? null : value * 1000
-}
-
-function named(pattern: RegExp, what: string) {
-  return z.string().regex(pattern, `expected ${what}`)
 }
 
 type Unstamped<C> = C extends { type: 'command.abortJob' }

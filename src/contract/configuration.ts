@@ -35,6 +35,10 @@ const SECONDS_MAX = 86_400
 const INTERESTS_MAX = 256
 const seconds = z.number().positive().max(SECONDS_MAX)
 const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/, 'expected 1 to 64 letters, digits, _ or -')
+// No machine runs more at a time.
+const SLOTS_MAX = 10_000
+// A prefix with all its options; a program that needs more has a script.
+const PREFIX_MAX = 100
 
 export const configurationSchema = z
   .strictObject({
@@ -45,12 +49,26 @@ export const configurationSchema = z
     slots: z
       .int()
       .min(1)
-      .max(10_000)
+      .max(SLOTS_MAX)
       .describe('How many slots there are; a job takes as many as its pipeline says, and no pipeline may say more'),
+    pools: z
+      .record(
+        name,
+        z.strictObject({
+          slots: z.int().min(1).max(SLOTS_MAX).describe('How many slots it has'),
+          runner: z
+            .union([z.literal('none'), z.strictObject({ prefix: z.array(z.string().min(1)).min(1).max(PREFIX_MAX) })])
+            .optional(),
+        }),
+      )
+      .optional()
+      .describe(
+        'More pools of slots, for pipelines that name one: `{ heavy: { slots: 1, runner: { prefix: [nice, -n, "10"] } } }`. `slots` is the pool of all others. A full pool holds up no other. The prefix is put before the argv of its pipelines, and its exit status is the job\'s',
+      ),
     prefetch: z
       .int()
       .min(0)
-      .max(10_000)
+      .max(SLOTS_MAX)
       .optional()
       .describe(
         "So many slots' worth of jobs more are handed to the launcher in advance, which begins each the moment it fits: for pipelines of milliseconds. Nothing overtakes them, and pause and disable do not hold them; 0 unless given",
@@ -150,6 +168,7 @@ export const pipelineSchema = z
       ),
     timeLimit: seconds.describe('Seconds from start to SIGTERM'),
     grace: seconds.optional().describe('Seconds from SIGTERM to SIGKILL; 5 unless given'),
+    pool: name.optional().describe('Whose slots its jobs take, one of `pools`; those of `slots` unless given'),
     slots: z
       .int()
       .min(1)

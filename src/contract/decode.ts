@@ -1,6 +1,6 @@
 import type { z } from 'zod'
 import type { Refusal } from '../../machines/domain/refusals.ts'
-import { checkCommand, commandSchemas, type CommandName, type Decoded } from './commands.ts'
+import { checkCommand, type Checked, commandSchemas, type CommandName, type Decoded } from './commands.ts'
 import { executeSchemas, mapExecute } from './execute.ts'
 
 /**
@@ -10,19 +10,32 @@ export type Decoding =
   | { readonly ok: true; readonly command: Decoded }
   | { readonly ok: false; readonly refusal: Refusal }
 
+/** In our words or in those of the Python OCPS. */
 export function decodeCommand(name: string, body: Uint8Array, instance: string): Decoding {
-  if (!isCommandName(name) && !isOfPythonOcps(name))
+  return isOfPythonOcps(name)
+    ? decodeExecute(name, body, instance)
+    : decodeOwn(name, body, instance, Object.keys(executeSchemas))
+}
+
+/** In our words alone; `others`: what else is heard, named to who sends what nobody knows. */
+export function decodeOwn(name: string, body: Uint8Array, instance: string, others: Iterable<string>): Decoding {
+  if (!isCommandName(name))
     return refuse(
       'UNKNOWN_COMMAND',
-      `there is no command ${quoted(name)}; there are ${[...Object.keys(commandSchemas), ...Object.keys(executeSchemas)].join(', ')}`,
+      `there is no command ${quoted(name)}; there are ${[...Object.keys(commandSchemas), ...others].join(', ')}`,
     )
   const json = parse(body)
   if (!json.ok) return refuse('MALFORMED', `${name}: ${json.reason}`)
-  if (isOfPythonOcps(name)) {
-    const mapped = mapExecute(name, json.value, instance)
-    return mapped.ok ? mapped : refuse('MALFORMED', `${name}: ${sentences(mapped.error)}`)
-  }
-  const checked = checkCommand(name, json.value, instance)
+  return said(name, checkCommand(name, json.value, instance))
+}
+
+/** In the words of the Python OCPS. */
+export function decodeExecute(name: keyof typeof executeSchemas, body: Uint8Array, instance: string): Decoding {
+  const json = parse(body)
+  return json.ok ? said(name, mapExecute(name, json.value, instance)) : refuse('MALFORMED', `${name}: ${json.reason}`)
+}
+
+function said(name: string, checked: Checked): Decoding {
   return checked.ok ? checked : refuse('MALFORMED', `${name}: ${sentences(checked.error)}`)
 }
 

@@ -10,9 +10,11 @@ export type Query = {
 
 type QueryName = keyof typeof querySchemas
 
-type Decoding = { readonly ok: true; readonly query: Query } | { readonly ok: false; readonly error: QueryError }
+export type QueryDecoding =
+  | { readonly ok: true; readonly query: Query }
+  | { readonly ok: false; readonly error: QueryError }
 
-export function decodeQuery(name: string, body: Uint8Array): Decoding {
+export function decodeQuery(name: string, body: Uint8Array): QueryDecoding {
   if (!isQueryName(name))
     return bad('UNKNOWN_QUERY', `there is no query ${quoted(name)}; there are ${Object.keys(querySchemas).join(', ')}`)
   const json = parse(body)
@@ -25,6 +27,6 @@ function isQueryName(name: string): name is QueryName {
   return Object.hasOwn(querySchemas, name)
 }
 
-function bad(code: QueryError['code'], error: string): Decoding {
+function bad(code: QueryError['code'], error: string): QueryDecoding {
   return { ok: false, error: { code, error } }
 }

@@ -2,8 +2,9 @@ import { z } from 'zod'
 import { exposureNumbers } from '../../machines/domain/dataId.ts'
 import type { ProcessDataCommand } from '../../machines/domain/commands.ts'
 import type { OverrideValue } from '../../machines/domain/pipeline.ts'
-import { checkCommand, jobId, type Checked, type CommandBody } from './commands.ts'
+import { checkCommand, type Checked, type CommandBody } from './commands.ts'
 import { type NamedData, readDataQuery } from './dataQuery.ts'
+import { jobId } from './fields.ts'
 import { askedFor, outcome } from './shapes.ts'
 
 /**

@@ -6,6 +6,7 @@ import { eventSchemas, groupState, jobState } from './events.ts'
 import { exactly } from './exactly.ts'
 import { QUERY_ERRORS, type QueryError, type QueryErrorCode } from './queryErrors.ts'
 import { askedFor, count, cut, dataId, dataset, identity, jobIdSaid, metric, outcomeKind, time } from './shapes.ts'
+import { shelvedWork } from './work.ts'
 
 /** The questions about the present and their answers, as schemas; the answers' types are answers.ts's. A question that cannot be answered is told why. */
 
@@ -44,8 +45,21 @@ const state = z.strictObject({
     running: count.describe('Jobs that have their slots'),
     ahead: count.describe('Jobs handed over before their slots are free; 0 without prefetch'),
     held: count,
-    slots: count,
+    slots: count.describe('Of all pools'),
     slotsTaken: count.describe('By those that are running'),
+    pools: z
+      .array(
+        z.strictObject({
+          pool: z.string(),
+          slots: count,
+          slotsTaken: count,
+          running: count,
+          ahead: count,
+          waiting: count,
+        }),
+      )
+      .exactOptional()
+      .describe('Where there is more than one, each; the first is that of `slots`'),
   }),
   groups: count.describe('Groups that are open or remembered'),
   shelf: count.describe('Jobs that ended without success and can be retried'),
@@ -107,21 +121,7 @@ const shelfItem = exactly<ShelfItem>()(
     jobId: jobIdSaid,
     retryOf: z.string().nullable(),
     at: time.describe('When it was accepted'),
-    dataId,
-    pipeline: z.string(),
-    overrides: z.record(z.string(), z.union([z.number(), z.string(), z.boolean()])),
-    configFile: z.string().nullable(),
-    version: z.string(),
-    priority: z.int(),
-    timeLimitMs: z.number(),
-    readiness: z
-      .union([
-        z.strictObject({ policy: z.literal('runNow') }),
-        z.strictObject({ policy: z.literal('waitFor'), waitMs: z.number() }),
-        z.strictObject({ policy: z.literal('skip') }),
-      ])
-      .exactOptional()
-      .describe('A retry waits for its data in the same way; absent for runNow of old'),
+    ...shelvedWork.shape,
     outcome: outcomeKind,
   }),
 )

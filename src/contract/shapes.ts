@@ -54,15 +54,15 @@ export const refusalCode = z.enum(keysOf(REFUSALS))
 
 const usage = z
   .strictObject({
-    wallMs: z.number().describe('From start to end, milliseconds'),
-    cpuMs: z.number().describe('User and system time, milliseconds'),
-    peakMemoryKiB: z.number(),
-    stdoutBytes: z.number(),
-    stderrBytes: z.number(),
+    wallMs: z.number().nullable().describe('From start to end, milliseconds'),
+    cpuMs: z.number().nullable().describe('User and system time, milliseconds'),
+    peakMemoryKiB: z.number().nullable(),
+    stdoutBytes: z.number().nullable(),
+    stderrBytes: z.number().nullable(),
     stoppedBy: z.enum(['SIGTERM', 'SIGKILL']).nullable().describe('The signal OCPS had to use, if any'),
-    survivors: z.number().describe("Processes of the job's group found alive after its end"),
+    survivors: z.number().nullable().describe("Processes of the job's group found alive after its end"),
   })
-  .describe('What the process used')
+  .describe('What the process used; null: the runner of its pool cannot tell')
 
 export const outcome = exactly<Outcome>()(
   z

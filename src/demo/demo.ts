@@ -21,7 +21,7 @@ import { openOutput } from './output.ts'
 import { type Program, startProgram } from './processes.ts'
 import { report, summaryOf } from './report.ts'
 import { onSignal, OVERRIDE, tidy, writeConfiguration } from './surroundings.ts'
-import { fromScript, fromWire, type Heard } from './wire.ts'
+import { fromScript, fromWire, type WireMessage } from './wire.ts'
 
 export interface DemoOptions {
   readonly instance: string
@@ -198,7 +198,7 @@ export async function runDemo(options: DemoOptions): Promise<number> {
     return started
   }
 
-  function take(heard: Heard | null): void {
+  function take(heard: WireMessage | null): void {
     if (heard === null) return
     const told = model.story.length
     model = hear(model, heard, Date.now())

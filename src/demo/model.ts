@@ -5,7 +5,7 @@ import {
   byName,
   type GroupResultHeard,
   type GroupStateHeard,
-  type Heard,
+  type WireMessage,
   type JobResultHeard,
   type MetricHeard,
 } from './wire.ts'
@@ -62,7 +62,7 @@ export function emptyModel(start: Pick<Model, 'instance' | 'began' | 'plan'>): M
   }
 }
 
-export function hear(model: Model, heard: Heard, at: number): Model {
+export function hear(model: Model, heard: WireMessage, at: number): Model {
   const next = taken(model, heard, at)
   const line = lineOf(next, heard, at)
   return line === null ? next : { ...next, story: [...next.story, line] }
@@ -77,7 +77,7 @@ export function isComplete({ groupResult, exposures, plan }: Model): boolean {
   )
 }
 
-function taken(model: Model, heard: Heard, at: number): Model {
+function taken(model: Model, heard: WireMessage, at: number): Model {
   switch (heard.type) {
     case 'summaryState':
       return { ...model, summaryState: heard.name }

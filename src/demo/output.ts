@@ -8,12 +8,12 @@ import { type Frame, render, told } from './render.ts'
 import type { Summary } from './report.ts'
 import { openScreen } from './screen.ts'
 import { colours, type Paint, plain } from './text.ts'
-import type { Heard } from './wire.ts'
+import type { WireMessage } from './wire.ts'
 
 export interface Output {
   start(model: () => Model): void
   /** Something was heard; `lines` are new in the story. */
-  heard(heard: Heard, lines: readonly StoryLine[]): void
+  heard(heard: WireMessage, lines: readonly StoryLine[]): void
   /** The end: what to leave behind, or null where there is nothing to tell. Further calls do nothing. */
   close(end: End | null): void
 }

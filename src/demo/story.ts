@@ -1,7 +1,7 @@
 // The demo's story: who did what, in sentences. Pure; told live under the page, and line by line where there is no terminal.
 
 import { sentence } from '../sim/steps.ts'
-import { byName, type Heard, type MetricHeard, numberOf } from './wire.ts'
+import { byName, type WireMessage, type MetricHeard, numberOf } from './wire.ts'
 
 /** One line of the story. */
 export interface StoryLine {
@@ -11,7 +11,11 @@ export interface StoryLine {
 }
 
 /** The sentence for what was heard, or null where there is nothing to tell. `model` has taken it in already. */
-export function lineOf(model: { readonly exposures: readonly unknown[] }, heard: Heard, at: number): StoryLine | null {
+export function lineOf(
+  model: { readonly exposures: readonly unknown[] },
+  heard: WireMessage,
+  at: number,
+): StoryLine | null {
   const line = (who: StoryLine['who'], text: string): StoryLine => ({ at, who, text })
   switch (heard.type) {
     case 'summaryState':

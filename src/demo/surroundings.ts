@@ -3,7 +3,7 @@
 import { cp, mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { stringify } from 'yaml'
-import { packageRoot } from '../instance/start.ts'
+import { packageRoot } from '../instance/versions.ts'
 
 /** What `start` names. */
 export const OVERRIDE = 'demo.yaml'

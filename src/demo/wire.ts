@@ -43,7 +43,7 @@ export type GroupResultHeard = z.infer<typeof groupResult>
 export type GroupStateHeard = z.infer<typeof groupState>
 export type MetricHeard = z.infer<typeof metric>
 
-export type Heard =
+export type WireMessage =
   | { readonly type: 'summaryState'; readonly name: string }
   | { readonly type: 'jobState'; readonly job: JobStateHeard }
   | { readonly type: 'jobResult'; readonly result: JobResultHeard }
@@ -66,7 +66,7 @@ export function byName(metrics: readonly MetricHeard[]): Record<string, MetricHe
 }
 
 /** Reads a message by its subject: `ocps.*`, `camera.*` or `oods.*`. */
-export function fromWire(subject: string, body: unknown): Heard | null {
+export function fromWire(subject: string, body: unknown): WireMessage | null {
   const [system, , kind, topic] = subject.split('.')
   switch (`${system}.${kind}.${topic}`) {
     case 'ocps.evt.summaryState':
@@ -107,7 +107,7 @@ export function fromWire(subject: string, body: unknown): Heard | null {
 }
 
 /** Reads a line of the observing script's stdout. */
-export function fromScript(line: string): Heard | null {
+export function fromScript(line: string): WireMessage | null {
   try {
     return as(stepSchema, JSON.parse(line), step => ({ type: 'step', step }))
   } catch {
@@ -119,7 +119,7 @@ function nameOf(number: number): string {
   return Object.entries(SUMMARY_STATE).find(([, value]) => value === number)?.[0] ?? String(number)
 }
 
-function as<T>(schema: z.ZodType<T>, body: unknown, make: (value: T) => Heard): Heard | null {
+function as<T>(schema: z.ZodType<T>, body: unknown, make: (value: T) => WireMessage): WireMessage | null {
   const read = schema.safeParse(body)
   return read.success ? make(read.data) : null
 }

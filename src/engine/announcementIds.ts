@@ -15,3 +15,16 @@ function placeIn(id: string): number {
   const dot = id.indexOf('.')
   return dot === -1 ? 0 : Number.parseInt(id.slice(dot + 1), 10)
 }
+
+/** Directly before another one; whether anything was said there or not. */
+export function before(id: string): string {
+  return `${Number.parseInt(id, 10)}.${placeIn(id) - 1}`
+}
+
+/** null, for nothing at all, is before every other. */
+export function earliest(ids: readonly (string | null)[]): string | null {
+  return ids.reduce(
+    (one, other) => (one === null || other === null ? null : isAfter(one, other) ? other : one),
+    ids[0] ?? null,
+  )
+}

@@ -18,6 +18,8 @@ export interface Answers {
   recall(id: string, fingerprint: string): void
   /** An acknowledgement goes out, of an entry of this time; returns where copies of it go. */
   note(ack: Acknowledgement, at: number): readonly string[]
+  /** Whether an acknowledgement of it went out. */
+  isAnswered(id: string): boolean
   /** What is to be remembered over a restart and what is promised, for a quiescent entry or a checkpoint. */
   quiet(): readonly QuietAnswer[]
   /** Begins with what a quiescent entry or a checkpoint of this time holds. */
@@ -75,6 +77,7 @@ export function createAnswers(): Answers {
       if (body.ack !== IN_PROGRESS) before.copies.clear()
       return copies
     },
+    isAnswered: id => (known.get(id)?.acks.length ?? 0) > 0,
     quiet: () =>
       [...known]
         // Of what was not answered at all nothing is written down yet either: it may be executed when it is sent again.

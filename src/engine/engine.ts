@@ -1,25 +1,26 @@
-import { refused } from '../../machines/domain/announcements.ts'
 import type { Caller, Command, LoadedConfiguration } from '../../machines/domain/commands.ts'
 import type { Input, Order } from '../../machines/domain/messages.ts'
 import { overrideOf } from '../../machines/domain/reload.ts'
 import type { CscContext } from '../../machines/csc.ts'
-import type { Executor, Locator } from '../../machines/ports.ts'
+import type { Executor, Locator, Numbered } from '../../machines/ports.ts'
 import type { Decoded } from '../contract/commands.ts'
 import type { Entry } from '../journal/entry.ts'
 import type { Journal, JournalError } from '../journal/port.ts'
 import type { Log } from '../log.ts'
+import type { Observe } from '../observer.ts'
 import { Alarm } from './alarm.ts'
 import { createAnswers, fingerprintOf } from './answers.ts'
 import type { Clock } from './clock.ts'
+import { countingSteps, countingSaid } from './counting.ts'
 import { DigestBook } from './digestBook.ts'
 import { Housekeeping, type Marked } from './housekeeping.ts'
 import { createInbox } from './inbox.ts'
 import { withPath } from './locating.ts'
-import { Outbox, type Numbered } from './outbox.ts'
+import { Outbox } from './outbox.ts'
 import { recover } from './recovery.ts'
 import { takeUp } from './takingUp.ts'
 import { createTimeline } from './timeline.ts'
-import { createWorld, type Effect, type Observer, type World } from './world.ts'
+import { createWorld, type Effect, type StepObserver, type World } from './world.ts'
 
 /**
  * The engine: what comes in by the inbox is stepped through the world, what follows leaves by the outbox. On start it folds the journal
@@ -37,7 +38,7 @@ export interface Engine {
   stop(): void
 }
 
-export type { Numbered } from './outbox.ts'
+export type { Numbered }
 
 export interface EngineOptions {
   readonly instance: string
@@ -45,7 +46,7 @@ export interface EngineOptions {
   readonly clock: Clock
   readonly log: Log
   readonly executor: (report: (what: Exclude<Input, Command>) => void) => Executor | Promise<Executor>
-  readonly locator: (report: (what: Exclude<Input, Command>) => void) => Locator
+  readonly locator: (report: (what: Exclude<Input, Command>) => void) => Locator | Promise<Locator>
   /** Carries announcements away; never waits, never throws. */
   readonly say: (said: Numbered) => void
   readonly loadConfiguration: (configurationOverride: string) => LoadedConfiguration
@@ -63,17 +64,20 @@ export interface EngineOptions {
   /** The CSC went OFFLINE: the process is asked to end. */
   readonly onOffline: () => void
   readonly onLost: (error: JournalError | Error) => void
-  readonly observer?: Observer
+  readonly stepObserver?: StepObserver | undefined
+  readonly observe?: Observe | undefined
   /** When marks are written, where nights are short. */
   readonly marked?: Marked
 }
 
 export async function createEngine(options: EngineOptions): Promise<Engine> {
-  const { instance, journal, clock, log, onLost, onOffline, marked, observer } = options
+  const { instance, journal, clock, log, onLost, onOffline, marked, observe } = options
+  const observer = observe ? countingSteps(observe, options.stepObserver) : options.stepObserver
   const world = createWorld({ instance, ...(observer && { observer }) })
   const answers = createAnswers()
+  const say = observe ? countingSaid(observe, options.say) : options.say
   const digests = new DigestBook()
-  const outbox = new Outbox({ answers, clock, say: options.say, carryOut, onOffline, onIdle: digests.makeAll })
+  const outbox = new Outbox({ answers, clock, say, carryOut, onOffline, onIdle: digests.makeAll, observe })
   const housekeeping = new Housekeeping({
     world,
     answers,
@@ -105,15 +109,16 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     refuse: (caller, refusal) => outbox.refuse(caller, refusal),
     housekeeping: () => housekeeping.due(),
     onLost,
+    observe,
   })
   const alarm = new Alarm(world, timeline, ({ address, timer }) =>
     inbox.input({ type: 'clock.due', address, timer }, 'clock'),
   )
   const report = (what: Exclude<Input, Command>) => inbox.input(what, 'report')
   const executor = await options.executor(report)
-  const locator = options.locator(report)
+  const locator = await options.locator(report)
 
-  for (const said of recovered.unsaid) options.say(said)
+  for (const said of recovered.unsaid) say(said)
   if (recovered.hasGap) for (const part of housekeeping.checkpoint(recovered.unsaid)) inbox.input(part, 'engine')
   inbox.input(options.started, 'engine')
   takeUp({ world, executor, locator, log })
@@ -128,10 +133,8 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
           return inbox.command(command, caller)
         case 'repeated':
           return outbox.repeat(caller, met.acks)
-        case 'other': {
-          const reason = `message id ${caller.id} was used before for another command; give every command its own`
-          outbox.sayUnnumbered(refused(caller, { code: 'ID_REUSED', reason }))
-        }
+        case 'other':
+          return outbox.refuseReused(caller)
       }
     },
     input: (what, door) => inbox.input(what, door),
@@ -151,6 +154,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   }
 
   function deliver(entry: Entry): void {
+    const began = observe ? performance.now() : 0
     let effects: readonly Effect[]
     try {
       effects = world.apply(entry)
@@ -161,6 +165,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     housekeeping.note(entry, effects)
     outbox.take(effects)
     alarm.set()
+    observe?.('turnMs', performance.now() - began)
   }
 
   async function settled(): Promise<void> {

@@ -4,7 +4,7 @@ import { type Entry, isMark, MARK_FORMAT } from '../journal/entry.ts'
 import type { Answers } from './answers.ts'
 import { inParts } from './checkpoint.ts'
 import type { DigestBook } from './digestBook.ts'
-import type { Numbered } from './outbox.ts'
+import type { Numbered } from '../../machines/ports.ts'
 import type { Effect, World } from './world.ts'
 
 /** So many entries after the last mark the next one may be written. */

@@ -6,6 +6,7 @@ import type { Decoded } from '../contract/commands.ts'
 import { type Entry, isMark } from '../journal/entry.ts'
 import { JournalError, type Journal } from '../journal/port.ts'
 import type { Log } from '../log.ts'
+import type { Observe } from '../observer.ts'
 import type { Clock } from './clock.ts'
 import type { Timeline } from './timeline.ts'
 
@@ -38,6 +39,7 @@ export interface InboxOptions {
   readonly housekeeping: () => readonly Exclude<Input, Command>[]
   /** The journal is lost to this process: another orchestrator has taken over, or it cannot be written for a reason that will not pass. */
   readonly onLost: (error: JournalError) => void
+  readonly observe?: Observe | undefined
 }
 
 // 189 detectors asked for one by one by three scripts are under a thousand; ten times that is a runaway client.
@@ -63,6 +65,7 @@ export function createInbox({
   refuse,
   housekeeping,
   onLost,
+  observe,
 }: InboxOptions): Inbox {
   let waiting: Waiting[] = []
   let commands = 0
@@ -105,6 +108,7 @@ export function createInbox({
       while (waiting.length > 0 && !stopped) {
         const batch = waiting.slice(0, oneByOne > 0 ? 1 : BATCH_MAX)
         const entries = batch.map((one, index) => stamp(one, n + 1 + index))
+        const began = observe ? performance.now() : 0
         try {
           await journal.append(entries)
         } catch (error) {
@@ -114,6 +118,7 @@ export function createInbox({
           else return lose(error)
           continue
         }
+        if (observe) noteAppend(observe, entries.length, performance.now() - began)
         oneByOne = Math.max(0, oneByOne - 1)
         waiting = waiting.slice(batch.length)
         commands -= batch.filter(one => one.kind === 'command').length
@@ -211,6 +216,12 @@ export function createInbox({
     waiting = []
     onLost(error)
   }
+}
+
+function noteAppend(observe: Observe, entries: number, ms: number): void {
+  observe('journalAppends', 1)
+  observe('journalBatchEntries', entries)
+  observe('journalAppendMs', ms)
 }
 
 /** A later process begins to read at a mark, or at the beginning of this life. */

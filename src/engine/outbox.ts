@@ -3,18 +3,12 @@ import type { Caller } from '../../machines/domain/commands.ts'
 import type { Order } from '../../machines/domain/messages.ts'
 import type { Refusal } from '../../machines/domain/refusals.ts'
 import { SUMMARY_STATE } from '../../machines/domain/summaryState.ts'
+import type { Numbered } from '../../machines/ports.ts'
 import type { Answers } from './answers.ts'
+import type { Observe } from '../observer.ts'
 import type { Clock } from './clock.ts'
+import { countAnswer, countEvent } from './counting.ts'
 import type { Effect } from './world.ts'
-
-/** An announcement on its way out: its number is its identity wherever it is heard. */
-export interface Numbered {
-  /** `<entry>.<place>`; empty for what never was journaled (refusals at the door). */
-  readonly id: string
-  /** Milliseconds since 1970 UTC. */
-  readonly at: number
-  readonly announcement: Announcement
-}
 
 export interface OutboxOptions {
   readonly answers: Answers
@@ -26,6 +20,7 @@ export interface OutboxOptions {
   readonly onOffline: () => void
   /** Everything of this turn has left: time for work that nobody waits for. */
   readonly onIdle: () => void
+  readonly observe?: Observe | undefined
 }
 
 /**
@@ -35,6 +30,7 @@ export interface OutboxOptions {
 export class Outbox {
   readonly #options: OutboxOptions
   readonly #say: (said: Numbered) => void
+  readonly #observe: Observe | undefined
   #toSay: Numbered[] = []
   #toOrder: Order[] = []
   #isLaterDue = false
@@ -44,6 +40,7 @@ export class Outbox {
   constructor(options: OutboxOptions) {
     this.#options = options
     this.#say = options.say
+    this.#observe = options.observe
   }
 
   /** What an entry led to. */
@@ -77,8 +74,8 @@ export class Outbox {
     for (const said of announcements) this.#leave(said)
   }
 
-  /** What never was journaled: it has no number. */
-  sayUnnumbered(announcement: Announcement): Numbered {
+  /** What never was journaled has no number. */
+  #sayUnnumbered(announcement: Announcement): Numbered {
     const said = { id: '', at: this.#options.clock.now(), announcement }
     this.#say(said)
     return said
@@ -86,20 +83,31 @@ export class Outbox {
 
   /** The acknowledgements so far, for a command that was sent again. */
   repeat(caller: Caller, acks: readonly AckBody[]): void {
-    for (const body of acks) this.sayUnnumbered({ type: 'ack', caller, body })
+    for (const body of acks) this.#sayUnnumbered({ type: 'ack', caller, body })
   }
 
   /** A command that was not written down; nothing is remembered of it. */
   refuse(caller: Caller, refusal: Refusal): void {
     const ack = refused(caller, refusal)
-    const said = this.sayUnnumbered(ack)
+    const said = this.#turnAway(ack)
     this.#copy(ack, said, this.#options.answers.forget(caller.id))
+  }
+
+  /** A command with the id of another one: what was answered to that one stays. */
+  refuseReused(caller: Caller): void {
+    const reason = `message id ${caller.id} was used before for another command; give every command its own`
+    this.#turnAway(refused(caller, { code: 'ID_REUSED', reason }))
   }
 
   /** What still waits is dropped. */
   stop(): void {
     this.#toSay = []
     this.#toOrder = []
+  }
+
+  #turnAway(ack: Acknowledgement): Numbered {
+    if (this.#observe) countAnswer(this.#observe, ack.body)
+    return this.#sayUnnumbered(ack)
   }
 
   #orderAll(): void {
@@ -111,6 +119,7 @@ export class Outbox {
   #leave(said: Numbered): void {
     this.#say(said)
     const { announcement } = said
+    if (this.#observe) this.#count(this.#observe, announcement)
     if (announcement.type === 'ack') this.#copy(announcement, said, this.#options.answers.note(announcement, said.at))
     if (
       announcement.type === 'event' &&
@@ -118,6 +127,13 @@ export class Outbox {
       announcement.body.summaryState === SUMMARY_STATE.OFFLINE
     )
       this.#options.onOffline()
+  }
+
+  #count(observe: Observe, announcement: Announcement): void {
+    if (announcement.type === 'event') countEvent(observe, announcement)
+    if (announcement.type !== 'ack') return
+    const { caller, body } = announcement
+    if (!this.#options.answers.isAnswered(caller.id)) countAnswer(observe, body)
   }
 
   #copy(ack: Acknowledgement, said: Numbered, replies: readonly string[]): void {

@@ -8,7 +8,7 @@ import {
   type Whole,
 } from '../../machines/domain/messages.ts'
 import type { Outcome } from '../../machines/domain/outcome.ts'
-import type { JobOutput } from '../../machines/job.ts'
+import type { JobOutput } from '../../machines/jobContext.ts'
 import { machines, type MachineKind } from '../../machines/index.ts'
 import { prepare, type Compiled } from '../stepping/step.ts'
 import { Deadlines, type Timer } from './timers.ts'

@@ -4,10 +4,11 @@ import { inOrder } from '../../machines/domain/waitingList.ts'
 import type { CscContext } from '../../machines/csc.ts'
 import type { GatherContext } from '../../machines/groupMembers.ts'
 import { progressOf } from '../../machines/groupResult.ts'
-import type { JobContext } from '../../machines/job.ts'
+import type { JobContext } from '../../machines/jobContext.ts'
 import { directoryOf } from '../../machines/jobResult.ts'
 import type { ShelfContext } from '../../machines/shelf.ts'
-import { inUse, type QueueContext } from '../../machines/queue.ts'
+import type { QueueContext } from '../../machines/queue.ts'
+import { grantedIn, inAll, poolsInUse, standings } from '../../machines/standing.ts'
 import type { GroupAnswer, JobAnswer, JobsAnswer, Present, ShelfAnswer } from '../contract/answers.ts'
 import type { Actor, World } from './world.ts'
 
@@ -17,10 +18,12 @@ export function stateOf(world: World): Present {
   const csc = need(world.actor('csc'))
   const queue = need(world.actor('queue'))
   const { errorCode, errorReport, logLevel, applied, available } = csc.snapshot.context as CscContext
-  const { configuration, waiting, running, open } = queue.snapshot.context as QueueContext
+  const context = queue.snapshot.context as QueueContext
+  const { configuration, open } = context
   const isStarting = (jobId: string) =>
     world.actor(jobAddress(jobId))?.snapshot.matches({ active: 'starting' }) === true
-  const used = inUse({ configuration, running }, isStarting)
+  const pools = poolsInUse(context, configuration, isStarting)
+  const used = inAll(pools)
   return {
     summaryState: String(csc.snapshot.value).toUpperCase(),
     errorCode,
@@ -36,12 +39,13 @@ export function stateOf(world: World): Present {
           ? 'paused'
           : 'flowing',
       mode: configuration?.mode ?? null,
-      waiting: waiting.size,
+      waiting: used.waiting,
       running: used.jobs.length,
       ahead: used.ahead,
-      held: open - waiting.size - Object.keys(running).length,
-      slots: configuration?.slots ?? 0,
-      slotsTaken: used.slots,
+      held: open - used.waiting - used.jobs.length - used.ahead,
+      slots: used.slots,
+      slotsTaken: used.slotsTaken,
+      ...(pools.length > 1 && { pools: pools.map(({ jobs, ...one }) => ({ ...one, running: jobs.length })) }),
     },
     groups: [...world.actors('gather')].length,
     shelf: shelfOf(world).jobs.length,
@@ -53,11 +57,11 @@ const JOBS_MAX = 1_000
 
 /** Open jobs: running first, then waiting in the order they will run, then the rest. */
 export function jobsOf(world: World): JobsAnswer {
-  const { waiting, running, configuration } = need(world.actor('queue')).snapshot.context as QueueContext
+  const context = need(world.actor('queue')).snapshot.context as QueueContext
   const first = [
-    ...Object.keys(running),
-    ...inOrder(waiting, configuration?.order ?? 'fifo')
-      .slice(0, JOBS_MAX)
+    ...grantedIn(context),
+    ...standings(context)
+      .flatMap(([, { waiting }]) => inOrder(waiting, context.configuration?.order ?? 'fifo').slice(0, JOBS_MAX))
       .map(({ jobId }) => jobId),
   ].map(jobAddress)
   const all = [...world.actors('job')]

@@ -7,7 +7,7 @@ import type { Journal } from '../journal/port.ts'
 import { isAfter } from './announcementIds.ts'
 import { type Answers, fingerprintOf } from './answers.ts'
 import { createAssembly } from './checkpoint.ts'
-import type { Numbered } from './outbox.ts'
+import type { Numbered } from '../../machines/ports.ts'
 import type { Before } from './timeline.ts'
 import type { Effect, World } from './world.ts'
 

@@ -1,7 +1,9 @@
 import { jobAddress } from '../../machines/domain/messages.ts'
-import { startOrder, type JobContext } from '../../machines/job.ts'
+import { startOrder } from '../../machines/jobAttempt.ts'
+import type { JobContext } from '../../machines/jobContext.ts'
 import type { Executor, Locator } from '../../machines/ports.ts'
 import type { QueueContext } from '../../machines/queue.ts'
+import { grantedIn } from '../../machines/standing.ts'
 import type { Log } from '../log.ts'
 import { standingOrders } from './locating.ts'
 import type { World } from './world.ts'
@@ -19,7 +21,7 @@ export interface TakingUp {
  */
 export function takeUp({ world, executor, locator, log }: TakingUp): void {
   const queue = world.actor('queue')?.snapshot.context as QueueContext | undefined
-  const granted = Object.keys(queue?.running ?? {}).flatMap(jobId => world.actor(jobAddress(jobId)) ?? [])
+  const granted = (queue ? grantedIn(queue) : []).flatMap(jobId => world.actor(jobAddress(jobId)) ?? [])
   for (const { snapshot, address } of new Set([...granted, ...world.actors('job')])) {
     const context = snapshot.context as JobContext
     const { jobId, attempt, reportsHeard, pipeline } = context

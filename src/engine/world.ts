@@ -43,7 +43,7 @@ export interface World {
   /** What a quiescent entry holds of the actors, or null while anything is open. */
   quiet(): Pick<Quiescent, 'actors' | 'ended'> | null
   /** Another world in the same state, which goes its own way from here; within one process, and much cheaper than a checkpoint. */
-  fork(observer?: Observer): World
+  fork(observer?: StepObserver): World
   /** What a checkpoint holds of the actors, whatever they are doing. */
   whole(): Pick<Whole, 'actors' | 'ended'>
   /** What an actor that ended left behind; undefined if it lives, never was, or ended long ago. */
@@ -57,7 +57,7 @@ export type Effect =
   | { readonly do: 'announce'; readonly id: string; readonly at: number; readonly announcement: Announcement }
   | { readonly do: 'order'; readonly order: Order }
 
-export interface Observer {
+export interface StepObserver {
   /** After every step: who, what it heard, what it was and is, what it said. */
   stepped(actor: Actor, event: EventObject, before: AnyMachineSnapshot | null, emissions: readonly Emission[]): void
 }
@@ -68,13 +68,13 @@ const PERMANENT: ReadonlySet<MachineKind> = new Set(['csc', 'queue', 'shelf'])
 // The code of errorCode when a machine breaks. 1 and 2 are taken by the Python OCPS (execution service out of reach, pipeline failed).
 const MACHINE_BROKEN = 3
 
-export function createWorld(options: { instance: string; observer?: Observer }): World {
+export function createWorld(options: { instance: string; observer?: StepObserver }): World {
   return new LivingWorld(options)
 }
 
 class LivingWorld implements World {
   readonly #instance: string
-  readonly #observer: Observer | undefined
+  readonly #observer: StepObserver | undefined
   readonly #people: Population
   readonly #assembly: Assembly
   readonly #mailbox: { to: Address; message: Message }[] = []
@@ -86,7 +86,7 @@ class LivingWorld implements World {
   /** Of the first entry; 0: nothing has been applied. */
   #beganAt: number
 
-  constructor({ instance, observer }: { instance: string; observer?: Observer }, like?: LivingWorld) {
+  constructor({ instance, observer }: { instance: string; observer?: StepObserver }, like?: LivingWorld) {
     this.#instance = instance
     this.#observer = observer
     this.#people = new Population(like ? like.#people : undefined)
@@ -150,7 +150,7 @@ class LivingWorld implements World {
     return this.#people.whole()
   }
 
-  fork(observer?: Observer): World {
+  fork(observer?: StepObserver): World {
     return new LivingWorld({ instance: this.#instance, ...(observer && { observer }) }, this)
   }
 
@@ -193,6 +193,7 @@ class LivingWorld implements World {
       case 'engine.started':
       case 'engine.fault':
       case 'engine.configurationsAvailable':
+      case 'executor.unreachable':
         return this.#deliver('csc', what)
       case 'command.start':
       case 'command.reload':

@@ -22,9 +22,18 @@ const FULL = [errno.ENOSPC, errno.EDQUOT]
 const NOT_FOUND = [errno.ENOENT, errno.ENOTDIR]
 const NOT_EXECUTABLE = [errno.EACCES, errno.EPERM, errno.ENOEXEC, errno.EISDIR, errno.ELOOP]
 
+/** What was to be started. */
+interface Started {
+  readonly program: string
+  readonly pipeline: string
+  readonly directory: string
+  /** The pool whose runner names the program; null: the pipeline does. */
+  readonly runnerOf: string | null
+}
+
 export function startFailure(
   { errno, where }: { readonly errno: number; readonly where: string },
-  { program, pipeline, directory }: { readonly program: string; readonly pipeline: string; readonly directory: string },
+  { program, pipeline, directory, runnerOf }: Started,
 ): Pick<StartFailed, 'code' | 'reason'> {
   const name = getSystemErrorName(-errno)
   if (where === 'exec' && NOT_FOUND.includes(errno))
@@ -32,7 +41,7 @@ export function startFailure(
       code: 'PROGRAM_NOT_FOUND',
       reason: existsSync(program)
         ? `Pipeline ${pipeline}: the interpreter that the first line of ${program} names does not exist.`
-        : `Pipeline ${pipeline}: the program ${program} does not exist; correct the command or install it.`,
+        : `Pipeline ${pipeline}: the program ${program} does not exist; correct ${runnerOf === null ? 'the command' : `the runner of pool ${runnerOf}`} or install it.`,
     }
   if (where === 'exec' && NOT_EXECUTABLE.includes(errno))
     return {

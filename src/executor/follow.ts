@@ -3,6 +3,7 @@
  * watch costs about 0.1 ms per job to make and sees nothing on a network file system; a look costs 2 µs and a job shorter than one round
  * is never looked at before its end.
  */
+import type { Observe } from '../observer.ts'
 import type { ReportsFile } from './reportsFile.ts'
 
 /** A report is heard after half of this on average. */
@@ -19,7 +20,7 @@ export interface Follower {
   close(): void
 }
 
-export function createFollower(): Follower {
+export function createFollower(observe?: Observe): Follower {
   const files = new Set<ReportsFile>()
   let timer: NodeJS.Timeout | null = null
   let closed = false
@@ -34,7 +35,7 @@ export function createFollower(): Follower {
     schedule()
   }
   const finish = (file: ReportsFile, then: () => void): void => {
-    files.delete(file)
+    if (files.delete(file)) observe?.('reportFilesFollowed', files.size)
     if (closed) return
     if (file.poll()) setImmediate(finish, file, then)
     else {
@@ -46,6 +47,7 @@ export function createFollower(): Follower {
   return {
     add: file => {
       files.add(file)
+      observe?.('reportFilesFollowed', files.size)
       schedule()
     },
     remove: file => void files.delete(file),

@@ -4,10 +4,10 @@
  * what to start and when to stop is told to it; launcher.pl keeps the same contract (test/executor/contract.ts) where no C compiler is.
  *
  * Asked on stdin, each request `<length>\n` and then that many bytes of fields, every field ended by NUL:
- *   R id attempt dir outputMaxBytes members slots capacity argc argv… envc env…
+ *   R id attempt dir outputMaxBytes members slots capacity pool argc argv… envc env…
  *                                                                    run (members: text of members.json, "" for none)
  *   K id attempt graceMs                                             stop: TERM, after the grace KILL; F for one that waits here
- *   O slots                                                          so many of the capacity are taken by processes of other launchers
+ *   O slots pool                                                     so many of the capacity are taken by processes of other launchers
  *   W                                                                are you there?
  * Said on stdout, one line each; all but H and W also stand in the ledger (there H is written L, and P comes before the fork):
  *   H pid startTime bootId ledgerFile
@@ -17,8 +17,9 @@
  *   F id attempt errno where                                         it never ran
  *   E id attempt status wallUs userUs systemUs peakKiB stdoutBytes stderrBytes stoppedBy survivors
  * What can wait is held for HELD_US, so that more of it leaves in one write; launcher.pl says everything at once.
- * A job is started when its slots and those of the jobs that run fit the capacity (the one heard last; 0: there is always room), after
- * those that came before it; until then its request waits here and stands nowhere in the ledger. One larger than the capacity runs alone.
+ * A job is started when its slots and those of the jobs of its pool that run fit the pool's capacity (the one heard last; 0: there is
+ * always room), after those of the pool that came before it; until then its request waits here and stands nowhere in the ledger. One
+ * larger than the capacity runs alone in its pool. Pools do not hold up each other.
  *
  * status is an exit code, or minus a signal; stoppedBy is 0, 15 or 9. startTime is field 22 of /proc/<pid>/stat on Linux, elsewhere
  * the time of day in seconds.
@@ -72,6 +73,7 @@ struct job {
   pid_t pid;
   uint64_t startedUs, wallUs, outputMax, killAtUs, proofAtUs;
   long slots;
+  struct pool *pool;
   int home, ended, stoppedBy, survivors, stopping;      /* home: its directory */
   int status;
   struct rusage usage;
@@ -80,11 +82,17 @@ struct job {
 
 /* A job that waits for a slot: its request as it came. Bounded by OCPS, which hands over no more than its configuration's prefetch. */
 struct waiting { struct waiting *next; size_t length; char body[]; };
+struct pool {
+  struct pool *next;
+  char *name;
+  int running;
+  long capacity, taken, elsewhere;       /* slots: in all, of our jobs, of processes of other launchers */
+  struct waiting *first, **last;
+};
 
 static struct job *jobs, *byPid[BUCKETS];
-static struct waiting *firstWaiting, **lastWaiting = &firstWaiting;
-static int running;
-static long capacity, taken, elsewhere;  /* slots: in all, of our jobs, of processes of other launchers */
+static struct pool *pools;               /* as many as the configuration ever named */
+static int running, waitingNow;          /* jobs, in all pools */
 static volatile sig_atomic_t deaf;
 static int ledger = -1, ledgerSequence, children = -1, stdinOpen = 1, wake = -1;
 static off_t ledgerBytes;
@@ -194,7 +202,7 @@ static void record(const char *format, ...) {
   char line[1024]; va_list arguments;
   va_start(arguments, format); int n = vsnprintf(line, sizeof line, format, arguments); va_end(arguments);
   ledgerWrite(line, (size_t)n);
-  uint64_t at = *line == 'S' || firstWaiting ? nowUs() + HELD_US : 0;
+  uint64_t at = *line == 'S' || waitingNow ? nowUs() + HELD_US : 0;
   if (!outUsed || at < sayAtUs) sayAtUs = at;
   say(line, (size_t)n);
 }
@@ -348,7 +356,7 @@ static void forget(struct job *j) {
   if (*at) *at = j->nextByPid;
   for (at = &jobs; *at != j;) at = &(*at)->next;
   *at = j->next;
-  taken -= j->slots; running--;
+  j->pool->taken -= j->slots; j->pool->running--; running--;
   close(j->home);
   free(j->id); free(j->attempt); free(j->dir); free(j);
 }
@@ -489,20 +497,20 @@ static int isDeaf(void) {
   return deaf;
 }
 
-static void run(char **field, int count) {
-  if (count < 9 || isDeaf()) return;
-  int argc = atoi(field[8]);
-  if (argc < 1 || count < 10 + argc) return;
-  int envc = atoi(field[9 + argc]);
-  if (envc < 0 || count < 10 + argc + envc) return;
+static void run(struct pool *pool, char **field, int count) {
+  if (count < 10 || isDeaf()) return;
+  int argc = atoi(field[9]);
+  if (argc < 1 || count < 11 + argc) return;
+  int envc = atoi(field[10 + argc]);
+  if (envc < 0 || count < 11 + argc + envc) return;
   char **argv = must(calloc((size_t)argc + 1, sizeof *argv)), **envp = must(calloc((size_t)envc + 1, sizeof *envp));
-  memcpy(argv, field + 9, (size_t)argc * sizeof *argv);
-  memcpy(envp, field + 10 + argc, (size_t)envc * sizeof *envp);
+  memcpy(argv, field + 10, (size_t)argc * sizeof *argv);
+  memcpy(envp, field + 11 + argc, (size_t)envc * sizeof *envp);
   char line[1024]; const char *where = "ledger"; int failure, give[4] = {-1, -1, -1, -1};
   static int devNull = -1;
   struct job *j = must(calloc(1, sizeof *j));
   j->id = must(strdup(field[1])); j->attempt = must(strdup(field[2])); j->dir = must(strdup(field[3]));
-  j->home = -1; j->outputMax = strtoull(field[4], 0, 10); j->slots = atol(field[6]);
+  j->home = -1; j->outputMax = strtoull(field[4], 0, 10); j->slots = atol(field[6]); j->pool = pool;
   for (int i = 0; i < 2; i++) {
     j->stream[i] = (struct stream){.pipe = -1, .file = -1, .name = i ? "stderr.log" : "stdout.log"};
     j->stream[i].head = j->outputMax > 2 * TAIL_ROOM ? j->outputMax - TAIL_ROOM : j->outputMax - j->outputMax / 2;
@@ -530,7 +538,7 @@ static void run(char **field, int count) {
   for (int fd = 1; fd < 4; fd++) close(give[fd]);
   free(argv); free(envp);
   j->next = jobs; jobs = j; j->nextByPid = byPid[(unsigned)j->pid % BUCKETS]; byPid[(unsigned)j->pid % BUCKETS] = j;
-  running++; taken += j->slots;
+  running++; pool->running++; pool->taken += j->slots;
   record("S %s %s %d %llu\n", j->id, j->attempt, (int)j->pid, (unsigned long long)startTime(j->pid, 0));
   return;
 failed:
@@ -552,44 +560,58 @@ static char **fieldsOf(char *body, size_t length, int *count) {
   return field;
 }
 
-/* Whoever is alone may always run: a job larger than the capacity would wait for ever. */
-static int fits(long slots) { return !capacity || !(running || elsewhere) || taken + elsewhere + slots <= capacity; }
+static struct pool *poolNamed(const char *name) {
+  struct pool *p;
+  for (p = pools; p; p = p->next) if (!strcmp(p->name, name)) return p;
+  p = must(calloc(1, sizeof *p));
+  p->name = must(strdup(name)); p->last = &p->first; p->next = pools;
+  return pools = p;
+}
 
-static void removeWaiting(struct waiting **at) {
+/* Whoever is alone may always run: a job larger than the capacity would wait for ever. */
+static int fits(const struct pool *p, long slots) {
+  return !p->capacity || !(p->running || p->elsewhere) || p->taken + p->elsewhere + slots <= p->capacity;
+}
+
+static void removeWaiting(struct pool *p, struct waiting **at) {
   struct waiting *w = *at;
-  if (!(*at = w->next)) lastWaiting = at;
+  if (!(*at = w->next)) p->last = at;
   free(w);
-  if (!firstWaiting) sayAtUs = 0;
+  if (!--waitingNow) sayAtUs = 0;
 }
 
 static int takeOff(char **field) {
-  for (struct waiting **at = &firstWaiting; *at; at = &(*at)->next) {
-    char *id = (*at)->body + 2, *attempt = id + strlen(id) + 1;
-    if (strcmp(id, field[1]) || strcmp(attempt, field[2])) continue;
-    removeWaiting(at);
-    return 1;
-  }
+  for (struct pool *p = pools; p; p = p->next)
+    for (struct waiting **at = &p->first; *at; at = &(*at)->next) {
+      char *id = (*at)->body + 2, *attempt = id + strlen(id) + 1;
+      if (strcmp(id, field[1]) || strcmp(attempt, field[2])) continue;
+      removeWaiting(p, at);
+      return 1;
+    }
   return 0;
 }
 
-/* In order: one that does not fit holds back those behind it. */
-static void startWaiting(void) {
-  while (firstWaiting) {
-    int count; char **field = fieldsOf(firstWaiting->body, firstWaiting->length, &count);
-    int now = isDeaf() || fits(atol(field[6]));
-    if (now) { run(field, count); removeWaiting(&firstWaiting); }
+/* In order: one that does not fit holds back those behind it in its pool. */
+static void startWaitingIn(struct pool *p) {
+  while (p->first) {
+    int count; char **field = fieldsOf(p->first->body, p->first->length, &count);
+    int now = isDeaf() || fits(p, atol(field[6]));
+    if (now) { run(p, field, count); removeWaiting(p, &p->first); }
     free(field);
     if (!now) return;
   }
 }
 
+static void startWaiting(void) { for (struct pool *p = pools; p; p = p->next) startWaitingIn(p); }
+
 static void runOrWait(char **field, int count, const char *body, size_t length) {
-  if (count < 9) return;
-  capacity = atol(field[7]);
-  if (!firstWaiting && fits(atol(field[6]))) { run(field, count); return; }
+  if (count < 10) return;
+  struct pool *p = poolNamed(field[8]);
+  p->capacity = atol(field[7]);
+  if (!p->first && fits(p, atol(field[6]))) { run(p, field, count); return; }
   struct waiting *w = must(malloc(sizeof *w + length));
   w->next = 0; w->length = length; memcpy(w->body, body, length);
-  *lastWaiting = w; lastWaiting = &w->next;
+  *p->last = w; p->last = &w->next; waitingNow++;
 }
 
 static void stop(char **field, int count) {
@@ -613,7 +635,7 @@ static void request(char *body, size_t length) {
   if (*field[0] == 'R') runOrWait(field, count, body, length);
   if (*field[0] == 'K') stop(field, count);
   if (*field[0] == 'W') { say("W\n", 2); sayAtUs = 0; flushOut(); }
-  if (*field[0] == 'O' && count > 1) elsewhere = atol(field[1]);
+  if (*field[0] == 'O' && count > 2) poolNamed(field[2])->elsewhere = atol(field[1]);
   free(field);
 }
 
@@ -623,7 +645,7 @@ static void hear(void) {
   ssize_t n = read(0, in + inUsed, inSize - inUsed);
   if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
   /* What waits is started all the same, for it was ordered; of other launchers nobody tells us any more. */
-  if (n <= 0) { stdinOpen = 0; elsewhere = 0; return; }
+  if (n <= 0) { stdinOpen = 0; for (struct pool *p = pools; p; p = p->next) p->elsewhere = 0; return; }
   inUsed += (size_t)n;
   /* Read and dropped until whoever writes has ended: were we to end, it would start another launcher and ask that one. */
   if (isDeaf()) { inUsed = 0; return; }
@@ -681,7 +703,7 @@ int main(int argc, char **argv) {
   ledgerOpen();
   int n = snprintf(line, sizeof line, "H %d %llu %s %s\n", (int)getpid(), (unsigned long long)selfStart, bootId, ledgerFile);
   say(line, (size_t)n);
-  while (stdinOpen || jobs || firstWaiting) {
+  while (stdinOpen || jobs || waitingNow) {
     int timeout = -1, used = 0; uint64_t now = nowUs();
     flushOut();
     if (polledSize < 3 + 2 * running) polled = must(realloc(polled, (size_t)(polledSize = 16 + 4 * running) * sizeof *polled));

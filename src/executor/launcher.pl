@@ -27,9 +27,10 @@ my $clock = $CLOCK ? sub { my $t = "\0" x 16; syscall($CLOCK, 1, $t); my ($s, $n
   ? sub { Time::HiRes::clock_gettime(Time::HiRes::CLOCK_MONOTONIC()) } : sub { time };
 
 my (%jobs, %byPid, $ledger, $ledgerBytes, $ledgerFile, $ledgerBefore, $torn, $sequence);
-# Requests that wait for a slot, in order; slots in all, of our jobs, of processes of other launchers.
-my (@waiting, $capacity, $taken, $elsewhere);
-($capacity, $taken, $elsewhere) = (0, 0, 0);
+# By name: requests that wait for a slot, in order; slots in all, of our jobs, of processes of other launchers; how many of its jobs run.
+my %pools;
+sub poolNamed { return $pools{ $_[0] } //= { waiting => [], capacity => 0, taken => 0, elsewhere => 0, running => 0 } }
+sub isAnyWaiting { return scalar grep { @{ $_->{waiting} } } values %pools }
 my ($in, $out, $stdinOpen, $since, $ledgerDir) = ('', '', 1, time, $ARGV[0] // exit 64);
 ($ledgerBytes, $ledgerFile, $ledgerBefore, $torn, $sequence) = (0, '', '', 0, 0);
 
@@ -200,7 +201,8 @@ sub finish {
   closeStream($j, $_) for @{ $j->{streams} };
   record(join ' ', 'E', $j->{id}, $j->{attempt}, $j->{status}, int($j->{wall} * 1e6), @{ $j->{usage} },
     $j->{streams}[0]{seen}, $j->{streams}[1]{seen}, $j->{stoppedBy}, $j->{survivors});
-  $taken -= $j->{slots};
+  $j->{pool}{taken} -= $j->{slots};
+  $j->{pool}{running}--;
   delete $byPid{ $j->{pid} };
   delete $jobs{"$j->{id} $j->{attempt}"};
 }
@@ -288,12 +290,12 @@ sub nonBlocking { my ($f) = @_; fcntl($f, F_SETFL, fcntl($f, F_GETFL, 0) | O_NON
 
 sub run {
   return if $deaf;
-  my (undef, $id, $attempt, $dir, $outputMax, $members, $slots, undef, $argc, @rest) = @_;
+  my (undef, $id, $attempt, $dir, $outputMax, $members, $slots, undef, $pool, $argc, @rest) = @_;
   my @argv = splice @rest, 0, $argc;
   my $envc = shift @rest;
   return unless @argv && defined $envc && @rest == $envc;
   my $head = $outputMax > 2 * $ROOM ? $outputMax - $ROOM : $outputMax - int($outputMax / 2);
-  my %j = (id => $id, attempt => $attempt, dir => $dir, outputMax => $outputMax, slots => $slots, stoppedBy => 0, survivors => 0,
+  my %j = (id => $id, attempt => $attempt, dir => $dir, outputMax => $outputMax, slots => $slots, pool => poolNamed($pool), stoppedBy => 0, survivors => 0,
     streams => [map { { name => $_, head => $head, seen => 0, tail => '', tailed => 0 } } 'stdout.log', 'stderr.log']);
   my $failed = sub { record("F $id $attempt $_[0] $_[1]") };
   my ($e, $reports, @ends);
@@ -338,14 +340,17 @@ sub run {
   $j{pid} = $pid;
   ($j{startTime}) = startTime($pid);
   $jobs{"$id $attempt"} = $byPid{$pid} = \%j;
-  $taken += $slots;
+  $j{pool}{taken} += $slots;
+  $j{pool}{running}++;
   record("S $id $attempt $pid $j{startTime}");
 }
 
 sub stop {
   my (undef, $id, $attempt, $graceMs) = @_;
-  my ($at) = grep { $waiting[$_][1] eq $id && $waiting[$_][2] eq $attempt } 0 .. $#waiting;
-  if (defined $at) { splice @waiting, $at, 1; record("F $id $attempt " . (ECANCELED + 0) . ' waiting'); return }
+  for my $waiting (map { $_->{waiting} } values %pools) {
+    my ($at) = grep { $waiting->[$_][1] eq $id && $waiting->[$_][2] eq $attempt } 0 .. $#$waiting;
+    if (defined $at) { splice @$waiting, $at, 1; record("F $id $attempt " . (ECANCELED + 0) . ' waiting'); return }
+  }
   my $j = $jobs{"$id $attempt"} or return;
   return if $j->{stopping};
   $j->{stopping} = 1;
@@ -353,20 +358,29 @@ sub stop {
   signalJob($j, 'TERM');
 }
 
-sub fits { my ($slots) = @_; return !$capacity || !(%jobs || $elsewhere) || $taken + $elsewhere + $slots <= $capacity }
+sub fits {
+  my ($p, $slots) = @_;
+  return !$p->{capacity} || !($p->{running} || $p->{elsewhere}) || $p->{taken} + $p->{elsewhere} + $slots <= $p->{capacity};
+}
 
-sub startWaiting { run(@{ shift @waiting }) while @waiting && ($deaf || fits($waiting[0][6])) }
+sub startWaiting {
+  for my $p (values %pools) {
+    my $waiting = $p->{waiting};
+    run(@{ shift @$waiting }) while @$waiting && ($deaf || fits($p, $waiting->[0][6]));
+  }
+}
 
 sub runOrWait {
-  return if @_ < 9;
-  $capacity = $_[7];
-  if (@waiting || !fits($_[6])) { push @waiting, [@_] } else { run(@_) }
+  return if @_ < 10;
+  my $p = poolNamed($_[8]);
+  $p->{capacity} = $_[7];
+  if (@{ $p->{waiting} } || !fits($p, $_[6])) { push @{ $p->{waiting} }, [@_] } else { run(@_) }
 }
 
 sub hear {
   my $n = sysread(STDIN, $in, $CHUNK, length $in);
   return if !defined $n && ($! == EAGAIN || $! == EINTR);
-  if (!$n) { $stdinOpen = 0; $elsewhere = 0; return }
+  if (!$n) { $stdinOpen = 0; $_->{elsewhere} = 0 for values %pools; return }
   if ($deaf) { $in = ''; return }
   while ($in =~ /\A(\d+)\n/) {
     my ($length, $from) = ($1, length($1) + 1);
@@ -378,7 +392,7 @@ sub hear {
     runOrWait(@field) if $field[0] eq 'R';
     stop(@field) if $field[0] eq 'K';
     if ($field[0] eq 'W') { $out .= "W\n"; flushOut() }
-    $elsewhere = $field[1] if $field[0] eq 'O';
+    poolNamed($field[2])->{elsewhere} = $field[1] if $field[0] eq 'O';
   }
 }
 
@@ -396,7 +410,7 @@ $SIG{URG} = sub { local $!; $deaf = 1; syswrite($wakeEnd, 'u') };
 syscall($PRCTL, 36, 1, 0, 0, 0) if $linux && $PRCTL;
 ledgerOpen();
 $out = "H $$ $selfStart $bootId $ledgerFile\n";
-while ($stdinOpen || %jobs || @waiting) {
+while ($stdinOpen || %jobs || isAnyWaiting()) {
   flushOut();
   my ($read, $write, %streams) = ('', '');
   my ($now, $timeout) = ($clock->(), %jobs ? $LOOK : undef);

@@ -11,7 +11,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { isStopped } from './processes.ts'
-import { awakeRequest, parseSaid, type Said } from './protocol.ts'
+import { awakeRequest, parseSaid, type LauncherMessage } from './protocol.ts'
 
 export type LauncherKind = 'c' | 'fallback'
 
@@ -29,7 +29,7 @@ export interface LauncherOptions {
   readonly command: readonly string[]
   readonly ledgerDir: string
   /** In order. */
-  readonly hear: (said: Said) => void
+  readonly hear: (said: LauncherMessage) => void
   /** The launcher is gone, though not closed; all it said has been heard. */
   readonly died: (reason: string) => void
   /** A signal stopped it; its owner retires it. */
@@ -135,7 +135,7 @@ export function openLauncher({ command, ledgerDir, hear, died, wasStopped }: Lau
       if (greeted) died(reason)
       else reject(new Error(`The launcher ${program} did not start: ${reason}`))
     }
-    const heard = (said: Said): void => {
+    const heard = (said: LauncherMessage): void => {
       if (said.kind === 'hello') {
         clearTimeout(tooLate)
         greeted = true

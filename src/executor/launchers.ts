@@ -3,7 +3,7 @@
  * requests only when launchers keep dying before they answer anything.
  */
 import { type Launcher, type LauncherKind, launcherCommand, openLauncher } from './launcher.ts'
-import type { Said } from './protocol.ts'
+import type { LauncherMessage } from './protocol.ts'
 import type { Log } from '../log.ts'
 
 export interface SupervisedLauncher {
@@ -19,7 +19,7 @@ export interface SuperviseOptions {
   readonly cacheDir: string
   readonly ledgerDir: string
   readonly log: Log
-  readonly hear: (said: Said) => void
+  readonly hear: (said: LauncherMessage) => void
   /** Another OCPS may have told our launcher to start nothing more, and gone again; where we are still the active one another launcher is started. */
   readonly whenActive: (act: () => void) => void
   /**
@@ -34,6 +34,10 @@ export interface SuperviseOptions {
 /** One may be killed by hand and the next by the system short of memory; a third in a row that says nothing will not be cured by a fourth. */
 const SILENT_DEATHS_MAX = 3
 
+/**
+ * Whoever listens hears of a replaced launcher as a log message of level ERROR, not as the event errorCode: that one is salobj's reason for FAULT and is
+ * published in no other state, and a launcher that was replaced holds up nothing.
+ */
 export async function superviseLauncher(options: SuperviseOptions): Promise<SupervisedLauncher> {
   const { log } = options
   let launcher: Launcher | null = null
@@ -70,7 +74,7 @@ export async function superviseLauncher(options: SuperviseOptions): Promise<Supe
   const retire = (old: Launcher, reason: string): void => {
     if (launcher !== old || closed) return
     launcher = null
-    log.warn({ reason, pid: old.pid }, `the launcher goes on with its jobs only: ${reason}; another one is started`)
+    log.error({ reason, pid: old.pid }, `the launcher goes on with its jobs only: ${reason}; another one is started`)
     old.retire()
     options.died(old.pid, reason)
     reopen()

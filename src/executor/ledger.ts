@@ -7,7 +7,7 @@ import { readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import { readUntrusted } from '../jobFiles/untrusted.ts'
 import { bootId, isAlive, type ProcessIdentity } from './processes.ts'
-import { type Ending, parseSaid, type Said } from './protocol.ts'
+import { type Ending, parseSaid, type LauncherMessage } from './protocol.ts'
 
 export interface LauncherFacts extends ProcessIdentity {
   readonly bootId: string
@@ -18,7 +18,7 @@ export interface LedgerEntry {
   readonly launcher: LauncherFacts
   /** Null: it was about to be started. */
   readonly process: ProcessIdentity | null
-  readonly failure: Extract<Said, { kind: 'failed' }> | null
+  readonly failure: Extract<LauncherMessage, { kind: 'failed' }> | null
   readonly ending: Ending | null
 }
 
@@ -116,7 +116,7 @@ export function tidyLedger(directory: string, nowMs: number, isJournalNew: boole
   }
 }
 
-type JobSaid = Exclude<Said, { kind: 'hello' | 'deaf' | 'awake' }>
+type JobSaid = Exclude<LauncherMessage, { kind: 'hello' | 'deaf' | 'awake' }>
 
 function add(entries: Map<string, LedgerEntry>, said: JobSaid, launcher: LauncherFacts): void {
   const fresh: LedgerEntry = { launcher, process: null, failure: null, ending: null }

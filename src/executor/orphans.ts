@@ -5,7 +5,7 @@
  */
 import { isLauncherAlive, type LauncherFacts, type Ledger, type LedgerEntry, openLedger } from './ledger.ts'
 import { bootId, isAlive, isStopped, type ProcessIdentity, signalGroup, sweep } from './processes.ts'
-import type { Ending, Said } from './protocol.ts'
+import type { Ending, LauncherMessage } from './protocol.ts'
 
 /** How late an ending is heard at most; one look is a stat-sized read per launcher, not per job. */
 const LOOK_MS = 25
@@ -19,8 +19,9 @@ export interface Orphan {
   readonly key: string
   readonly directory: string
   readonly slots: number
+  readonly pool: string
   started(pid: number): void
-  failed(failure: Extract<Said, { kind: 'failed' }>): void
+  failed(failure: Extract<LauncherMessage, { kind: 'failed' }>): void
   ended(ending: Ending, stoppedBy: Ending['stoppedBy']): void
   lost(reason: string): void
   /** No launcher ever took it up, so it never ran. */
@@ -31,11 +32,17 @@ export interface Orphans {
   /** Looks at once, then until each has had exactly one of failed, ended, lost and notGiven. */
   take(orphans: readonly Orphan[]): void
   has(key: string): boolean
-  /** Taken by those that are followed. */
-  slots(): number
+  /** Pool → slots taken by those that are followed. */
+  slots(): ReadonlyMap<string, number>
   /** False when it is not one of ours. */
   stop(key: string, graceMs: number): boolean
   close(): void
+}
+
+export function slotsByPool(all: readonly Pick<Orphan, 'pool' | 'slots'>[]): ReadonlyMap<string, number> {
+  const taken = new Map<string, number>()
+  for (const { pool, slots } of all) taken.set(pool, (taken.get(pool) ?? 0) + slots)
+  return taken
 }
 
 interface Followed {
@@ -144,7 +151,7 @@ export function createOrphans({ ledgerDir, whenActive, ownLauncher }: OrphansOpt
       look()
     },
     has: key => followed.has(key),
-    slots: () => Array.from(followed.values()).reduce((sum, { orphan }) => sum + orphan.slots, 0),
+    slots: () => slotsByPool(Array.from(followed.values(), ({ orphan }) => orphan)),
     stop: (key, graceMs) => {
       const one = followed.get(key)
       if (one) one.grace ??= { ms: graceMs, termAtMs: null }

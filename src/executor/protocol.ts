@@ -18,7 +18,7 @@ export interface Ending {
   readonly survivors: number
 }
 
-export type Said =
+export type LauncherMessage =
   | { readonly kind: 'hello'; readonly pid: number; readonly startTime: number; readonly bootId: string }
   /** It starts nothing any more, and goes on until its last job has ended. */
   | { readonly kind: 'deaf' }
@@ -35,9 +35,10 @@ export interface RunRequest {
   readonly directory: string
   readonly outputMaxBytes: number
   readonly members: string
-  /** How many it takes, and how many there are: it waits at the launcher until they are free. Of 0 all are free. */
+  /** How many it takes, and how many its pool has: it waits at the launcher until they are free. Of 0 all are free. */
   readonly slots: number
   readonly capacity: number
+  readonly pool: string
   readonly argv: readonly string[]
   readonly env: readonly string[]
 }
@@ -48,14 +49,14 @@ export function attemptKey(jobId: string, attempt: number): string {
 }
 
 export function runRequest(request: RunRequest): string {
-  const { jobId, attempt, directory, outputMaxBytes, members, slots, capacity, argv, env } = request
-  const head = ['R', encodeToken(jobId), attempt, directory, outputMaxBytes, members, slots, capacity]
+  const { jobId, attempt, directory, outputMaxBytes, members, slots, capacity, pool, argv, env } = request
+  const head = ['R', encodeToken(jobId), attempt, directory, outputMaxBytes, members, slots, capacity, pool]
   return framed([...head, argv.length, ...argv, env.length, ...env])
 }
 
-/** So many slots are taken by processes that the launcher did not start. */
-export function elsewhereRequest(slots: number): string {
-  return framed(['O', slots])
+/** So many slots of a pool are taken by processes that the launcher did not start. */
+export function elsewhereRequest(pool: string, slots: number): string {
+  return framed(['O', slots, pool])
 }
 
 /** Asks whether it is there. */
@@ -67,7 +68,7 @@ export function stopRequest(jobId: string, attempt: number, graceMs: number): st
   return framed(['K', encodeToken(jobId), attempt, Math.max(0, Math.round(graceMs))])
 }
 
-export function parseSaid(line: string): Said | null {
+export function parseSaid(line: string): LauncherMessage | null {
   const [kind = '', a = '', b = '', ...rest] = line.split(' ')
   const key = `${a} ${b}`
   switch (kind) {

@@ -82,7 +82,7 @@ export function createScriptedExecutor({ report, schedule, script }: ScriptedOpt
     schedule(0, () => {
       if (play.state === 'ended' || closed) return
       if (startFailed) return end(play, id => ({ type: 'executor.startFailed', ...id, ...startFailed }))
-      if (!started) report({ type: 'executor.started', jobId, attempt, pid: pid++ })
+      if (!started) report({ type: 'executor.started', jobId, attempt, pid: pid++, where: 'local' })
       for (const line of reports.slice(reportsHeard))
         if (line.afterMs <= runs)
           schedule(line.afterMs, () => {
@@ -98,7 +98,7 @@ export function createScriptedExecutor({ report, schedule, script }: ScriptedOpt
   }
 
   const order = (asked: StartOrder): void => {
-    for (const next of book.order(take(asked), asked.pipeline.slots, asked.capacity)) begin(next, false, 0)
+    for (const next of book.order(take(asked), asked.pipeline, asked.capacity)) begin(next, false, 0)
   }
 
   return {
@@ -118,7 +118,7 @@ export function createScriptedExecutor({ report, schedule, script }: ScriptedOpt
     adopt: ({ start, started, reportsHeard }) => {
       if (!started) return order(start)
       const play = take(start)
-      book.begin(play, start.pipeline.slots)
+      book.begin(play, start.pipeline)
       begin(play, true, reportsHeard)
     },
     close: async () => {

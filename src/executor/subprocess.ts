@@ -7,8 +7,10 @@
 import { mkdirSync } from 'node:fs'
 import { constants } from 'node:os'
 import { resolve } from 'node:path'
-import type { ExecutorReport } from '../../machines/domain/reports.ts'
+import { DEFAULT_POOL, poolOf } from '../../machines/domain/pools.ts'
+import type { ExecutorReport, PoolUnreachable } from '../../machines/domain/reports.ts'
 import type { Log } from '../log.ts'
+import type { Observe } from '../observer.ts'
 import type { AdoptOrder, Executor, ReportSink, StartOrder, StopOrder } from '../../machines/ports.ts'
 import { createBlame } from './blame.ts'
 import { commandLine } from './commandLine.ts'
@@ -20,9 +22,10 @@ import { createFollower } from './follow.ts'
 import type { LauncherKind } from './launcher.ts'
 import { superviseLauncher } from './launchers.ts'
 import { claimWorkDir, deafenLaunchers, openLedger, tidyLedger } from './ledger.ts'
-import { createOrphans, type Orphan } from './orphans.ts'
-import { attemptKey, elsewhereRequest, runRequest, type Said, stopRequest } from './protocol.ts'
+import { createOrphans, type Orphan, slotsByPool } from './orphans.ts'
+import { attemptKey, elsewhereRequest, runRequest, type LauncherMessage, stopRequest } from './protocol.ts'
 import { type ReportsFile, reportsFile } from './reportsFile.ts'
+import { starterOf } from './runners/list.ts'
 import { endStrays } from './strays.ts'
 
 export interface SubprocessOptions {
@@ -34,12 +37,13 @@ export interface SubprocessOptions {
   readonly pipelinesDir: string
   readonly report: ReportSink
   readonly log: Log
+  readonly observe?: Observe | undefined
   /** Acts now, later in order, or never: left out, always now. An OCPS that was frozen must not start or stop what another has taken over. */
   readonly whenActive?: (act: () => void) => void
   /** True where nothing the ledger holds can be about this journal's jobs. Left out: false. */
   readonly isJournalNew?: boolean
   /** Told when no process can be started any more, whatever is tried; what was asked for is reported startFailed. */
-  readonly unreachable?: (reason: string) => void
+  readonly unreachable?: (report: PoolUnreachable) => void
   /** Left out: c, and fallback where that cannot be had. */
   readonly launcher?: LauncherKind
   /** Left out: OCPS' own. */
@@ -52,7 +56,11 @@ interface Job {
   readonly attempt: number
   readonly pipeline: string
   readonly program: string
+  /** The pool whose runner names the program; null: the pipeline does. */
+  readonly runnerOf: string | null
+  readonly where: string
   readonly slots: number
+  readonly pool: string
   readonly directory: string
   readonly request: string
   readonly reports: ReportsFile
@@ -75,12 +83,12 @@ export async function createSubprocessExecutor(options: SubprocessOptions): Prom
   tidyLedger(ledgerDir, Date.now(), options.isJournalNew ?? false)
   const own = ownEnvironment(options.env ?? process.env)
   const jobs = new Map<string, Job>()
-  const follower = createFollower()
+  const follower = createFollower(options.observe)
   const blame = createBlame()
   const orphans = createOrphans({ ledgerDir, whenActive, ownLauncher: () => launchers.pid() })
   let adopting: Job[] = []
-  /** What the present launcher was told of slots that others' processes take. */
-  let elsewhere = 0
+  /** Pool → what the present launcher was told of slots that others' processes take. */
+  const elsewhere = new Map<string, number>()
   let closed = false
 
   const report = (word: ExecutorReport): void => {
@@ -97,7 +105,7 @@ export async function createSubprocessExecutor(options: SubprocessOptions): Prom
 
   const started = (job: Job, pid: number): void => {
     follower.add(job.reports)
-    if (!job.started) report({ type: 'executor.started', jobId: job.jobId, attempt: job.attempt, pid })
+    if (!job.started) report({ type: 'executor.started', ...idOf(job), pid, where: job.where })
     job.started = true
   }
 
@@ -109,7 +117,7 @@ export async function createSubprocessExecutor(options: SubprocessOptions): Prom
   const lost = (job: Job, reason: string): void =>
     conclude(job, () => ({ type: 'executor.lost', jobId: job.jobId, attempt: job.attempt, reason }))
 
-  const hear = (said: Said): void => {
+  const hear = (said: LauncherMessage): void => {
     if (said.kind === 'hello' || said.kind === 'deaf' || said.kind === 'awake') return
     const job = jobs.get(said.key)
     if (!job) return
@@ -151,10 +159,14 @@ export async function createSubprocessExecutor(options: SubprocessOptions): Prom
 
   /** Our launcher keeps to the capacity; what it did not start it cannot count. */
   const tellElsewhere = (): void => {
-    const slots = adopting.reduce((sum, job) => sum + job.slots, orphans.slots())
-    if (slots === elsewhere) return
-    elsewhere = slots
-    launchers.send(elsewhereRequest(slots))
+    const adopted = slotsByPool(adopting)
+    const followed = orphans.slots()
+    for (const pool of new Set([...elsewhere.keys(), ...adopted.keys(), ...followed.keys()])) {
+      const slots = (adopted.get(pool) ?? 0) + (followed.get(pool) ?? 0)
+      if (slots === (elsewhere.get(pool) ?? 0)) continue
+      elsewhere.set(pool, slots)
+      launchers.send(elsewhereRequest(pool, slots))
+    }
   }
 
   const orphan = (job: Job, notGiven: () => void): Orphan => {
@@ -166,6 +178,7 @@ export async function createSubprocessExecutor(options: SubprocessOptions): Prom
       key: job.key,
       directory: job.directory,
       slots: job.slots,
+      pool: job.pool,
       started: pid => started(job, pid),
       failed: failure => over(() => failed(job, failure)),
       ended: (ending, stoppedBy) =>
@@ -210,6 +223,7 @@ export async function createSubprocessExecutor(options: SubprocessOptions): Prom
     hear,
     // Jobs it had begun go on without it; those it never read are asked of the next one.
     died: (pid, reason) => {
+      options.observe?.('launcherDeaths', 1)
       const begun = begunBy(pid)
       const guilty = blame.launcherDied(
         begun.map(({ pipeline }) => pipeline),
@@ -217,14 +231,15 @@ export async function createSubprocessExecutor(options: SubprocessOptions): Prom
       )
       if (guilty !== null)
         options.log.error({ pipeline: guilty, reason }, blame.refusal(guilty, performance.now()) ?? '')
-      elsewhere = 0
+      elsewhere.clear()
       follow(inHand(), begin)
       tellElsewhere()
       return begun.length > 0
     },
     hopeless: reason => {
-      options.unreachable?.(reason)
-      elsewhere = 0
+      // One launcher starts the jobs of all pools of this machine: what the default pool has lost they have all lost.
+      options.unreachable?.({ type: 'executor.unreachable', pool: DEFAULT_POOL, reason })
+      elsewhere.clear()
       for (const job of inHand()) {
         jobs.delete(job.key)
         report({ type: 'executor.startFailed', ...idOf(job), code: 'START_FAILED', reason })
@@ -243,13 +258,19 @@ export async function createSubprocessExecutor(options: SubprocessOptions): Prom
     const id = { jobId: order.jobId, attempt: order.attempt }
     const { outputMaxBytes, slots } = order.pipeline
     const { capacity = 0 } = order
-    const request = { ...id, directory, argv: argv.ok, env: env.ok, outputMaxBytes, slots, capacity }
+    const starter = starterOf(order.pipeline.pool?.runner ?? { kind: 'none' })
+    const started = starter.argv(argv.ok)
+    const pool = poolOf(order.pipeline)
+    const request = { ...id, directory, argv: started, env: env.ok, outputMaxBytes, slots, capacity, pool }
     return {
       ...id,
       key: attemptKey(order.jobId, order.attempt),
       pipeline: order.pipeline.name,
-      program: argv.ok[0] ?? '',
+      program: started[0] ?? '',
+      runnerOf: started === argv.ok ? null : pool,
+      where: starter.where,
       slots,
+      pool,
       directory,
       request: runRequest({ ...request, members: membersText(order, inputs, workDir) }),
       reports: reportsFile(directory, reportsHeard, line => report({ ...line, ...id })),

@@ -27,7 +27,7 @@ export const PAGE_COMMANDS = [
 export type PageCommand = (typeof PAGE_COMMANDS)[number]
 
 /** As the page posts it. */
-export interface Asked {
+export interface PageRequest {
   /** Whoever sits there, as typed; '' stays unnamed. Nobody checks that it is true. */
   readonly who: string
   /** The message id: the same command under the same id is executed once. */
@@ -76,7 +76,7 @@ export function createCommands({ instance, nats }: { instance: string; nats: () 
   }
 
   /** A connection for each: they are rare, and each is sent in the name of whoever pressed the button. */
-  async function send(name: string, { who, id, body }: Asked): Promise<Answered> {
+  async function send(name: string, { who, id, body }: PageRequest): Promise<Answered> {
     const identity = who === '' ? 'inspector' : `${who}@inspector`
     const bus = await connect({ nats: nats() }, 'ocps-inspector-command')
     try {
@@ -97,7 +97,7 @@ export function createCommands({ instance, nats }: { instance: string; nats: () 
 }
 
 /** What was asked, or the sentence that says what is wrong with it. */
-function read(name: string, request: string, instance: string): Asked | string {
+function read(name: string, request: string, instance: string): PageRequest | string {
   if (!PAGE_COMMANDS.some(one => one === name))
     return `The inspector sends no ${JSON.stringify(name.slice(0, 64))}; it sends ${PAGE_COMMANDS.join(', ')}.`
   let given: unknown

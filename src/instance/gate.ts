@@ -1,3 +1,5 @@
+import type { Observe } from '../observer.ts'
+
 /**
  * Lets out what an instance says and orders only while it is certain to be the active one. A process that was frozen does not know that another has taken
  * over; so before it speaks it looks at the clock, and when its lease may have run out it asks first. What waits meanwhile keeps its order; once shut,
@@ -16,13 +18,14 @@ export interface GateOptions {
   /** Whether nobody else has written the journal; rejects while that cannot be asked. Asked when the lease had run out. */
   readonly isOurs: () => Promise<boolean>
   readonly onLost: () => void
+  readonly observe?: Observe | undefined
 }
 
 // A renewal takes about a millisecond once the process runs again; the answer to who waits comes this late at most.
 const LOOK_MS = 20
 
 /** What waits needs no bound of its own: nothing new is journaled while the server is away, and while it is there the answer takes milliseconds. */
-export function createGate({ lease, isOurs, onLost }: GateOptions): Gate {
+export function createGate({ lease, isOurs, onLost, observe }: GateOptions): Gate {
   let waiting: (() => void)[] = []
   let isAsking = false
   let isShut = false
@@ -34,6 +37,7 @@ export function createGate({ lease, isOurs, onLost }: GateOptions): Gate {
     whenSure(act) {
       if (isShut) return
       if (isSure()) return act()
+      observe?.('gateWaits', 1)
       waiting.push(act)
       if (!isAsking) void ask()
     },
@@ -60,6 +64,7 @@ export function createGate({ lease, isOurs, onLost }: GateOptions): Gate {
       const ours = await isOurs().catch(() => null)
       if (ours === false) onLost()
       if (ours !== true) return false
+      observe?.('leaseLapses', lapses - lapsesSeen)
       lapsesSeen = lapses
     }
     return lease.isSure() && lease.lapses() === lapsesSeen

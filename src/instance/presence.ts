@@ -4,6 +4,7 @@ import type { CscContext } from '../../machines/csc.ts'
 import type { Bus } from '../bus/port.ts'
 import { subjects } from '../contract/subjects.ts'
 import type { Clock } from '../engine/clock.ts'
+import type { Observe } from '../observer.ts'
 import type { Engine } from '../engine/engine.ts'
 
 /** What is looked at of the configuration's files; config/load.ts has it. */
@@ -29,6 +30,7 @@ export interface PresenceParts {
   readonly lines: Pick<Bus, 'publish'>
   readonly engine: Pick<Engine, 'world' | 'input'>
   readonly source: ConfigurationWatched
+  readonly observe?: Observe | undefined
 }
 
 // salobj base_csc.py HEARTBEAT_INTERVAL.
@@ -50,7 +52,7 @@ export function createPresence({ instance, clock }: { instance: string; clock: C
   })
   return {
     logStream,
-    begin({ heartbeats, lines, engine, source }) {
+    begin({ heartbeats, lines, engine, source, observe }) {
       const context = () => engine.world.actor('csc')?.snapshot.context as CscContext
       publish = line => {
         const message = logMessage(line, instance)
@@ -68,6 +70,7 @@ export function createPresence({ instance, clock }: { instance: string; clock: C
         )
         // From the last due moment, not from now, so that delays do not add up; but what a frozen process missed is not made up for.
         const now = clock.elapsed()
+        observe?.('heartbeatLateMs', now - next)
         next = next + HEARTBEAT_MS > now ? next + HEARTBEAT_MS : now + HEARTBEAT_MS
         unwake = clock.wake(next, beat)
         look()

@@ -5,6 +5,7 @@ import { ENTRIES_PER_MESSAGE_MAX, openJournal } from '../journal/log.ts'
 import type { Journal } from '../journal/port.ts'
 import { cannotGoOn } from '../journal/survey.ts'
 import type { Log } from '../log.ts'
+import type { Observe } from '../observer.ts'
 
 /**
  * Where an instance goes on: at the end of its journal, unless entries are known from elsewhere that the journal does not hold (an older copy was put
@@ -14,8 +15,6 @@ interface TakenUp {
   readonly journal: Journal
   readonly lastN: number
   readonly isOurs: () => Promise<boolean>
-  /** The last announcement known to have been said; null: none. */
-  readonly lastSaid: string | null
   /** As in EngineOptions; 0: the journal holds all that is known. */
   readonly numbersAfter: number
 }
@@ -32,26 +31,31 @@ export async function takeUpJournal(from: {
   retained: Retained
   workDir: string
   log: Log
+  observe?: Observe | undefined
 }): Promise<TakenUp> {
-  const { bus, instance, retained, workDir, log } = from
+  const { bus, instance, retained, workDir, log, observe } = from
+  let foreignSeen = 0
   const opened = await openJournal({
     bus,
     instance,
-    onForeign: (count, { sequence, id }) =>
+    onForeign: (count, { sequence, id }) => {
+      observe?.('foreignMessages', count - foreignSeen)
+      foreignSeen = count
       log.warn(
         { count, sequence, id: id.slice(0, ID_SHOWN_MAX) },
         `the journal of ${instance} holds ${count} ${count === 1 ? 'message' : 'messages'} that no journal wrote; passed over`,
-      ),
+      )
+    },
   })
   const { journal, log: stored, name, lastN, lostMessages, isOurs } = opened
   if (lostMessages > 0 && !stored.keepsBehindLost()) throw cannotGoOn({ name, lastN, lostMessages })
-  const { lastSaid, numbersAfter: inEvents } = await readLastSaid(retained, instance, lastN)
+  const { numbersAfter: inEvents } = await readLastSaid(retained, instance, lastN)
   const inWorkDir = await highestJobIn(workDir)
   const known = Math.max(lastN, inEvents, inWorkDir < lastN + AHEAD_MAX ? inWorkDir : 0)
-  if (known === lastN && lostMessages === 0) return { journal, lastN, isOurs, lastSaid, numbersAfter: 0 }
+  if (known === lastN && lostMessages === 0) return { journal, lastN, isOurs, numbersAfter: 0 }
   sayBehind(log, { name, lastN, known, lostMessages })
   const numbersAfter = known + NUMBERS_UNSEEN + lostMessages * ENTRIES_PER_MESSAGE_MAX
-  return { journal, lastN, isOurs, lastSaid, numbersAfter }
+  return { journal, lastN, isOurs, numbersAfter }
 }
 
 /** Accepted work may be missing. Going on from what is left is better than a night without OCPS. */

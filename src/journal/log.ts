@@ -104,7 +104,7 @@ export async function openJournal(options: JournalOptions): Promise<OpenedJourna
   }
 }
 
-interface Place {
+interface LogCursor {
   readonly log: Log
   readonly name: string
   readonly epoch: string
@@ -117,7 +117,7 @@ interface Place {
   messageMax(): number
 }
 
-function createLogJournal(place: Place): Journal {
+function createLogJournal(place: LogCursor): Journal {
   return {
     append: async entries => {
       checkFollows(entries, place.lastN)
@@ -130,7 +130,7 @@ function createLogJournal(place: Place): Journal {
   }
 }
 
-async function appendMessage(place: Place, message: Message, mayBeRefused: boolean): Promise<void> {
+async function appendMessage(place: LogCursor, message: Message, mayBeRefused: boolean): Promise<void> {
   const id = `${place.epoch}:${message.lastN}`
   for (;;) {
     try {
@@ -149,7 +149,7 @@ async function appendMessage(place: Place, message: Message, mayBeRefused: boole
 }
 
 /** Once a life: a server may confirm what it writes into a damaged file, and not find it again. */
-async function checkReadable(place: Place, before: string): Promise<void> {
+async function checkReadable(place: LogCursor, before: string): Promise<void> {
   const newest = (await place.log.last())?.id ?? ''
   if (newest === before)
     throw new JournalError(
@@ -159,7 +159,7 @@ async function checkReadable(place: Place, before: string): Promise<void> {
   place.unprovenBehind = null
 }
 
-async function* read(place: Place, from: 'start' | 'mark'): AsyncGenerator<Entry> {
+async function* read(place: LogCursor, from: 'start' | 'mark'): AsyncGenerator<Entry> {
   const before = from === 'mark' ? await partsBefore(place) : 0
   for await (const found of survey(place, from, before)) {
     if (found.kind === 'damage') {
@@ -173,7 +173,7 @@ async function* read(place: Place, from: 'start' | 'mark'): AsyncGenerator<Entry
 }
 
 /** How many messages before the newest mark belong to it. */
-async function partsBefore({ log }: Place): Promise<number> {
+async function partsBefore({ log }: LogCursor): Promise<number> {
   for await (const message of log.read('mark')) {
     const what = entriesOf(message)?.[0]?.what
     return what?.type === 'engine.checkpoint' ? what.of - 1 : 0

@@ -1,3 +1,4 @@
+import { z } from 'zod'
 import { sensorName, type IngestedImage } from '../../machines/domain/camera.ts'
 import type { DataId } from '../../machines/domain/dataId.ts'
 import type { IngestMessage, LocatorAnswer } from '../../machines/domain/messages.ts'
@@ -5,6 +6,7 @@ import type { DataOrder, Locator } from '../../machines/ports.ts'
 import type { Bus } from '../bus/port.ts'
 import { readImageInOODS, type ImageInOODS } from '../contract/oods.ts'
 import { oods } from '../contract/subjects.ts'
+import type { LocatorPart } from '../parts.ts'
 import { createPaths, type Look, type Paths } from './path.ts'
 
 /**
@@ -133,4 +135,10 @@ function remember(all: Set<string>, one: string): void {
     if (all.size <= REMEMBERED_MAX) break
     all.delete(oldest)
   }
+}
+
+export const oodsLocator: LocatorPart = {
+  name: 'oods',
+  settings: z.strictObject({}).default({}),
+  open: createOodsLocator,
 }

@@ -7,8 +7,9 @@ import type { Acknowledgement } from '../../machines/domain/announcements.ts'
 import { type EngineMessage, type Emission, gatherAddress, jobAddress } from '../../machines/domain/messages.ts'
 import type { GatherContext } from '../../machines/groupMembers.ts'
 import { MACHINES_VERSION, type MachineKind } from '../../machines/index.ts'
-import type { JobContext } from '../../machines/job.ts'
-import { inUse, type InUse, type QueueContext } from '../../machines/queue.ts'
+import type { JobContext } from '../../machines/jobContext.ts'
+import type { QueueContext } from '../../machines/queue.ts'
+import { poolsInUse, type PoolInUse } from '../../machines/standing.ts'
 import { announcementInWords, inWords, orderInWords } from './inWords.ts'
 import { type Actor, createWorld, type World } from '../engine/world.ts'
 import { beginsAt, type Entry, isMark } from '../journal/entry.ts'
@@ -32,9 +33,9 @@ export interface Night {
   /** Those that ended last without success, in the order of their ends. */
   readonly failures: readonly JobRecord[]
   /** What every actor heard, oldest first; of each the last STEPS_MAX. */
-  readonly histories: ReadonlyMap<string, readonly Heard[]>
+  readonly histories: ReadonlyMap<string, readonly StepRecord[]>
   /** The step of each kind of machine that was taken last. */
-  readonly lastOf: ReadonlyMap<MachineKind, Heard>
+  readonly lastOf: ReadonlyMap<MachineKind, StepRecord>
   /** Newest last. */
   readonly lines: readonly Line[]
   readonly refusals: readonly Refused[]
@@ -82,7 +83,7 @@ export interface GroupRecord {
 }
 
 /** One step of an actor. */
-export interface Heard {
+export interface StepRecord {
   readonly n: number
   readonly at: number
   readonly address: string
@@ -249,7 +250,7 @@ function grow(instance: string, like?: Night, before?: Past): Night {
   ): void {
     const { address, kind, snapshot: after } = actor
     if (before === after && emissions.length === 0) return
-    const heard: Heard = { n: now.n, at: now.at, address, kind, event, before, after, emissions }
+    const heard: StepRecord = { n: now.n, at: now.at, address, kind, event, before, after, emissions }
     lastOf.set(kind, heard)
     // A list of its own for every step: nights that forked share the old ones.
     const history = histories.get(address) ?? []
@@ -323,10 +324,12 @@ function oldest<One>(all: One[], kept: number): One[] {
   return all.splice(0, all.length - kept)
 }
 
-/** What is really taken of the slots, and what was handed over before they are free. */
-export function slotsInUse({ world, jobs }: Night): InUse {
+/** What is really taken of each pool's slots, and what was handed over before they are free. */
+export function poolsOf({ world, jobs }: Night): readonly PoolInUse[] {
   const context = world.actor('queue')?.snapshot.context as QueueContext | undefined
-  return inUse(context ?? { configuration: null, running: {} }, jobId => jobs.get(jobId)?.state === 'starting')
+  return context === undefined
+    ? []
+    : poolsInUse(context, context.configuration, jobId => jobs.get(jobId)?.state === 'starting')
 }
 
 /** The innermost active state: `running` for `{active: 'running'}`; regions of parallel states joined by ` + `. */

@@ -4,8 +4,10 @@
  * known only as a time limit, after which it may be tried again, so that the large one could wait for ever. The sentence says so.
  */
 import { inOrder, type Waiting, type WaitingList } from '../../machines/domain/waitingList.ts'
+import { DEFAULT_POOL, poolNames } from '../../machines/domain/pools.ts'
 import type { QueueContext } from '../../machines/queue.ts'
-import { leafOf, type Night, slotsInUse } from './night.ts'
+import { type PoolInUse, poolWith, standingIn } from '../../machines/standing.ts'
+import { leafOf, type Night, poolsOf } from './night.ts'
 
 /** The first that waits although slots are free: they are not enough for it, and kept for it. */
 export interface Reserved {
@@ -22,60 +24,67 @@ interface Queued {
   readonly ahead: readonly Waiting[]
 }
 
-/** What is kept free now, at the launcher or in the queue; null: nothing is. */
-export function reservedIn(night: Night): Reserved | null {
+/** What is kept free now in each pool, at the launcher or in the queue; those of which nothing is are left out. */
+export function reservedIn(night: Night): readonly Reserved[] {
+  return poolsOf(night).flatMap(pool => reservedOf(night, pool) ?? [])
+}
+
+function reservedOf(night: Night, { pool, slots, slotsTaken, jobs }: PoolInUse): Reserved | null {
   const context = contextOf(night)
   if (context === null || flowOf(night) !== 'flowing') return null
-  const { waiting, configuration, running } = context
-  const used = slotsInUse(night)
-  const free = (configuration?.slots ?? 0) - used.slots
+  const { waiting, running } = standingIn(context, pool)
+  const free = slots - slotsTaken
   if (free <= 0) return null
   // What was handed over begins before anything that waits here.
-  const [handedOver] = Object.entries(running).filter(([jobId]) => !used.jobs.includes(jobId))
+  const [handedOver] = Object.entries(running).filter(([jobId]) => !jobs.includes(jobId))
   if (handedOver) return { jobId: handedOver[0], needs: handedOver[1], free }
-  const [first] = ordered(waiting, configuration?.order ?? 'fifo').list
+  const [first] = ordered(waiting, context.configuration?.order ?? 'fifo').list
   return first && first.slots > free ? { jobId: first.jobId, needs: first.slots, free } : null
 }
 
 /** `, place 2 of 3 behind …: it needs 1 slot; …`, for a job that waits in the queue. */
 export function placeOf(night: Night, jobId: string): string {
-  const queued = queuedIn(night, jobId)
   if (contextOf(night) === null) return ''
+  const pool = poolOfJob(night, jobId)
+  const queued = queuedIn(night, pool, jobId)
   const where =
     queued === null
       ? ''
       : `, place ${queued.place} of ${queued.of}${queued.ahead.length === 0 ? '' : ` behind ${few(queued.ahead.map(one => one.jobId))}`}`
   if (flowOf(night) === 'closed') return `${where}: the instance is not ENABLED, so nothing is started`
   if (flowOf(night) === 'paused') return `${where}: the queue is paused; "ocps resume" lets it go on`
-  return `${where}: ${queued === null ? '' : keptInWords(night, jobId, queued.needs)}${takenInWords(night)}`
+  return `${where}: ${queued === null ? '' : keptInWords(night, pool, jobId, queued.needs)}${takenInWords(night, pool)}`
 }
 
 /** `: it needs 2 slots; …`, for a job that was handed to the launcher before its slots are free. */
 export function handedOverIn(night: Night, jobId: string): string {
   const context = contextOf(night)
   if (context === null) return ''
-  return `: ${keptInWords(night, jobId, context.running[jobId] ?? 1)}${takenInWords(night)}`
+  const pool = poolOfJob(night, jobId)
+  const { running } = standingIn(context, pool.pool)
+  return `: ${keptInWords(night, pool, jobId, running[jobId] ?? 1)}${takenInWords(night, pool)}`
 }
 
 /** `place 2 of 3 · …`, for a table; null for a job that does not wait in a queue that flows. */
 export function placeBriefly(night: Night, jobId: string): string | null {
-  const queued = queuedIn(night, jobId)
+  const pool = poolOfJob(night, jobId)
+  const queued = queuedIn(night, pool, jobId)
   if (queued === null || flowOf(night) !== 'flowing') return null
   const { place, of, needs } = queued
-  const reserved = reservedIn(night)
+  const reserved = reservedOf(night, pool)
   return [
     `place ${place} of ${of}`,
     ...(needs > 1 ? [`needs ${slots(needs)}`] : []),
     ...(reserved === null
       ? []
       : [`${reserved.free} kept free for ${reserved.jobId === jobId ? 'it' : reserved.jobId}`]),
-    takenBriefly(night),
+    takenBriefly(night, pool),
   ].join(' · ')
 }
 
 /** Nothing for one slot of none that are free: that is said by who has them. */
-function keptInWords(night: Night, jobId: string, needs: number): string {
-  const reserved = reservedIn(night)
+function keptInWords(night: Night, pool: PoolInUse, jobId: string, needs: number): string {
+  const reserved = reservedOf(night, pool)
   if (reserved === null) return needs === 1 ? '' : `it needs ${slots(needs)}; `
   const { free } = reserved
   if (reserved.jobId === jobId)
@@ -84,13 +93,13 @@ function keptInWords(night: Night, jobId: string, needs: number): string {
   return `it needs ${slots(needs)}; ${free} that ${free === 1 ? 'is' : 'are'} free ${free === 1 ? 'is' : 'are'} kept for ${reserved.jobId}, which is first and needs ${reserved.needs}${mine}; `
 }
 
-function takenInWords(night: Night): string {
-  const { jobs } = slotsInUse(night)
-  return `${takenBriefly(night)}${jobs.length === 0 ? '' : ` by ${few(jobs)}`}`
+function takenInWords(night: Night, pool: PoolInUse): string {
+  return `${takenBriefly(night, pool)}${pool.jobs.length === 0 ? '' : ` by ${few(pool.jobs)}`}`
 }
 
-function takenBriefly(night: Night): string {
-  return `${slotsInUse(night).slots} of ${contextOf(night)?.configuration?.slots ?? 0} slots are taken`
+function takenBriefly(night: Night, { pool, slots: there, slotsTaken }: PoolInUse): string {
+  const isOneOfSeveral = poolNames(contextOf(night)?.configuration ?? {}).length > 1
+  return `${slotsTaken} of ${there} slots${isOneOfSeveral ? ` of pool ${pool}` : ''} are taken`
 }
 
 function slots(count: number): string {
@@ -106,15 +115,26 @@ export function few(names: readonly string[]): string {
   )
 }
 
-function queuedIn(night: Night, jobId: string): Queued | null {
+function queuedIn(night: Night, { pool }: PoolInUse, jobId: string): Queued | null {
   const context = contextOf(night)
   if (context === null) return null
-  const { list, places } = ordered(context.waiting, context.configuration?.order ?? 'fifo')
+  const { waiting } = standingIn(context, pool)
+  const { list, places } = ordered(waiting, context.configuration?.order ?? 'fifo')
   const place = places.get(jobId)
   const one = place === undefined ? undefined : list[place]
   if (place === undefined || one === undefined) return null
   return { place: place + 1, of: list.length, needs: one.slots, ahead: list.slice(0, place) }
 }
+
+/** The pool in which a job waits or runs; the default pool of one that does neither. */
+function poolOfJob(night: Night, jobId: string): PoolInUse {
+  const context = contextOf(night)
+  const order = context?.configuration?.order ?? 'fifo'
+  const pool = context && poolWith(context, jobId, list => ordered(list, order).places.has(jobId))
+  return poolsOf(night).find(one => one.pool === (pool ?? DEFAULT_POOL)) ?? NO_POOL
+}
+
+const NO_POOL: PoolInUse = { pool: DEFAULT_POOL, slots: 0, slotsTaken: 0, jobs: [], ahead: 0, waiting: 0 }
 
 function contextOf(night: Night): QueueContext | null {
   const queue = night.world.actor('queue')

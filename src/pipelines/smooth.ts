@@ -79,15 +79,15 @@ function weigh(out: Float32Array, taps: Float64Array, lineAt: (k: number) => Flo
   }
 }
 
-type Line = Float32Array
+type Row = Float32Array
 
 // biome-ignore format: one pair of lines per row
 function addPairs(
-  out: Line, centre: Line, weight: number,
-  a: number, a1: Line, a2: Line,
-  b: number, b1: Line, b2: Line,
-  c: number, c1: Line, c2: Line,
-  d: number, d1: Line, d2: Line,
+  out: Row, centre: Row, weight: number,
+  a: number, a1: Row, a2: Row,
+  b: number, b1: Row, b2: Row,
+  c: number, c1: Row, c2: Row,
+  d: number, d1: Row, d2: Row,
 ): void {
   for (let x = 0; x < out.length; x++) {
     out[x] =

@@ -3,6 +3,7 @@ import type { Located } from '../../machines/domain/located.ts'
 import type { Input, LocatorAnswer, Quiescent } from '../../machines/domain/messages.ts'
 import type { ExecutorReport } from '../../machines/domain/reports.ts'
 import type { DataOrder, StartOrder, StopOrder } from '../../machines/ports.ts'
+import type { Pipeline } from '../../machines/domain/pipeline.ts'
 import { createCapacityBook } from '../../machines/domain/capacity.ts'
 import { type Entry, isMark, withoutSteps } from '../journal/entry.ts'
 import { createTallying, type Tallying } from './tally.ts'
@@ -17,7 +18,7 @@ export interface History {
   /** Where the recording begins at rest; null: at the start of the journal. */
   readonly rest: (Entry & { readonly what: Quiescent }) | null
   /** What came from outside and does not depend on what OCPS did, in order. */
-  readonly asked: readonly Asked[]
+  readonly asked: readonly RecordedInput[]
   /** `<jobId>/<attempt>` → what happened. */
   readonly attempts: ReadonlyMap<string, Attempt>
   /** dataKey, pipeline and attempt → what happened the last time. */
@@ -30,7 +31,7 @@ export interface History {
   readonly lastAt: number
 }
 
-export interface Asked {
+export interface RecordedInput {
   readonly n: number
   readonly at: number
   readonly door: Entry['door']
@@ -41,16 +42,17 @@ export interface Asked {
 /** One run of a pipeline, as it was reported. Times in milliseconds after it began. */
 export interface Attempt {
   readonly pipeline: string
-  readonly slots: number
+  /** Which pool's slots it took, and how many. */
+  readonly place: Pick<Pipeline, 'slots' | 'pool'>
   /** Ordered, and a slot free for it, as far as was known: it begins then. Milliseconds since 1970 UTC; null: it never did. */
   begunAt: number | null
-  readonly reports: Heard[]
-  end: Heard | null
+  readonly reports: TimedReport[]
+  end: TimedReport | null
   /** When it was told to stop, and whether that was because its time was up. */
   stop: { readonly afterMs: number; readonly timeWasUp: boolean } | null
 }
 
-export interface Heard {
+export interface TimedReport {
   readonly afterMs: number
   /** The entry's number: the order of what happened at the same moment. */
   readonly n: number
@@ -66,7 +68,7 @@ export interface Look {
 
 export async function historyOf(entries: AsyncIterable<Entry>, instance: string): Promise<History> {
   const world = createWorld({ instance })
-  const asked: Asked[] = []
+  const asked: RecordedInput[] = []
   const attempts = new Map<string, Attempt>()
   const attemptsOfData = new Map<string, Attempt>()
   const book = createCapacityBook<Attempt>()
@@ -101,7 +103,7 @@ export async function historyOf(entries: AsyncIterable<Entry>, instance: string)
     const neverRan = attempt.begunAt === null && attempt.stop !== null && what.type === 'executor.startFailed'
     // The launcher knew of a free slot before it was said here that one is.
     if (attempt.begunAt === null && !neverRan) {
-      book.begin(attempt, attempt.slots)
+      book.begin(attempt, attempt.place)
       began([attempt], at)
     }
     const heard = { afterMs: at - (attempt.begunAt ?? at), n, what }
@@ -141,11 +143,11 @@ export async function historyOf(entries: AsyncIterable<Entry>, instance: string)
   }
 
   function begun(order: StartOrder, { at }: Entry): void {
-    const { name: pipeline, slots } = order.pipeline
-    const attempt: Attempt = { pipeline, slots, begunAt: null, reports: [], end: null, stop: null }
+    const { name: pipeline } = order.pipeline
+    const attempt: Attempt = { pipeline, place: order.pipeline, begunAt: null, reports: [], end: null, stop: null }
     attempts.set(attemptKey(order), attempt)
     attemptsOfData.set(dataAttemptKey(order), attempt)
-    began(book.order(attempt, slots, order.capacity), at)
+    began(book.order(attempt, order.pipeline, order.capacity), at)
   }
 
   function stopped(order: StopOrder, { at, what }: Entry): void {
@@ -189,7 +191,7 @@ function isNote(what: Input): boolean {
 }
 
 function isReport(what: Input): what is ExecutorReport {
-  return what.type.startsWith('executor.')
+  return what.type.startsWith('executor.') && what.type !== 'executor.unreachable'
 }
 
 export function isEnd({ type }: ExecutorReport): boolean {

@@ -2,7 +2,7 @@ import type { DataOrder, StartOrder, StopOrder } from '../../machines/ports.ts'
 import type { Located } from '../../machines/domain/located.ts'
 import type { ExecutorReport } from '../../machines/domain/reports.ts'
 import { createCapacityBook, neverBegan } from '../../machines/domain/capacity.ts'
-import { attemptKey, dataAttemptKey, dataKey, isEnd, type Attempt, type Heard, type History } from './history.ts'
+import { attemptKey, dataAttemptKey, dataKey, isEnd, type Attempt, type TimedReport, type History } from './history.ts'
 
 /**
  * The executor and the locator of a supposed night: every attempt goes as it went in the recording, begun as an executor does: when it fits. What
@@ -60,7 +60,7 @@ export function createSupposed(history: History): Supposed {
         called: { off: false },
       }
       plays.set(attemptKey(order), play)
-      return begin(book.order(play, order.pipeline.slots, order.capacity), now)
+      return begin(book.order(play, order.pipeline, order.capacity), now)
     },
     stop(order, now) {
       const play = plays.get(attemptKey(order))
@@ -177,7 +177,7 @@ function takenOff({ attempt, order: { pipeline } }: Play, order: StopOrder): Omi
   return [{ afterMs: 0, rank: null, what }]
 }
 
-function again({ afterMs, n, what }: Heard, { jobId, attempt }: StartOrder | StopOrder): Omit<Coming, 'called'> {
+function again({ afterMs, n, what }: TimedReport, { jobId, attempt }: StartOrder | StopOrder): Omit<Coming, 'called'> {
   return { afterMs, rank: n, what: { ...what, jobId, attempt } }
 }
 

@@ -6,7 +6,7 @@ import type { ExecutorReport } from '../../machines/domain/reports.ts'
 import type { DataOrder } from '../../machines/ports.ts'
 import type { Entry } from '../journal/entry.ts'
 import { createAgenda } from './agenda.ts'
-import { firingKey, isEnd, type Asked, type History } from './history.ts'
+import { firingKey, isEnd, type RecordedInput, type History } from './history.ts'
 import { createSupposed, type Coming } from './supposed.ts'
 import { createTallying, type Tallying } from './tally.ts'
 import { createWorld } from '../engine/world.ts'
@@ -33,7 +33,7 @@ export interface WhatIf {
 type Reported = ExecutorReport | LocatorAnswer
 
 type Happening =
-  | { readonly kind: 'asked'; readonly asked: Asked }
+  | { readonly kind: 'asked'; readonly asked: RecordedInput }
   | { readonly kind: 'report'; readonly what: Reported; readonly called: { off: boolean } }
   | { readonly kind: 'timer'; readonly address: string; readonly timer: string }
 

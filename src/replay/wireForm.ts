@@ -1,11 +1,7 @@
-import {
-  type Command,
-  type GroupRules,
-  type ProcessDataCommand,
-  type RetryCommand,
-  sentAs,
-} from '../../machines/domain/commands.ts'
+import { type Command, type ProcessDataCommand, type RetryCommand, sentAs } from '../../machines/domain/commands.ts'
+import type { GroupRules } from '../../machines/domain/groupRules.ts'
 import { executeBody } from '../contract/execute.ts'
+import { requestedWorkBody } from '../contract/work.ts'
 
 /**
  * A journaled command as a client would send it: the inverse of contract/commands.ts and contract/execute.ts, tested against them. Job ids it names are translated,
@@ -76,32 +72,13 @@ function named(command: ProcessDataCommand, translate: (jobId: string) => string
 }
 
 function processDataBody(command: ProcessDataCommand) {
-  const { dataId, detectors, pipeline, overrides, configFile, version, priority, after, readiness } = command
-  const { instrument, obsid, group } = dataId
-  const { groupRules: rules, timeLimitMs } = command
-  const isClosing = obsid === null
+  const { dataId, after, groupRules: rules } = command
+  const isClosing = dataId.obsid === null
   return {
-    dataId: given({
-      instrument,
-      obsid,
-      group: isClosing ? group : null,
-      detector: detectors.length === 0 ? null : isClosing ? detectors[0] : detectors,
-    }),
-    pipeline,
-    group: rules === null ? (isClosing ? null : group) : { id: group, ...rulesBody(rules) },
-    members: command.members ?? null,
-    overrides: isEmpty(overrides) ? null : overrides,
-    configFile,
-    version: version === '' ? null : version,
-    priority: priority === 0 ? null : priority,
+    ...requestedWorkBody(command),
     after: after.length === 0 ? null : after,
-    readiness:
-      readiness.policy === 'waitFor'
-        ? { waitFor: readiness.waitMs / 1_000 }
-        : readiness.policy === 'runNow'
-          ? null
-          : readiness.policy,
-    timeLimit: seconds(timeLimitMs),
+    group: rules === null ? (isClosing ? null : dataId.group) : { id: dataId.group, ...rulesBody(rules) },
+    members: command.members ?? null,
   }
 }
 
@@ -117,10 +94,6 @@ function meant(of: RetryCommand['of'], translate: (jobId: string) => string): Re
 /** Without what is null: on the wire that is left out. */
 function given(body: Readonly<Record<string, unknown>>): Record<string, unknown> {
   return Object.fromEntries(Object.entries(body).filter(([, value]) => value !== null))
-}
-
-function isEmpty(record: object): boolean {
-  return Object.keys(record).length === 0
 }
 
 function seconds(ms: number | null): number | null {

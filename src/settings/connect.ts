@@ -2,8 +2,8 @@
  * The one way to NATS: whoever connects says in which role, and what the settings know of servers, keys and TLS is used. Files are checked first, so that a
  * wrong path is a sentence and not a server that refuses.
  */
-import { connectNats } from '../bus/nats.ts'
 import type { NatsOptions } from '../bus/nats-options.ts'
+import { connectNats } from '../bus/nats.ts'
 import type { Bus } from '../bus/port.ts'
 import { hasCredentials } from '../bus/serverUrl.ts'
 import { encryption, login } from './keyFiles.ts'

@@ -65,12 +65,16 @@ export async function encryption({ tls }: NatsSettings) {
 
 async function certificates(key: string, path: string): Promise<Buffer> {
   const pem = await content(key, path)
-  try {
-    new X509Certificate(pem)
-  } catch {
-    throw new UserError(`${key}: ${path} holds no certificate; a file in PEM form is expected`)
-  }
+  if (!isCertificate(pem)) throw new UserError(`${key}: ${path} holds no certificate; a file in PEM form is expected`)
   return pem
+}
+
+function isCertificate(pem: Buffer): boolean {
+  try {
+    return new X509Certificate(pem).subject !== null
+  } catch {
+    return false
+  }
 }
 
 async function content(key: string, path: string): Promise<Buffer> {

@@ -36,7 +36,7 @@ export interface Step<Emitted extends EventObject = EventObject> {
 }
 
 /** Where an actor may rest: the active states, from the root to one leaf. */
-interface Place {
+interface RestingPlace {
   readonly nodes: readonly AnyStateNode[]
   readonly value: unknown
   /** What leads on without an event, innermost state first; the first whose guard holds is taken. */
@@ -53,7 +53,7 @@ interface Candidate {
   readonly guard: Guard | null
   readonly acts: readonly Act[]
   /** By where it is taken from, then by the leaf it leads to, which a history may decide. */
-  readonly moves: Map<Place, Map<AnyStateNode, Move>>
+  readonly moves: Map<RestingPlace, Map<AnyStateNode, Move>>
 }
 
 interface Move {
@@ -61,12 +61,12 @@ interface Move {
   readonly enter: readonly Act[]
   /** History states of what is left, and what they keep. */
   readonly kept: History
-  readonly to: Place
+  readonly to: RestingPlace
 }
 
 /** One macrostep on its way. */
 interface Run extends Doing {
-  place: Place
+  place: RestingPlace
   history: History
 }
 
@@ -83,7 +83,7 @@ const NO_HISTORY: History = {}
 
 export function compile(machine: AnyStateMachine): Compiled {
   const { root } = machine
-  const places = new Map<AnyStateNode, Place>()
+  const places = new Map<AnyStateNode, RestingPlace>()
   const compiled = new Map<object, Candidate>()
   // Every state is looked at now, so that what is not known here is refused now.
   for (const leaf of leavesOf(root)) placeOf(leaf)
@@ -192,21 +192,21 @@ export function compile(machine: AnyStateMachine): Compiled {
     return move
   }
 
-  function placeOf(leaf: AnyStateNode): Place {
+  function placeOf(leaf: AnyStateNode): RestingPlace {
     const known = places.get(leaf)
     if (known) return known
     const nodes = pathTo(leaf)
     for (const node of nodes) refuseUnknown(node)
     // A machine that has ended goes nowhere.
     const always = leaf.type === 'final' ? [] : nodes.toReversed().flatMap(node => (node.always ?? []).map(candidateOf))
-    const place: Place = { nodes, value: valueOf(nodes), always, heard: new Map() }
+    const place: RestingPlace = { nodes, value: valueOf(nodes), always, heard: new Map() }
     // Looked up now, so that what is not known here is refused now.
     for (const type of new Set(nodes.flatMap(node => [...node.transitions.keys()]))) heardIn(place, type)
     places.set(leaf, place)
     return place
   }
 
-  function heardIn({ nodes, heard }: Place, type: string): readonly Candidate[] {
+  function heardIn({ nodes, heard }: RestingPlace, type: string): readonly Candidate[] {
     const known = heard.get(type)
     if (known) return known
     const candidates = nodes.toReversed().flatMap(node => transitionsOf(node, type).map(candidateOf))
@@ -236,7 +236,7 @@ export function compile(machine: AnyStateMachine): Compiled {
   }
 }
 
-function runFrom(place: Place, history: History, context: object, event: EventObject): Run {
+function runFrom(place: RestingPlace, history: History, context: object, event: EventObject): Run {
   return { context, event, place, history, emissions: [], timers: [] }
 }
 
@@ -263,11 +263,11 @@ function isAsBefore({ context, place, history }: Run, before: AnyMachineSnapshot
   return before.context === context && historyValue === history && leafOf(_nodes) === leafOf(place.nodes)
 }
 
-function isFinal({ nodes }: Place): boolean {
+function isFinal({ nodes }: RestingPlace): boolean {
   return leafOf(nodes).type === 'final'
 }
 
-function keptBy(left: readonly AnyStateNode[], { nodes }: Place): History {
+function keptBy(left: readonly AnyStateNode[], { nodes }: RestingPlace): History {
   const kept = left.flatMap(node =>
     Object.values(node.states)
       .filter(({ type }) => type === 'history')

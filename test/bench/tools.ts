@@ -10,7 +10,7 @@ import { homedir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { packageRoot } from '../../src/instance/start.ts'
+import { packageRoot } from '../../src/instance/versions.ts'
 
 const exec = promisify(execFile)
 

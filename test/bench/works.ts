@@ -2,7 +2,7 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { packageRoot } from '../../src/instance/start.ts'
+import { packageRoot } from '../../src/instance/versions.ts'
 import { simulatedFrames } from '../../src/sim/frames.ts'
 import type { Work } from './port.ts'
 import { built } from './tools.ts'

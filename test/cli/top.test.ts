@@ -148,6 +148,30 @@ describe('the screen of ocps top', () => {
     ).toEqual([null, null, null])
   })
 
+  test('shows each pool where there is more than one', async () => {
+    const pool = { name: 'heavy', slots: 1, runner: { kind: 'none' } } as const
+    const pipelines = { quicklook: aPipeline('quicklook'), deep: aPipeline('deep', { pool }) }
+    const pools = { heavy: pool }
+    const night = await createNight({ configuration: aConfiguration({ slots: 2, pools, pipelines }) })
+    await night.enable()
+    await night.started(await process(night, 'E1'))
+    await night.started(await process(night, 'E2', { pipeline: 'deep' }))
+    await process(night, 'E3', { pipeline: 'deep' })
+    expect(facts(night).queue).toMatchObject({
+      slots: 3,
+      slotsTaken: 2,
+      waiting: 1,
+      pools: [
+        { pool: 'default', slots: 2, slotsTaken: 1, running: 1, waiting: 0 },
+        { pool: 'heavy', slots: 1, slotsTaken: 1, running: 1, waiting: 1 },
+      ],
+    })
+    const text = screen(night, 160).join('\n')
+    expect(text).toContain('default: 1 of 2, 0 waiting')
+    expect(text).toContain('heavy: 1 of 1, 1 waiting')
+    expect(screen(await createNight(), 160).join('\n')).not.toContain('pools')
+  })
+
   test('says for whom slots are kept free that are not enough for it', async () => {
     const pipelines = { quicklook: aPipeline('quicklook'), wide: aPipeline('wide', { slots: 2 }) }
     const night = await createNight({ configuration: aConfiguration({ slots: 2, pipelines }) })

@@ -65,6 +65,33 @@ function problemOf(source: ReturnType<typeof folder>, override = ''): string {
 const withInit = (from: string, to: string) => folder({ '_init.yaml': INIT.replace(from, to) })
 const withPipeline = (from: string, to: string) => folder({ 'pipelines/quicklook.yaml': FULL.replace(from, to) })
 
+describe('configuration: pools', () => {
+  test('there is none but that of `slots` unless given', () => {
+    expect(configurationOf(folder()).pools).toEqual({})
+    expect(configurationOf(folder()).pipelines['quicklook']).not.toHaveProperty('pool')
+    const named = folder({ 'pipelines/quicklook.yaml': `${PIPELINE}pool: default\n` })
+    expect(configurationOf(named).pipelines['quicklook']).not.toHaveProperty('pool')
+  })
+
+  test('a pipeline carries the runner of its pool, as the uppermost layer has it', () => {
+    const source = folder({
+      '_init.yaml': `${INIT}pools: { heavy: { slots: 3 }, light: { slots: 5, runner: none } }\n`,
+      'night.yaml': 'pools: { heavy: { runner: { prefix: [nice, -n, "10"] } } }\n',
+      'pipelines/quicklook.yaml': `${PIPELINE}pool: heavy\n`,
+    })
+    const prefixed = { kind: 'prefix', argv: ['nice', '-n', '10'] }
+    expect(configurationOf(source).pipelines['quicklook']?.pool).toEqual({
+      name: 'heavy',
+      slots: 3,
+      runner: { kind: 'none' },
+    })
+    expect(configurationOf(source, 'night.yaml')).toMatchObject({
+      pools: { heavy: { slots: 3, runner: prefixed }, light: { slots: 5, runner: { kind: 'none' } } },
+      pipelines: { quicklook: { pool: { name: 'heavy', slots: 3, runner: prefixed } } },
+    })
+  })
+})
+
 describe('configuration: layers', () => {
   test('one file is enough, and its seconds are milliseconds inside', () => {
     expect(configurationOf(folder())).toMatchObject({
@@ -175,6 +202,30 @@ describe('configuration: a mistake is one sentence naming file, key and what was
     ['a wrong type', folder({ 'night.yaml': 'slots: many\n' }), 'night.yaml', ['night.yaml', 'slots', 'number']],
     ['a wrong word', folder({ 'night.yaml': 'order: lifo\n' }), 'night.yaml', ['night.yaml', 'order', 'newestFirst']],
     ['a negative prefetch', folder({ 'night.yaml': 'prefetch: -1\n' }), 'night.yaml', ['night.yaml', 'prefetch']],
+    [
+      'a pool that has the name of the one there is',
+      folder({ 'night.yaml': 'pools: { default: { slots: 2 } }\n' }),
+      'night.yaml',
+      ['night.yaml: pools.default', 'give this one another name'],
+    ],
+    [
+      'a pool without slots',
+      folder({ 'night.yaml': 'pools: { heavy: { runner: none } }\n' }),
+      'night.yaml',
+      ['night.yaml: pools.heavy.slots'],
+    ],
+    [
+      'a runner nobody knows',
+      folder({ 'night.yaml': 'pools: { heavy: { slots: 1, runner: magic } }\n' }),
+      'night.yaml',
+      ['night.yaml: pools.heavy.runner', 'none'],
+    ],
+    [
+      'an empty prefix',
+      folder({ 'night.yaml': 'pools: { heavy: { slots: 1, runner: { prefix: [] } } }\n' }),
+      'night.yaml',
+      ['night.yaml: pools.heavy.runner.prefix'],
+    ],
     ['no slots', folder({ 'night.yaml': 'slots: 0\n' }), 'night.yaml', ['night.yaml', 'slots']],
     [
       'a value where a map stood',
@@ -252,6 +303,29 @@ describe('configuration: a mistake is one sentence naming file, key and what was
     expect(problem).toContain('quicklook.yaml')
     expect(problem).toContain(named)
     expect(problem).not.toContain('\n')
+  })
+
+  test('a pipeline with a wish for more slots than its pool has, with the layer that says so', () => {
+    const files = {
+      'pipelines/quicklook.yaml': `${FULL}pool: heavy\n`,
+      '_init.yaml': `${INIT}pools: { heavy: { slots: 3 } }\n`,
+      'night.yaml': 'pools: { heavy: { slots: 1 } }\n',
+    }
+    expect(configurationOf(folder(files)).pipelines['quicklook']).toMatchObject({ slots: 2 })
+    expect(problemOf(folder(files), 'night.yaml')).toBe(
+      'pipelines/quicklook.yaml: slots: at most 1 is expected, for that is pools.heavy.slots in night.yaml; a job that needs 2 would wait for ever',
+    )
+  })
+
+  test('a pipeline in a pool that is not there, with those that are', () => {
+    const files = { 'pipelines/quicklook.yaml': `${PIPELINE}pool: heavy\n` }
+    expect(problemOf(folder(files))).toBe(
+      'pipelines/quicklook.yaml: pool: there is no pool heavy; name none, or add it to pools',
+    )
+    expect(problemOf(folder({ ...files, '_summit.yaml': 'pools: { light: { slots: 3 } }\n' }))).toBe(
+      'pipelines/quicklook.yaml: pool: there is no pool heavy; there are default, light (pools in _summit.yaml)',
+    )
+    expect(problemOf(folder({ 'pipelines/quicklook.yaml': `${PIPELINE}pool: toString\n` }))).toContain('toString')
   })
 
   test('fewer slots than a pipeline takes, with the layer that says so', () => {

@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { JobContext } from '../../machines/job.ts'
+import type { JobContext } from '../../machines/jobContext.ts'
 import { catalogue, jsonSchemaOf } from '../../src/contract/catalogue.ts'
 import { groupOf, jobOf, jobsOf, shelfOf, stateOf } from '../../src/engine/queries.ts'
 import { createWorld, type World } from '../../src/engine/world.ts'

@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest'
 import { ACK } from '../../machines/domain/announcements.ts'
 import type { Bus, Incoming, Retained } from '../../src/bus/port.ts'
-import { openDoor } from '../../src/doors/nats.ts'
 import type { Numbered } from '../../src/engine/engine.ts'
+import type { Log } from '../../src/log.ts'
 import { createNight } from '../harness.ts'
+import { openDoorsOf } from './desk.ts'
 
 /* What comes off the wire is checked here and nowhere else: the door of an instance in memory, with messages as a bus delivers them. */
 
@@ -18,7 +19,7 @@ interface Message {
   readonly headers?: Readonly<Record<string, string>>
 }
 
-async function opened() {
+async function opened(doors?: string[]) {
   const night = await createNight()
   await night.enable()
   const handlers = new Map<string, (message: Incoming) => void>()
@@ -28,34 +29,29 @@ async function opened() {
   const lines: string[] = []
   const kept = new Map<string, unknown>()
   let isStreamAway = false
-  const door = openDoor({
-    bus: {
-      server: { maxPayload: 1_000_000 },
-      subscribe(subject: string, handler: (message: Incoming) => void) {
-        handlers.set(subject, handler)
-        return { stop: () => Promise.resolve(void stopped.push(subject)) }
-      },
-      publish: (subject: string, body: string) => void sent.push({ subject, body: JSON.parse(body) }),
-    } as unknown as Bus,
-    retained: {
-      async last(subject: string) {
-        // What no server takes for a subject ends the connection.
-        if (subject.length > 4_000 || subject.endsWith('.')) throw new Error(`bad subject ${subject}`)
-        if (isStreamAway) throw new Error('the stream is away')
-        return await Promise.resolve(kept.has(subject) ? JSON.stringify(kept.get(subject)) : null)
-      },
-    } as unknown as Retained,
-    instance: 'LATISS',
-    engine: night.engine(),
-    say: said => void refusals.push(said),
-    now: () => night.clock.now(),
-    log: {
-      info() {},
-      warn: (_, sentence) => void lines.push(sentence),
-      error: (_, sentence) => void lines.push(sentence),
+  const bus = {
+    server: { maxPayload: 1_000_000 },
+    subscribe(subject: string, handler: (message: Incoming) => void) {
+      handlers.set(subject, handler)
+      return { stop: () => Promise.resolve(void stopped.push(subject)) }
     },
-    facts: () => ({ pid: 1 }),
-  })
+    publish: (subject: string, body: string) => void sent.push({ subject, body: JSON.parse(body) }),
+  } as unknown as Bus
+  const retained = {
+    async last(subject: string) {
+      // What no server takes for a subject ends the connection.
+      if (subject.length > 4_000 || subject.endsWith('.')) throw new Error(`bad subject ${subject}`)
+      if (isStreamAway) throw new Error('the stream is away')
+      return await Promise.resolve(kept.has(subject) ? JSON.stringify(kept.get(subject)) : null)
+    },
+  } as unknown as Retained
+  const log: Log = {
+    info() {},
+    warn: (_, sentence) => void lines.push(sentence),
+    error: (_, sentence) => void lines.push(sentence),
+  }
+  const say = (said: Numbered) => void refusals.push(said)
+  const door = await openDoorsOf(night, bus, { retained, say, log, facts: () => ({ pid: 1 }) }, doors)
   const deliver = (pattern: string, subject: string, { body = {}, reply = '_INBOX.a.b', headers = {} }: Message) => {
     const bytes =
       body instanceof Uint8Array
@@ -72,7 +68,9 @@ async function opened() {
     kept,
     refusals: () => refusals.map(({ announcement }) => announcement),
     command: async (name: string, message: Message = {}) => {
-      deliver('ocps.LATISS.cmd.>', `ocps.LATISS.cmd.${name}`, message)
+      // As a server does: to every subscription that the subject matches.
+      for (const pattern of ['ocps.LATISS.cmd.>', `ocps.LATISS.cmd.${name}`])
+        deliver(pattern, `ocps.LATISS.cmd.${name}`, message)
       await night.settled()
     },
     ask: async (name: string, message: Message = {}) => {
@@ -165,6 +163,41 @@ describe('door: commands', () => {
   })
 })
 
+describe('door: the words of the Python OCPS', () => {
+  const body = { pipeline: 'quicklook', data_query: "exposure.obs_id='AT_O_20261122_000017'" }
+
+  test('are taken by the door execute, once', async () => {
+    const { command, night } = await opened()
+    const before = night.entries().length
+    await command('execute', { body, headers: ID })
+    expect(night.entries().slice(before)).toMatchObject([
+      { from: 'script@summit', what: { type: 'command.processData', askedAs: 'execute', caller: { id: 'm-1' } } },
+    ])
+  })
+
+  test('are refused once, too, with a sentence in their own fields', async () => {
+    const { command, refusals } = await opened()
+    await command('execute', { body: { ...body, data_query: 'everything' }, headers: ID })
+    await command('abort_job', { body: { jobId: 'j1' }, headers: { ...ID, 'ocps-identity': 'a b' } })
+    expect(refusals()).toMatchObject([
+      { body: { code: 'MALFORMED', result: expect.stringContaining('execute: data_query: ') as string } },
+      { body: { code: 'MALFORMED', result: expect.stringContaining('Ocps-Identity') as string } },
+    ])
+  })
+
+  test.each([
+    [['nats', 'execute'], 'resume, execute, abort_job'],
+    [['nats'], 'resume'],
+  ])('are unknown where that door is not opened: %o', async (doors, last) => {
+    const { command, refusals } = await opened(doors)
+    await command('nonsense', { headers: ID })
+    expect(refusals()).toMatchObject([{ body: { result: expect.stringMatching(new RegExp(`${last}$`)) as string } }])
+    if (doors.includes('execute')) return
+    await command('execute', { body, headers: ID })
+    expect(refusals().at(-1)).toMatchObject({ body: { code: 'UNKNOWN_COMMAND' } })
+  })
+})
+
 describe('door: questions', () => {
   test('are answered from what is there', async () => {
     const { ask, sent, command } = await opened()
@@ -225,5 +258,10 @@ describe('door: questions', () => {
 test('a door that is closed hears neither commands nor questions', async () => {
   const { door, stopped } = await opened()
   await door.close()
-  expect(stopped).toEqual(['ocps.LATISS.cmd.>', 'ocps.LATISS.qry.>'])
+  expect(stopped).toEqual([
+    'ocps.LATISS.cmd.>',
+    'ocps.LATISS.qry.>',
+    'ocps.LATISS.cmd.execute',
+    'ocps.LATISS.cmd.abort_job',
+  ])
 })

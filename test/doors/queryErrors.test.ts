@@ -2,8 +2,8 @@ import pino from 'pino'
 import { expect, onTestFinished, test } from 'vitest'
 import { createMemoryNetwork } from '../../src/bus/memory.ts'
 import { createAsk } from '../../src/client/queries.ts'
-import { openDoor } from '../../src/doors/nats.ts'
 import { createNight } from '../harness.ts'
+import { openDoorsOf } from './desk.ts'
 
 /* How a query fails: with a code of one list and a sentence that names what was wrong, on the wire and in the client. */
 
@@ -13,16 +13,7 @@ async function door(facts: () => Record<string, unknown> = () => ({})) {
   const bus = network.connect('instance')
   const retained = await bus.retained({ name: 'EVENTS', subjects: ['ocps.LATISS.evt.>'], maxAgeMs: 60_000 })
   const log = pino({ level: 'silent' })
-  const opened = openDoor({
-    bus,
-    retained,
-    instance: 'LATISS',
-    engine: night.engine(),
-    say: () => {},
-    now: () => 0,
-    log,
-    facts,
-  })
+  const opened = await openDoorsOf(night, bus, { retained, say: () => {}, log, facts })
   onTestFinished(() => opened.close())
   const asking = network.connect('script')
   const query = async (name: string, text: string) => {

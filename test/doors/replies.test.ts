@@ -1,8 +1,8 @@
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { createMemoryNetwork } from '../../src/bus/memory.ts'
-import { openDoor } from '../../src/doors/nats.ts'
-import { silentLog } from '../../src/log.ts'
+import type { Bus } from '../../src/bus/port.ts'
 import { createNight } from '../harness.ts'
+import { openDoorsOf } from './desk.ts'
 
 /** A door over a bus in memory, and everything that is heard on a subject an answer might be sent to. */
 async function opened(reply: string) {
@@ -11,18 +11,17 @@ async function opened(reply: string) {
   const night = await createNight()
   const heard: string[] = []
   listener.subscribe(reply, ({ subject }) => heard.push(subject))
-  openDoor({
-    bus: { ...bus, subscribe: (subject, hear) => bus.subscribe(subject, message => hear({ ...message, reply })) },
+  const answering: Bus = {
+    ...bus,
+    subscribe: (subject, hear) => bus.subscribe(subject, message => hear({ ...message, reply })),
+  }
+  const door = await openDoorsOf(night, answering, {
     retained: await bus.retained({ name: 'E', subjects: ['ocps.LATISS.evt.>'], maxAgeMs: 1_000 }),
-    instance: 'LATISS',
-    engine: night.engine(),
     say: ({ announcement }) => {
       if (announcement.type === 'ack' && announcement.caller.reply !== null) bus.publish(announcement.caller.reply, '')
     },
-    now: () => 0,
-    log: silentLog,
-    facts: () => ({}),
   })
+  onTestFinished(() => door.close())
   listener.publish('ocps.LATISS.qry.state', '{}')
   listener.publish('ocps.LATISS.cmd.nonsense', '{}')
   await network.settle()

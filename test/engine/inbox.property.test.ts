@@ -2,9 +2,9 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Order } from '../../machines/domain/messages.ts'
 import type { GatherContext } from '../../machines/groupMembers.ts'
-import type { JobContext } from '../../machines/job.ts'
+import type { JobContext } from '../../machines/jobContext.ts'
 import type { QueueContext } from '../../machines/queue.ts'
-import { createWorld, type Observer } from '../../src/engine/world.ts'
+import { createWorld, type StepObserver } from '../../src/engine/world.ts'
 import {
   aConfiguration,
   aPipeline,
@@ -96,7 +96,7 @@ function createPromises() {
   let read = 0
 
   return {
-    stepped: (...[actor, event, before]: Parameters<Observer['stepped']>) => {
+    stepped: (...[actor, event, before]: Parameters<StepObserver['stepped']>) => {
       if (actor.kind !== 'gather' || actor.snapshot.value !== 'gathering' || before?.value === 'gathering') return
       const { members, missing } = actor.snapshot.context as GatherContext
       const open = Object.values(members).filter(({ output }) => output === null)

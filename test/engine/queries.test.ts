@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { jobOf, stateOf } from '../../src/engine/queries.ts'
+import { jobOf, jobsOf, stateOf } from '../../src/engine/queries.ts'
 import { aConfiguration, aPipeline, createNight } from '../harness.ts'
 
 /* What an instance answers about the present: `qry.state` and `qry.job`, of a night in memory. */
@@ -32,6 +32,35 @@ test('jobs that were handed over before their slots are free are told apart from
   expect(queue()).toMatchObject({ slotsTaken: 2, running: 1, ahead: 2, waiting: 0 })
   await night.exited(second)
   expect(queue()).toMatchObject({ slotsTaken: 3, running: 2, ahead: 0, waiting: 0 })
+})
+
+test('pools are told apart where there is more than one, and counted together', async () => {
+  const pool = { name: 'heavy', slots: 2, runner: { kind: 'none' } } as const
+  const night = await createNight({
+    configuration: aConfiguration({
+      slots: 1,
+      pools: { heavy: pool },
+      pipelines: { quicklook: aPipeline('quicklook'), deep: aPipeline('deep', { pool, slots: 2 }) },
+    }),
+  })
+  await night.enable()
+  const jobIds: string[] = []
+  for (const [obsid, pipeline] of ['quicklook', 'deep', 'quicklook', 'deep'].entries())
+    jobIds.push(...((await night.command('processData', { dataId: { obsid: `E${obsid}` }, pipeline }))?.jobIds ?? []))
+  expect(stateOf(night.engine().world).queue).toMatchObject({
+    slots: 3,
+    slotsTaken: 3,
+    running: 2,
+    waiting: 2,
+    held: 0,
+    pools: [
+      { pool: 'default', slots: 1, slotsTaken: 1, running: 1, ahead: 0, waiting: 1 },
+      { pool: 'heavy', slots: 2, slotsTaken: 2, running: 1, ahead: 0, waiting: 1 },
+    ],
+  })
+  // Those that run first, then those that wait.
+  const listed = jobsOf(night.engine().world).jobs.map(({ jobId }) => jobId)
+  expect(listed).toEqual(jobIds)
 })
 
 test('a job says what was asked for, by whom, and where its outputs are, while it is open and when it has settled', async () => {

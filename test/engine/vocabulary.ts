@@ -4,7 +4,7 @@ import type { Command, RetryCommand } from '../../machines/domain/commands.ts'
 import { jobAddress, type Known, type ShelfItem } from '../../machines/domain/messages.ts'
 import type { OutcomeKind } from '../../machines/domain/outcome.ts'
 import type { MachineKind } from '../../machines/index.ts'
-import type { JobInput } from '../../machines/job.ts'
+import type { JobInput } from '../../machines/domain/inputs.ts'
 import { aCaller, aConfiguration, aPipeline, exit, loaded, STARTED, type Machines, type Unheard } from '../harness.ts'
 import { broke, ended, neverWas, outcome } from '../machines/endings.ts'
 
@@ -209,6 +209,12 @@ export const EVENTS: { readonly [K in MachineKind]: fc.Arbitrary<Unheard<Machine
     {
       weight: 1,
       arbitrary: fc.constant({ type: 'engine.configurationsAvailable', available: STARTED.available } as const),
+    },
+    {
+      weight: 1,
+      arbitrary: fc
+        .constantFrom('default', 'heavy')
+        .map(pool => ({ type: 'executor.unreachable', pool, reason: 'r' }) as const),
     },
   ),
   queue: fc.oneof(

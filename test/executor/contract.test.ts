@@ -1,4 +1,7 @@
 /** Holds all three executors to the one contract. The programs are small shell scripts; the scripts of the twin say the same. */
+import { expect } from 'vitest'
+import type { Pipeline } from '../../machines/domain/pipeline.ts'
+import type { LauncherKind } from '../../src/executor/launcher.ts'
 import { createScriptedExecutor, type Script } from '../../src/executor/scripted.ts'
 import { keepsTheContract, type Scene, type World } from './contract.ts'
 import { order, place } from './world.ts'
@@ -39,15 +42,29 @@ const SCRIPTS: Record<Scene, Script> = {
   'is missing': { startFailed: { code: 'PROGRAM_NOT_FOUND', reason: 'The program does not exist.' } },
 }
 
-for (const kind of ['c', 'fallback'] as const)
-  keepsTheContract(kind === 'c' ? 'the launcher in C' : 'the launcher in Perl', (): World => {
-    const at = place(kind)
-    return {
-      open: ear => at.open(ear),
-      order: (scene, changes) => order(PROGRAMS[scene], changes),
-      leave: () => at.leave(),
-    }
-  })
+const NAMES = { c: 'the launcher in C', fallback: 'the launcher in Perl' } as const
+const PREFIXED: Partial<Pipeline> = {
+  pool: { name: 'gentle', slots: 1, runner: { kind: 'prefix', argv: ['nice', '-n', '3'] } },
+}
+
+for (const kind of ['c', 'fallback'] as const) {
+  keepsTheContract(NAMES[kind], () => processes(kind))
+  keepsTheContract(
+    `${NAMES[kind]} and a prefix`,
+    () => processes(kind, PREFIXED),
+    // The prefix is there and says itself what is not.
+    { missing: { exitCode: 127, stderrTail: expect.stringContaining('no-such-program') } },
+  )
+}
+
+function processes(kind: LauncherKind, pipeline: Partial<Pipeline> = {}): World {
+  const at = place(kind)
+  return {
+    open: ear => at.open(ear),
+    order: (scene, changes, more) => order(PROGRAMS[scene], changes, { ...pipeline, ...more }),
+    leave: () => at.leave(),
+  }
+}
 
 keepsTheContract('a script instead of processes', (): World => {
   const schedule = steppedClock()
@@ -58,7 +75,7 @@ keepsTheContract('a script instead of processes', (): World => {
         schedule,
         script: ({ pipeline }) => Object.entries(SCRIPTS).find(([scene]) => scene === pipeline.name)?.[1] ?? {},
       }),
-    order: (scene, changes) => order(['true'], changes, { name: scene }),
+    order: (scene, changes, more) => order(['true'], changes, { name: scene, ...more }),
     leave: async () => {},
   }
 })

@@ -3,6 +3,7 @@
  * scripted twin. What only real processes can show is in subprocess.test.ts.
  */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { Pipeline } from '../../machines/domain/pipeline.ts'
 import type { Executor, StartOrder } from '../../machines/ports.ts'
 import { type Ear, ear, ENDS } from './world.ts'
 
@@ -20,11 +21,16 @@ export type Scene = (typeof SCENES)[number]
 
 export interface World {
   open(ear: Ear): Promise<Executor>
-  order(scene: Scene, changes?: Partial<StartOrder>): StartOrder
+  order(scene: Scene, changes?: Partial<StartOrder>, pipeline?: Partial<Pipeline>): StartOrder
   leave(): Promise<void>
 }
 
-export function keepsTheContract(name: string, enter: () => World): void {
+/** Where a world differs: how a missing program is told, if not by never having started. */
+interface Differing {
+  readonly missing?: object
+}
+
+export function keepsTheContract(name: string, enter: () => World, { missing }: Differing = {}): void {
   describe(`an executor with ${name}`, () => {
     let world: World
     let heard: Ear
@@ -41,6 +47,7 @@ export function keepsTheContract(name: string, enter: () => World): void {
       expect(heard.reports).toEqual([])
       expect(await heard.end()).toMatchObject({ exitCode: 0, signal: null, usage: { stoppedBy: null, survivors: 0 } })
       expect(heard.reports.map(({ type }) => type)).toEqual(['executor.started', 'executor.exited'])
+      expect(heard.reports[0]).toMatchObject({ where: 'local' })
     })
 
     test('tells an exit code and a signal apart', async () => {
@@ -62,10 +69,10 @@ export function keepsTheContract(name: string, enter: () => World): void {
       ])
     })
 
-    test('says that a job could not start, and nothing else about it', async () => {
+    test('says that a program is missing, and nothing else about it', async () => {
       executor.start(world.order('is missing'))
-      expect(await heard.end()).toMatchObject({ type: 'executor.startFailed', code: 'PROGRAM_NOT_FOUND' })
-      expect(heard.reports).toHaveLength(1)
+      expect(await heard.end()).toMatchObject(missing ?? { type: 'executor.startFailed', code: 'PROGRAM_NOT_FOUND' })
+      expect(heard.reports).toHaveLength(missing ? 2 : 1)
     })
 
     test('stops a job with SIGTERM where that is enough', async () => {
@@ -114,6 +121,21 @@ export function keepsTheContract(name: string, enter: () => World): void {
       }
       const started = heard.reports.filter(({ type }) => type === 'executor.started')
       expect(started.map(({ jobId }) => jobId)).toEqual(ids)
+    })
+
+    test('keeps the capacities of pools apart: a full one holds up no job of another', async () => {
+      const heavy = { pool: { name: 'heavy', slots: 1, runner: { kind: 'none' } } } as const
+      executor.start(world.order('hangs', { capacity: 1 }))
+      executor.start(world.order('succeeds', { jobId: 'j2', capacity: 1 }))
+      executor.start(world.order('hangs', { jobId: 'h1', capacity: 1 }, heavy))
+      executor.start(world.order('succeeds', { jobId: 'h2', capacity: 1 }, heavy))
+      await heard.until('executor.started', 'j1')
+      await heard.until('executor.started', 'h1')
+      executor.stop({ type: 'executor.stop', jobId: 'h1', attempt: 1, graceMs: 60_000 })
+      expect(await heard.end('h2')).toMatchObject({ exitCode: 0 })
+      expect(heard.reports.filter(({ jobId }) => jobId === 'j2')).toEqual([])
+      executor.stop({ type: 'executor.stop', jobId: 'j1', attempt: 1, graceMs: 60_000 })
+      expect(await heard.end('j2')).toMatchObject({ exitCode: 0 })
     })
 
     test('says of a job that is stopped before a slot is free that it did not start, and begins those behind it', async () => {

@@ -28,6 +28,7 @@ function following({ ownLauncher = null as number | null } = {}) {
     key,
     directory: `/nowhere/${key.replace(' ', '/')}`,
     slots: 2,
+    pool: 'default',
     started: pid => told.push(`started ${pid}`),
     failed: ({ errno, where }) => told.push(`failed ${errno} ${where}`),
     ended: ({ exitCode, signal }, stoppedBy) => told.push(`ended ${exitCode ?? signal} ${stoppedBy}`),
@@ -97,11 +98,11 @@ describe('orphans: whose launcher lives', () => {
     take()
     look(1_000)
     expect(told).toEqual(['started 4711'])
-    expect([orphans.slots(), orphans.has(KEY)]).toEqual([2, true])
+    expect([orphans.slots(), orphans.has(KEY)]).toEqual([new Map([['default', 2]]), true])
     launcher.say(endedLine(KEY, -15))
     look()
     expect(told).toEqual(['started 4711', 'ended SIGTERM null'])
-    expect(orphans.slots()).toBe(0)
+    expect(orphans.slots()).toEqual(new Map())
   })
 
   test('one that could not be started is told so', () => {

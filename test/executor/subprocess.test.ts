@@ -98,6 +98,27 @@ describe.each(['c', 'fallback'] as const)('a subprocess (launcher: %s)', kind =>
     }
   })
 
+  test('of a pool with a prefix runs behind it, and is the same process', async () => {
+    const pool = (argv: string[]) => ({ pool: { name: 'gentle', slots: 1, runner: { kind: 'prefix', argv } } }) as const
+    const show = ['sh', '-c', 'echo $$ "$OMP_NUM_THREADS" "$X" $(nice) "$@"; exit 4', 'sh', 'a  b', '{obsid}'] as const
+    const behind = ['env', 'OMP_NUM_THREADS=1', 'nice', '-n', '7', 'env', 'X={obsid}']
+    executor.start(order(show, {}, pool(behind)))
+    const { pid } = await heard.until('executor.started')
+    expect(await heard.end()).toMatchObject({ exitCode: 4, signal: null })
+    const nice = Number(execFileSync('nice', { encoding: 'utf8' })) + 7
+    expect(at.file('j1', 'stdout.log')).toBe(`${pid} 1 {obsid} ${Math.min(nice, 19)} a  b AT_O_20261122_000017\n`)
+  })
+
+  test('of a pool whose prefix is missing says whose runner it is', async () => {
+    const pool = { name: 'gentle', slots: 1, runner: { kind: 'prefix', argv: ['no-such-prefix'] } } as const
+    executor.start(order(['true'], {}, { pool }))
+    expect(await heard.end()).toMatchObject({
+      code: 'PROGRAM_NOT_FOUND',
+      reason:
+        'Pipeline quicklook: the program no-such-prefix does not exist; correct the runner of pool gentle or install it.',
+    })
+  })
+
   test('that cannot be executed is told apart from one that does not exist', async () => {
     writeFileSync(join(at.root, 'plain'), 'x')
     const script = at.program('script', '#!/no/such/interpreter\n')

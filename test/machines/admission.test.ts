@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { judge, judgeRetry, optionsAgain, type Load } from '../../machines/admission.ts'
+import { judge, judgeRetry, workAgain, type Load } from '../../machines/admission.ts'
 import type { CloseGroupCommand, ProcessDataCommand, RetryCommand } from '../../machines/domain/commands.ts'
 import type { ShelfItem } from '../../machines/domain/messages.ts'
 import type { Pipeline } from '../../machines/domain/pipeline.ts'
@@ -94,7 +94,8 @@ describe('admission: versions', () => {
     expect(judgeRetry(load({ versions: ['w_1'] }), { command: again, items: [item] })).toBeNull()
     expect(judgeRetry(none, { command: again, items: [item] })).toMatchObject({ code: 'UNKNOWN_VERSION' })
     expect(judgeRetry(none, { command: { ...again, pipeline: 'other' }, items: [item] })).toBeNull()
-    expect(optionsAgain({ ...again, pipeline: 'other' }, item, aPipeline('other', { versions: [] })).version).toBe('')
+    const pipelines = { other: aPipeline('other', { versions: [] }) }
+    expect(workAgain({ pipelines }, { ...again, pipeline: 'other' }, item).version).toBe('')
     expect(judgeRetry(none, { command: { ...again, pipeline: 'other', version: 'w_1' }, items: [item] })).toMatchObject(
       {
         code: 'UNKNOWN_VERSION',

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { ACK, type Event } from '../../machines/domain/announcements.ts'
+import { LEAST_ROLE, ROLES } from '../../machines/domain/access.ts'
 import type { Caller, Command } from '../../machines/domain/commands.ts'
 import type { Emission, Known } from '../../machines/domain/messages.ts'
 import { SUMMARY_STATE, transitionChain, type SummaryState } from '../../machines/domain/summaryState.ts'
@@ -90,7 +91,7 @@ const STATES = Object.keys(IN) as SummaryState[]
 const ALLOWED: Record<SummaryState, readonly string[]> = {
   STANDBY: ['start', 'exitControl'],
   DISABLED: ['enable', 'standby', 'reload'],
-  ENABLED: ['disable', 'reload', 'processData', 'closeGroup', 'pause', 'resume', 'abortJob'],
+  ENABLED: ['disable', 'reload', 'processData', 'closeGroup', 'pause', 'resume', 'abortJob', 'retry'],
   FAULT: ['standby'],
   OFFLINE: [],
 }
@@ -106,8 +107,42 @@ const EVERY: readonly Asking[] = [
   processData,
   closeGroup,
   abortJob({ 'job.j1': 'open' }),
+  retry,
 ]
 const nameOf = ({ type }: Asking) => type.slice('command.'.length)
+
+describe('csc: a pool that cannot be reached', () => {
+  const unreachable = (pool: string) => ({ type: 'executor.unreachable', pool, reason: 'no launcher lives' }) as const
+  const report = 'pipelines cannot be started: no launcher lives'
+
+  test.each(['STANDBY', 'DISABLED', 'ENABLED'] as const)('in %s: the default pool brings FAULT with code 1', state => {
+    const now = IN[state].when(unreachable('default'))
+    expect(now.state).toBe('fault')
+    expect(topics(now.emissions)).toEqual(['errorCode', 'summaryState'])
+    expect(now.emissions).toContainEqual({
+      type: 'event',
+      topic: 'errorCode',
+      key: null,
+      body: { errorCode: 1, errorReport: report, traceback: '' },
+    })
+    expect(now.when(plain('enable')).emissions).toMatchObject([
+      { body: { code: 'WRONG_STATE', result: expect.stringContaining(`error 1: ${report}`) as unknown } },
+    ])
+  })
+
+  test.each(STATES)(
+    'in %s: another pool changes nothing, for its jobs say themselves that they did not start',
+    state => {
+      const now = IN[state].when(unreachable('heavy'))
+      expect([now.state, now.emissions, now.context]).toEqual([IN[state].state, [], IN[state].context])
+    },
+  )
+
+  test.each(['FAULT', 'OFFLINE'] as const)('in %s nothing changes: the first fault counts', state => {
+    const now = IN[state].when(unreachable('default'))
+    expect([now.state, now.emissions, now.context]).toEqual([IN[state].state, [], IN[state].context])
+  })
+})
 
 describe('csc: reload', () => {
   const reloading = (changes: Parameters<typeof aConfiguration>[0], file = '_init.yaml') =>
@@ -144,6 +179,19 @@ describe('csc: reload', () => {
       },
     ])
     expect(now.emissions).toHaveLength(1)
+  })
+
+  test('a pool with other slots needs a start; one that starts its jobs in another way does not', () => {
+    const heavy = (slots: number, argv = ['nice']) =>
+      ({ pools: { heavy: { slots, runner: { kind: 'prefix', argv } } } }) as const
+    const before = IN.STANDBY.when({ ...start, loaded: loaded(aConfiguration(heavy(2))) }, plain('enable'))
+    expect(before.when(reloading(heavy(3))).emissions).toMatchObject([
+      { body: { result: expect.stringContaining('pools (heavy 2 → heavy 3)') as unknown } },
+    ])
+    expect(before.when(reloading({})).emissions).toMatchObject([
+      { body: { result: expect.stringContaining('pools (heavy 2 → none)') as unknown } },
+    ])
+    expect(before.when(reloading(heavy(2, ['env']))).emissions.at(-1)).toMatchObject({ body: { ack: ACK.COMPLETE } })
   })
 
   test('another override than the one that is applied is no reload; a new layer of the site is one', () => {
@@ -238,6 +286,43 @@ describe('csc', () => {
       expect(ack?.result).toContain(state)
     },
   )
+
+  test.each(STATES.flatMap(state => EVERY.map(command => [state, nameOf(command), command] as const)))(
+    'in %s the command %s is refused to a caller without a role, with -300 and the role it needs, and nothing changes',
+    (state, name, command) => {
+      const before = IN[state]
+      const { state: after, emissions, context } = before.when(sentBy(command, []))
+      expect(after).toBe(before.state)
+      expect(context).toBe(before.context)
+      expect(emissions).toHaveLength(1)
+      const [ack] = acks(emissions)
+      expect(ack).toMatchObject({ ack: ACK.NOPERM, error: 1, code: 'NOT_PERMITTED' })
+      expect(ack?.result).toMatch(
+        new RegExp(`^Failed: ${name} needs the role ${LEAST_ROLE[command.type]}, .*m1@summit`),
+      )
+    },
+  )
+
+  test.each(ROLES)('the role %s sends what its rank allows, and is answered as a caller without roles is', role => {
+    for (const state of STATES)
+      for (const command of EVERY) {
+        const isAllowed = ROLES.indexOf(role) >= ROLES.indexOf(LEAST_ROLE[command.type])
+        const { state: after, emissions } = IN[state].when(sentBy(command, [role]))
+        const same = IN[state].when(command)
+        expect(
+          acks(emissions).some(({ code }) => code === 'NOT_PERMITTED'),
+          nameOf(command),
+        ).toBe(!isAllowed)
+        expect(after).toBe(isAllowed ? same.state : IN[state].state)
+      }
+  })
+
+  test('the refusal of an execute names the command as it was sent', () => {
+    const [ack] = acks(IN.ENABLED.when({ ...sentBy(processData, ['viewer']), askedAs: 'execute' } as Asking).emissions)
+    expect(ack?.result).toBe(
+      'Failed: execute needs the role script, and m1@summit has only the role viewer; ask whoever gives out the roles of this instance',
+    )
+  })
 
   test('a refusal in FAULT carries the error code and report', () => {
     const [ack] = acks(IN.FAULT.when(processData).emissions)
@@ -383,6 +468,10 @@ describe('csc', () => {
     expect(transitionsNotTaken('csc')).toEqual([])
   })
 })
+
+function sentBy(command: Asking, roles: Caller['roles'] & object): Asking {
+  return { ...command, caller: { ...aCaller('m1', 'm1@summit'), roles, proven: true } }
+}
 
 function label(emission: Emission): string {
   if (emission.type === 'event') return emission.topic

@@ -1,5 +1,5 @@
 import type { Outcome, OutcomeCode, OutcomeKind } from '../../machines/domain/outcome.ts'
-import type { JobOutput } from '../../machines/job.ts'
+import type { JobOutput } from '../../machines/jobContext.ts'
 
 /** How jobs end, as others hear of it. */
 

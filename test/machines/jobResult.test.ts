@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { directoryOf, kept, result, shelfItem, type Exited, type Telling, byItself } from '../../machines/jobResult.ts'
-import type { JobContext } from '../../machines/job.ts'
+import type { JobContext } from '../../machines/jobContext.ts'
 import { aPipeline, NIGHTFALL, USAGE } from '../harness.ts'
 
 /* What a job says of itself, from what it knows; when it says so is tested with the machine. */

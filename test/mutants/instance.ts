@@ -72,7 +72,7 @@ export const INSTANCE_MUTANTS = [
       '    } catch {\n      // The bus is closed: what',
       '    } catch {\n      unstored = []\n      // The bus is closed: what',
     ],
-    'sends telemetry over the connection of the events': ['return telemetry.publish(', 'return bus.publish('],
+    'sends telemetry over the connection of the events': ['telemetry.publish(to', 'bus.publish(to'],
     'leaves out whose an id is': ['id: `${instance}:${id}`', 'id'],
     'believes any number of an entry': [
       'entryNumber(instance, id) < lastN + AHEAD_MAX',

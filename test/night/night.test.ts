@@ -252,22 +252,49 @@ describe('explain says in one sentence', () => {
         `place 1 of 1: it needs 1 slot; 2 that are free are kept for ${wide}, which is first and needs 3; none overtakes`,
       )
       await night.exited(runs.split(', ')[0] ?? '')
-      expect(reservedIn(shown(night))).toBeNull()
+      expect(reservedIn(shown(night))).toEqual([])
     })
 
     test('nothing is kept where the queue does not flow, or nothing is free', async () => {
       const { night, wide } = await blocked()
       await night.command('pause')
-      expect(reservedIn(shown(night))).toBeNull()
+      expect(reservedIn(shown(night))).toEqual([])
       expect(explain(shown(night), wide)).toContain('the queue is paused')
       const full = await blocked({ slots: 3 })
       await full.night.exited(full.runs.split(', ')[0] ?? '')
       await full.night.exited(full.runs.split(', ')[1] ?? '')
       const page = shown(full.night)
       expect(page.jobs.get(full.wide)?.state).toBe('starting')
-      expect(reservedIn(page)).toBeNull()
+      expect(reservedIn(page)).toEqual([])
       expect(explain(page, full.small)).toContain(`place 1 of 1: 3 of 3 slots are taken by ${full.wide}.`)
     })
+  })
+
+  test('why a job waits in a pool of its own: that of its pool, not of others', async () => {
+    const pool = { name: 'heavy', slots: 2, runner: { kind: 'none' } } as const
+    const night = await enabled({
+      configuration: aConfiguration({
+        slots: 1,
+        pools: { heavy: pool },
+        pipelines: { quicklook: aPipeline('quicklook'), deep: aPipeline('deep', { pool, slots: 2 }) },
+      }),
+    })
+    const submit = async (obsid: string, pipeline: string) =>
+      (await night.command('processData', { dataId: { obsid }, pipeline }))?.jobIds[0] ?? ''
+    const light = await submit('E1', 'quicklook')
+    const behind = await submit('E2', 'quicklook')
+    const deep = await submit('E3', 'deep')
+    const next = await submit('E4', 'deep')
+    const page = shown(night)
+    expect(explain(page, next)).toBe(
+      `Job ${next} waits in the queue, place 1 of 1: it needs 2 slots; 2 of 2 slots of pool heavy are taken by ${deep}.`,
+    )
+    expect(explain(page, behind)).toBe(
+      `Job ${behind} waits in the queue, place 1 of 1: 1 of 1 slots of pool default are taken by ${light}.`,
+    )
+    expect(explainJobBriefly(page, jobOf(page, next))).toBe(
+      'place 1 of 1 · needs 2 slots · 2 of 2 slots of pool heavy are taken',
+    )
   })
 
   test('that nothing is started while the queue is paused, or the instance is not enabled', async () => {

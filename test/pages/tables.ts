@@ -12,6 +12,7 @@ import { catalogue, type Kind } from '../../src/contract/catalogue.ts'
 import { processData } from '../../src/contract/commands.ts'
 import { configurationSchema, pipelineSchema } from '../../src/contract/configuration.ts'
 import { QUERY_ERRORS } from '../../src/contract/queryErrors.ts'
+import { OBSERVATIONS } from '../../src/observer.ts'
 import { DAMAGES } from '../../src/journal/port.ts'
 import { LEAVES } from '../../src/settings/schema.ts'
 
@@ -37,6 +38,7 @@ const TABLES: Readonly<Record<string, () => string>> = {
   events: () => table('Event', ofKind('event')),
   telemetry: () => table('Topic', ofKind('telemetry')),
   settings: () => table('Key', settings()),
+  observations: () => table('Name', observations()),
   conformance: () => table('Case', conformance()),
 }
 
@@ -82,6 +84,13 @@ function settings(): Row[] {
   return LEAVES.map(({ key, about, env, flag }): Row => {
     const names = [env, flag].flatMap(name => (name === null ? [] : [`\`${name}\``]))
     return [key, about === '' ? '' : `${about} (${names.join(', ')})`]
+  })
+}
+
+function observations(): Row[] {
+  return Object.entries(OBSERVATIONS).map(([name, { as, by, says }]): Row => {
+    const how = by === null ? as : `${as}, by ${by}`
+    return [name, `${says} (${how})`]
   })
 }
 

@@ -4,13 +4,14 @@ import type { Checkpoint, Input } from '../../machines/domain/messages.ts'
 import type { CscContext } from '../../machines/csc.ts'
 import { overrideOf } from '../../machines/domain/reload.ts'
 import { MACHINES_VERSION } from '../../machines/index.ts'
-import { startOrder, type JobContext } from '../../machines/job.ts'
-import type { Locator, Executor } from '../../machines/ports.ts'
+import { startOrder } from '../../machines/jobAttempt.ts'
+import type { JobContext } from '../../machines/jobContext.ts'
+import type { Executor, Locator } from '../../machines/ports.ts'
 import type { Decoded } from '../../src/contract/commands.ts'
 import { createAnswers, fingerprintOf } from '../../src/engine/answers.ts'
 import { standingOrders } from '../../src/engine/locating.ts'
 import { inParts } from '../../src/engine/checkpoint.ts'
-import { createWorld, type Effect, type Observer, type World } from '../../src/engine/world.ts'
+import { createWorld, type Effect, type StepObserver, type World } from '../../src/engine/world.ts'
 import type { Numbered } from '../../src/engine/engine.ts'
 import { createTimeline, type Before } from '../../src/engine/timeline.ts'
 import type { Entry } from '../../src/journal/entry.ts'
@@ -339,7 +340,7 @@ function fingerprint(command: Decoded): string {
   return fresh
 }
 
-interface Gate extends Observer {
+interface Gate extends StepObserver {
   isOpen: boolean
 }
 
@@ -350,7 +351,7 @@ function overrideApplied(world: World): string {
 }
 
 /** Lets through what the world that leads does; the other one's steps are its echo. */
-function gate(observer: Observer): Gate {
+function gate(observer: StepObserver): Gate {
   const self: Gate = {
     isOpen: false,
     stepped(actor, event, before, emissions) {
@@ -361,7 +362,7 @@ function gate(observer: Observer): Gate {
 }
 
 /** A world folded from the journal's lines, from the first or from the newest quiescent entry or whole checkpoint. */
-export function foldAnew(lines: readonly string[], from: 'start' | 'mark', observer?: Observer): World {
+export function foldAnew(lines: readonly string[], from: 'start' | 'mark', observer?: StepObserver): World {
   const world = createWorld({ instance: INSTANCE, ...(observer && { observer }) })
   const first = from === 'start' ? 0 : Math.max(0, newestMark(lines))
   const reader = createLineReader()

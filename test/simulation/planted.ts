@@ -27,7 +27,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'a job handed over in advance does not say how many slots there are',
-    file: 'machines/job.js',
+    file: 'machines/jobAttempt.js',
     edits: [['...(capacity !== undefined && { capacity }),', '']],
     finds: 'direct',
   },
@@ -102,7 +102,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'a retry keeps the number of its attempt',
-    file: 'machines/job.js',
+    file: 'machines/jobAttempt.js',
     edits: [['attempt: attempt + 1', 'attempt']],
     finds: 'direct',
   },

@@ -70,7 +70,7 @@ export const MUTANTS_AT_THE_EDGES: readonly Mutant[] = [
   },
   {
     name: 'the first fallback is skipped',
-    file: 'machines/queue.js',
+    file: 'machines/jobInput.js',
     edits: [
       ['fallback.flatMap(name => pipelines[name] ?? [])', 'fallback.slice(1).flatMap(name => pipelines[name] ?? [])'],
     ],
@@ -86,7 +86,7 @@ export const MUTANTS_AT_THE_EDGES: readonly Mutant[] = [
   },
   {
     name: 'a retried job stays on the shelf',
-    file: 'machines/queue.js',
+    file: 'machines/opening.js',
     edits: [['emissions: [taken, ...opening(', 'emissions: [...opening(']],
     finds: 'direct',
   },
@@ -122,7 +122,7 @@ export const MUTANTS_AT_THE_EDGES: readonly Mutant[] = [
   },
   {
     name: 'members are handed over without their metrics',
-    file: 'machines/gather.js',
+    file: 'machines/gatherJob.js',
     edits: [['metrics: output?.metrics ?? []', 'metrics: []']],
     finds: 'direct',
   },

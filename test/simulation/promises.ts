@@ -1,9 +1,9 @@
 import type { AnyMachineSnapshot, EventObject } from 'xstate'
 import type { AckBody } from '../../machines/domain/announcements.ts'
 import type { Emission, Order } from '../../machines/domain/messages.ts'
-import type { JobContext } from '../../machines/job.ts'
+import type { JobContext } from '../../machines/jobContext.ts'
 import type { Numbered } from '../../src/engine/engine.ts'
-import type { Actor, Observer, World } from '../../src/engine/world.ts'
+import type { Actor, StepObserver, World } from '../../src/engine/world.ts'
 import { elapsedAt, type Entry } from '../../src/journal/entry.ts'
 import { createAsked } from './asked.ts'
 import { createGroupBook } from './groupBook.ts'
@@ -20,7 +20,7 @@ import type { Watch } from './watch.ts'
  * What OCPS promises, counted over everything that is journaled, stepped, said and ordered. It never throws: the first violation stays, and whoever runs the
  * night looks for it after every happening.
  */
-export interface Promises extends Observer {
+export interface Promises extends StepObserver {
   violation(): Violation | null
   readonly broken: (promise: PromiseName, evidence: string) => void
   /** Entries of this time are on their way to the journal. */

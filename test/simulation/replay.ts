@@ -1,6 +1,6 @@
 import type { AnyMachineSnapshot } from 'xstate'
 import { machines, type MachineKind } from '../../machines/index.ts'
-import { createWorld, type Actor, type Effect, type Observer, type World } from '../../src/engine/world.ts'
+import { createWorld, type Actor, type Effect, type StepObserver, type World } from '../../src/engine/world.ts'
 import { isMark } from '../../src/journal/entry.ts'
 import { createLineReader } from '../../src/journal/lines.ts'
 import { createSameness } from './same.ts'
@@ -31,7 +31,7 @@ export interface Replay {
 
 export function createReplay(
   instance: string,
-  observer: Observer | null,
+  observer: StepObserver | null,
   broken: (promise: PromiseName, evidence: string) => void,
 ): Replay {
   let shadow = createWorld({ instance, ...(observer && { observer }) })

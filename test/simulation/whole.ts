@@ -1,7 +1,7 @@
 import type { Order } from '../../machines/domain/messages.ts'
 import { createEngine, type Engine, type Numbered } from '../../src/engine/engine.ts'
 import type { Marked } from '../../src/engine/housekeeping.ts'
-import type { Observer } from '../../src/engine/world.ts'
+import type { StepObserver } from '../../src/engine/world.ts'
 import type { Entry } from '../../src/journal/entry.ts'
 import { createMemoryJournal } from '../../src/journal/memory.ts'
 import { type Journal, JournalError } from '../../src/journal/port.ts'
@@ -143,11 +143,11 @@ export function createWholeSite(options: SiteOptions): Site {
       onLost: error => {
         if (!life.isFenced) promises.broken('no fault of its own', `the engine gave up: ${error.message}`)
       },
-      observer: {
+      stepObserver: {
         stepped: (...step) => {
           if (!life.isRecovering || life.foldedN > observedN) promises.stepped(...step)
         },
-      } satisfies Observer,
+      } satisfies StepObserver,
     })
     if (life === leading) life.engine = engine
     else engine.stop()

@@ -6,7 +6,7 @@ import { decodeToken } from '../../../machines/domain/dataId.ts'
 import type { MachineKind } from '../../../machines/index.ts'
 import type { Dataset, Metric } from '../../../machines/domain/reports.ts'
 import { explain } from '../../night/explain.ts'
-import { emissionInWords, type GroupRecord, type Heard, leafOf, type Night } from '../../night/night.ts'
+import { emissionInWords, type GroupRecord, type StepRecord, leafOf, type Night } from '../../night/night.ts'
 import { ActorCommands } from './ActorCommands.tsx'
 import { Chart } from './Chart.tsx'
 import {
@@ -29,7 +29,7 @@ import { legalNext, readable } from './taken.ts'
 
 export function ActorView({ address }: { address: string }) {
   void version.value
-  const [chosen, choose] = useState<Heard | null>(null)
+  const [chosen, choose] = useState<StepRecord | null>(null)
   const tonight = night()
   const found = find(tonight, address)
   if (found === null)
@@ -100,8 +100,8 @@ function groupOf(tonight: Night, address: string): GroupRecord | undefined {
 
 interface FoundActor {
   readonly kind: MachineKind
-  readonly snapshot: Heard['after']
-  readonly history: readonly Heard[]
+  readonly snapshot: StepRecord['after']
+  readonly history: readonly StepRecord[]
   readonly timers: ReadonlyMap<string, number>
   readonly isLive: boolean
 }
@@ -157,9 +157,9 @@ function History({
   chosen,
   choose,
 }: {
-  history: readonly Heard[]
-  chosen: Heard | null
-  choose: (step: Heard | null) => void
+  history: readonly StepRecord[]
+  chosen: StepRecord | null
+  choose: (step: StepRecord | null) => void
 }) {
   return (
     <Section
@@ -221,7 +221,7 @@ function Folded({
 }
 
 /** After the night was folded again, the same step is another object. */
-function isSame(step: Heard, other: Heard | null): boolean {
+function isSame(step: StepRecord, other: StepRecord | null): boolean {
   return step.n === other?.n && step.event.type === other.event.type
 }
 
@@ -239,7 +239,7 @@ function EntryOf({ n }: { n: number }) {
   )
 }
 
-function moveOf({ before, after }: Heard): string {
+function moveOf({ before, after }: StepRecord): string {
   const to = leafOf(after)
   if (before === null) return `begins in ${to}`
   const from = leafOf(before)

@@ -1,12 +1,20 @@
 /// <reference lib="dom" />
 /** A statechart as it was drawn once for its kind, lit for one actor: its active states and the edge it took last. Large ones scroll and zoom. */
 import { useLayoutEffect, useRef, useState } from 'preact/hooks'
-import type { Heard } from '../../night/night.ts'
+import type { StepRecord } from '../../night/night.ts'
 import { activeStates, edgesTaken } from './taken.ts'
 import { charts } from './store.ts'
 import { Empty } from './parts.tsx'
 
-export function Chart({ kind, snapshot, step }: { kind: string; snapshot: Heard['after'] | null; step: Heard | null }) {
+export function Chart({
+  kind,
+  snapshot,
+  step,
+}: {
+  kind: string
+  snapshot: StepRecord['after'] | null
+  step: StepRecord | null
+}) {
   const frame = useRef<HTMLDivElement>(null)
   const [zoom, setZoom] = useState(0)
   const chart = charts.value[kind]

@@ -156,7 +156,7 @@ function neighbours(pictures: readonly Picture[], shown: Picture | undefined): (
 const SCALE_MAX = 32
 const PAN = 80
 
-interface Place {
+interface Viewport {
   readonly scale: number
   readonly x: number
   readonly y: number
@@ -165,9 +165,9 @@ interface Place {
 /** Where the stage is looked at: 1 shows all of it, and nothing beyond its edges is ever shown. */
 function useZoom() {
   const stage = useRef<HTMLDivElement>(null)
-  const [place, setPlace] = useState<Place>({ scale: 1, x: 0, y: 0 })
+  const [place, setPlace] = useState<Viewport>({ scale: 1, x: 0, y: 0 })
   const drag = useRef<{ x: number; y: number } | null>(null)
-  const inside = ({ scale, x, y }: Place): Place => {
+  const inside = ({ scale, x, y }: Viewport): Viewport => {
     const { clientWidth = 0, clientHeight = 0 } = stage.current ?? {}
     const bound = (value: number, size: number) => Math.min(0, Math.max(size * (1 - scale), value))
     return { scale, x: bound(x, clientWidth), y: bound(y, clientHeight) }

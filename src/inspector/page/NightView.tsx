@@ -1,12 +1,13 @@
 /// <reference lib="dom" />
 /** The night at a glance: what needs attention first, then who waits and why, who runs, how groups fill, and how jobs lay in time. */
 import type { QueueContext } from '../../../machines/queue.ts'
+import { inAll } from '../../../machines/standing.ts'
 import { useMemo } from 'preact/hooks'
 import type { CscContext } from '../../../machines/csc.ts'
 import { isAwaited } from '../../../machines/groupMembers.ts'
-import type { JobContext } from '../../../machines/job.ts'
+import type { JobContext } from '../../../machines/jobContext.ts'
 import { explainGroup, explainJob, explainJobBriefly, exposuresOf } from '../../night/explain.ts'
-import { type GroupRecord, type JobRecord, leafOf, type Night, slotsInUse } from '../../night/night.ts'
+import { type GroupRecord, type JobRecord, leafOf, type Night, poolsOf } from '../../night/night.ts'
 import { reservedIn } from '../../night/slots.ts'
 import {
   Actor,
@@ -80,13 +81,14 @@ function Tiles({ night: tonight, open }: { night: Night; open: number }) {
   const queue = tonight.world.actor('queue')
   const csc = tonight.world.actor('csc')
   if (!queue || !csc) return null
-  const { configuration, waiting, running } = queue.snapshot.context as QueueContext
-  const used = slotsInUse(tonight)
-  const reserved = reservedIn(tonight)
+  const { configuration } = queue.snapshot.context as QueueContext
+  const pools = poolsOf(tonight)
+  const used = inAll(pools)
+  const [reserved] = reservedIn(tonight)
   const { applied } = csc.snapshot.context as CscContext
   const flow = leafOf(queue.snapshot)
   const { over, succeeded } = tonight.tally
-  const walls = tonight.settled.flatMap(({ context: { outcome } }) => (outcome?.usage ? [outcome.usage.wallMs] : []))
+  const walls = tonight.settled.flatMap(({ context: { outcome } }) => outcome?.usage?.wallMs ?? [])
   const groups = [...tonight.groups.values()]
   return (
     <div class="tiles">
@@ -101,18 +103,19 @@ function Tiles({ night: tonight, open }: { night: Night; open: number }) {
       />
       <Tile
         title="Slots"
-        value={`${used.slots} / ${configuration?.slots ?? 0}`}
+        value={`${used.slotsTaken} / ${used.slots}`}
         note={
           <span title={reserved ? `kept free for ${reserved.jobId}, which needs ${reserved.needs}` : ''}>
-            <Bar parts={used.slots} of={configuration?.slots ?? 0} />
-            {reserved && `${reserved.free} kept free`}
+            <Bar parts={used.slotsTaken} of={used.slots} />
+            {pools.length > 1 && pools.map(one => `${one.pool} ${one.slotsTaken}/${one.slots}`).join(' · ')}
+            {reserved && ` ${reserved.free} kept free`}
           </span>
         }
       />
       <Tile
         title="Running"
         value={used.jobs.length}
-        note={`${used.ahead === 0 ? '' : `${used.ahead} handed over · `}${waiting.size} waiting · ${open - waiting.size - Object.keys(running).length} held`}
+        note={`${used.ahead === 0 ? '' : `${used.ahead} handed over · `}${used.waiting} waiting · ${open - used.waiting - used.jobs.length - used.ahead} held`}
       />
       <Tile title="Over" value={over} note={`${succeeded} succeeded · ${over - succeeded} not`} />
       <Tile

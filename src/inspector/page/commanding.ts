@@ -4,7 +4,7 @@
  * the instance. Offered only while the present is shown: nobody should act on what was an hour ago.
  */
 import { computed, signal } from '@preact/signals'
-import type { Answered, Asked, PageCommand } from '../commands.ts'
+import type { Answered, PageRequest, PageCommand } from '../commands.ts'
 import { place, source } from './store.ts'
 
 export interface Offer {
@@ -52,7 +52,7 @@ export function newId(): string {
 }
 
 /** Never rejects: whatever goes wrong is the answer. */
-export async function send(command: PageCommand, asked: Asked): Promise<Answered> {
+export async function send(command: PageCommand, asked: PageRequest): Promise<Answered> {
   try {
     const response = await fetch(`/commands/${command}`, {
       method: 'POST',

@@ -4,10 +4,10 @@
 import type { AnyStateMachine } from 'xstate'
 import { machines } from '../../../machines/index.ts'
 import { edgesFromStart, edgesTaken as taken } from '../chart/taken.ts'
-import type { Heard } from '../../night/night.ts'
+import type { StepRecord } from '../../night/night.ts'
 
 /** Ids as in [data-edge], in the order they were taken, those included that followed at once without an event. */
-export function edgesTaken({ kind, before, after, event }: Heard): readonly string[] {
+export function edgesTaken({ kind, before, after, event }: StepRecord): readonly string[] {
   const machine: AnyStateMachine = machines[kind]
   try {
     return before === null ? edgesFromStart(machine, after) : taken(machine, before, event)
@@ -18,7 +18,7 @@ export function edgesTaken({ kind, before, after, event }: Heard): readonly stri
 }
 
 /** What the actor would hear now, by the event's name; timers as `after …`. */
-export function legalNext(snapshot: Heard['after']): readonly string[] {
+export function legalNext(snapshot: StepRecord['after']): readonly string[] {
   const nodes = snapshot._nodes as unknown as readonly { readonly ownEvents: readonly string[] }[]
   return [...new Set(nodes.flatMap(({ ownEvents }) => ownEvents))]
     .filter(name => name !== '')
@@ -32,6 +32,6 @@ export function readable(event: string): string {
 }
 
 /** Ids of the states that are active, as in [data-state]. */
-export function activeStates(snapshot: Heard['after']): readonly string[] {
+export function activeStates(snapshot: StepRecord['after']): readonly string[] {
   return (snapshot._nodes as unknown as readonly { readonly id: string }[]).map(({ id }) => id)
 }

@@ -1,6 +1,6 @@
 import { ACK, type Acknowledgement, type JobResult } from '../../../machines/domain/announcements.ts'
 import type { ExecuteResult, JobIdBody, JobResultBody } from '../../contract/execute.ts'
-import type { Numbered } from '../../engine/engine.ts'
+import type { Numbered } from '../../../machines/ports.ts'
 
 /**
  * What the Python OCPS said of a job that was asked for with `execute` (ts_xml OCPS_Events), made from what OCPS says of it anyway. Scripts read `jobId` of the

@@ -3,7 +3,8 @@ import type { Acknowledgement } from '../../../machines/domain/announcements.ts'
 import type { Bus, Retained } from '../../bus/port.ts'
 import { fitting } from '../../contract/fit.ts'
 import { subjects } from '../../contract/subjects.ts'
-import type { Numbered } from '../../engine/engine.ts'
+import type { Numbered } from '../../../machines/ports.ts'
+import type { Observe } from '../../observer.ts'
 import { idOfJobResult, jobIdOf, jobResultOf } from './execute.ts'
 
 /**
@@ -18,6 +19,7 @@ export interface FeedOptions {
   readonly telemetry: Bus
   readonly retained: Retained
   readonly instance: string
+  readonly observe?: Observe | undefined
 }
 
 // A stream that stores nothing for so long is in trouble of its own; who asked must not wait for it as well.
@@ -29,7 +31,7 @@ export interface Feed {
   readonly unstored: () => readonly Numbered[]
 }
 
-export function createFeed({ bus, telemetry, retained, instance }: FeedOptions): Feed {
+export function createFeed({ bus, telemetry, retained, instance, observe }: FeedOptions): Feed {
   const to = subjects(instance)
   let entryOfLastEvent = ''
   let unstored: Numbered[] = []
@@ -67,12 +69,18 @@ export function createFeed({ bus, telemetry, retained, instance }: FeedOptions):
         if (result) keep(to.event('job_result', result.job_id), { at, ...result }, idOfJobResult(id))
         keep(to.event(announcement.topic, announcement.key), { at, ...announcement.body }, id)
         unstored.push(said)
+        observe?.('eventsUnstored', unstored.length)
         if (!isAsking) void ask()
         return
       }
       case 'telemetry': {
         const { topic, jobId, dataId, pipeline, body } = announcement
-        return telemetry.publish(to.telemetry(topic, jobId), JSON.stringify({ at, jobId, dataId, pipeline, ...body }))
+        try {
+          telemetry.publish(to.telemetry(topic, jobId), JSON.stringify({ at, jobId, dataId, pipeline, ...body }))
+        } catch {
+          // Live only: what cannot be sent now, or is too large for the server, is lost to who listens, and to nobody else.
+        }
+        return
       }
     }
   }
@@ -85,6 +93,7 @@ export function createFeed({ bus, telemetry, retained, instance }: FeedOptions):
         const asked = unstored.length
         await retained.flushed()
         unstored = unstored.slice(asked)
+        observe?.('eventsUnstored', unstored.length)
       }
     } catch {
       // The bus is closed: what is not known to be stored stays so, and the next process says it again.

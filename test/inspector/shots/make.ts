@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { Browser, Page } from 'playwright-core'
 import { machines } from '../../../machines/index.ts'
-import { packageRoot } from '../../../src/instance/start.ts'
+import { packageRoot } from '../../../src/instance/versions.ts'
 import { startBrowser } from '../browser.ts'
 import { startScene } from './scene.ts'
 
