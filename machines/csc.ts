@@ -16,6 +16,7 @@ import {
   type RetryCommand,
   type StartCommand,
 } from './domain/commands.ts'
+import type { Configuration } from './domain/configuration.ts'
 import type { CscInput } from './domain/inputs.ts'
 import { jobAddress, tell, type Emission, type EngineMessage, type Heard, type Known } from './domain/messages.ts'
 import { DEFAULT_POOL } from './domain/pools.ts'
@@ -148,11 +149,7 @@ export const csc = setup({
         enqueue.emit(say({ topic: 'configurationsAvailable', key: null, body: available }))
       enqueue.emit(say({ topic: 'configurationApplied', key: null, body: loaded.applied }))
       enqueue.emit(tell('queue', { type: 'queue.configure', configuration: loaded.configuration }))
-      const { display } = loaded.configuration
-      if (!display) return
-      if (display.length > 0)
-        enqueue.emit({ type: 'open', address: 'display', input: { kind: 'display', interests: display } })
-      enqueue.emit(tell('display', { type: 'display.configure', interests: display }))
+      for (const emission of besideTheQueue(loaded.configuration)) enqueue.emit(emission)
     }),
     refuseConfiguration: emit((_, { caller, loaded }: { caller: Caller; loaded: StartCommand['loaded'] }) =>
       refused(caller, { code: 'CONFIGURATION_INVALID', reason: loaded.ok ? '' : loaded.problem }),
@@ -346,6 +343,17 @@ function whyNotReloaded(
   const [before, after] = [overrideOf(applied ?? loaded.applied), overrideOf(loaded.applied)]
   if (before !== after) return `the override (${before || 'none'} → ${after || 'none'})`
   return fixed ? needsStart(fixed, loaded.configuration) : null
+}
+
+/** What is only there while the configuration asks for it: the display, the book of what was ingested. */
+function besideTheQueue({ display, camera }: Configuration): Emission[] {
+  const emissions: Emission[] = []
+  if (display !== undefined && display.length > 0)
+    emissions.push({ type: 'open', address: 'display', input: { kind: 'display', interests: display } })
+  if (display !== undefined) emissions.push(tell('display', { type: 'display.configure', interests: display }))
+  if (camera) emissions.push({ type: 'open', address: 'ingest', input: { kind: 'ingest', camera } })
+  if (camera !== undefined) emissions.push(tell('ingest', { type: 'ingest.configure', camera }))
+  return emissions
 }
 
 function tellFiles(pipelineFiles: PipelineFiles): Emission {

@@ -2,6 +2,7 @@ import { assign, emit, enqueueActions, setup } from 'xstate'
 import { complete, type JobState } from './domain/announcements.ts'
 import type { Caller } from './domain/commands.ts'
 import type { JobInput } from './domain/inputs.ts'
+import type { Located } from './domain/located.ts'
 import {
   jobAddress,
   tell,
@@ -34,7 +35,7 @@ import { dataName, fallsShort, howEnded, without } from './jobWaiting.ts'
  *
  *     arriving   --(nothing to wait for)--> queued     --(prerequisites)--> awaitingJobs     --(else)--> awaitingData
  *     awaitingJobs --actor.ended, the last one--> queued or awaitingData     --actor.ended short of what is required--> settled (skipped)
- *     awaitingData --data.present--> queued            --data.absent, after patience--> settled (skipped)
+ *     awaitingData --data.present, data.located--> queued            --data.absent, after patience--> settled (skipped)
  *     queued     --slot.granted--> starting            starting --executor.started--> running
  *     starting, running --executor.exited, executor.startFailed, executor.lost--> judged
  *     starting, running --job.abort, after timeLimit--> stopping (but one handed over before a slot is free has its time from its start)
@@ -52,7 +53,7 @@ type ActorEnded = Extract<EngineMessage, { type: 'actor.ended' }>
 
 export type JobEvent = Heard<JobMessage | ExecutorReport | ActorEnded>
 
-// The data's side answers from memory and one look at a file; five seconds mean it is not there to answer.
+// The locator answers from memory and one look at a file; five seconds mean it is not there to answer.
 const LOOK_MS = 5_000
 
 // Everything the engine delivers carries the time of its entry; the moment of creation has it in the input.
@@ -118,6 +119,7 @@ export const job = setup({
     })),
     lookForData: emit(({ context: { jobId, dataId } }) => ({ type: 'data.look', jobId, dataId })),
     forgetData: emit(({ context: { jobId } }) => ({ type: 'data.forget', jobId })),
+    keepInputs: assign((_, { inputs }: { inputs?: Located }) => (inputs === undefined ? {} : { inputs })),
     markQueued: assign(({ context }, { at }: { at: number }) => ({
       times: { ...context.times, queued: context.times.queued ?? at },
     })),
@@ -255,7 +257,8 @@ export const job = setup({
           exit: 'forgetData',
           after: { patience: { target: '#job.settled', actions: 'skipForData' } },
           on: {
-            'data.present': '#job.queued',
+            'data.present': { target: '#job.queued', actions: { type: 'keepInputs', params: whole } },
+            'data.located': { target: '#job.queued', actions: { type: 'keepInputs', params: whole } },
             'data.absent': { guard: 'isUnwilling', target: '#job.settled', actions: 'skipForData' },
           },
         },

@@ -39,7 +39,7 @@ export function withFallback({ jobId, asked, pipeline: failed, fellBackFrom }: J
 }
 
 /** What the executor needs for this attempt; also to take it up again after a restart. */
-export function startOrder({ jobId, attempt, pipeline, asked }: JobContext): StartOrder {
+export function startOrder({ jobId, attempt, pipeline, asked, inputs }: JobContext): StartOrder {
   const { instance, dataPath, members, capacity } = asked
   // Digests are of the order's text, so its fields keep their places.
   const { dataId, ...task } = taskOf(asked)
@@ -54,5 +54,6 @@ export function startOrder({ jobId, attempt, pipeline, asked }: JobContext): Sta
     ...task,
     members,
     ...(capacity !== undefined && { capacity: pipeline.pool?.slots ?? capacity }),
+    ...(inputs !== undefined && { inputs }),
   }
 }

@@ -1,5 +1,6 @@
 import type { Prerequisite } from './domain/commands.ts'
 import type { JobInput } from './domain/inputs.ts'
+import type { Located } from './domain/located.ts'
 import type { Outcome } from './domain/outcome.ts'
 import type { RetryClass } from './domain/pipeline.ts'
 import type { Dataset, Metric } from './domain/reports.ts'
@@ -17,6 +18,8 @@ export interface JobContext extends Pick<JobInput, 'jobId' | 'dataId' | 'pipelin
   readonly fellBackFrom: readonly string[]
   /** The attempt whose process is known to have started, of a job that may wait for that at the executor; absent for all others. */
   readonly begun?: number
+  /** Where a locator said that the data are; absent where none was asked, or it did not say. */
+  readonly inputs?: Located
   /** Lines of the reports file heard in this attempt; an adopting executor goes on from there. */
   readonly reportsHeard: number
   readonly metrics: readonly Metric[]

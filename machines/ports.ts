@@ -1,5 +1,6 @@
 import type { Announcement } from './domain/announcements.ts'
 import type { DataId } from './domain/dataId.ts'
+import type { Located } from './domain/located.ts'
 import type { Pipeline } from './domain/pipeline.ts'
 import type { Dataset, ExecutorReport, Metric } from './domain/reports.ts'
 import type { Task } from './domain/work.ts'
@@ -29,6 +30,8 @@ export interface StartOrder extends Task {
   readonly pipeline: Pipeline
   /** Where raw files are, e.g. `/data/{instrument}/{dayObs}/{obsid}.fits`; '' where pipelines find their own. */
   readonly dataPath: string
+  /** What a locator answered, where one had to be asked; absent where dataPath is the answer. domain/located.ts reads both. */
+  readonly inputs?: Located
   /** What a gather job combines; null for every other job. Written to `members.json` in the job's directory. */
   readonly members: readonly GroupMember[] | null
   /** How many slots its pool has: it is begun when its pipeline's slots fit beside those of the pool that run, after those of the pool ordered before it. Absent: they are free, it is begun at once. */
@@ -51,14 +54,24 @@ export interface AdoptOrder {
   readonly started: boolean
 }
 
-/** The data's side as the machines know it: it says once whether the data of a job are there, and later when they come, until told to forget. */
-export interface DataSide {
+/** The locator as the machines know it: it says once whether the data of a job are there, and later when they come, until told to forget. */
+export interface Locator {
   order(order: DataOrder): void
 }
 
 export type DataOrder =
-  | { readonly type: 'data.look'; readonly jobId: string; readonly dataId: DataId }
+  | {
+      readonly type: 'data.look'
+      readonly jobId: string
+      readonly dataId: DataId
+      /** Present where the machines themselves know what was ingested (ingest.ts): what is looked for then are events that were missed, of all of these. */
+      readonly detectors?: readonly number[]
+      /** Where the data would be, as the job was asked with. Put in by the engine: in no order of a machine, whose recordings of old hold none. */
+      readonly dataPath?: string
+    }
   | { readonly type: 'data.forget'; readonly jobId: string }
+  /** Report what is ingested of these sensors, named like `R22_S11`; none: report nothing. */
+  | { readonly type: 'data.follow'; readonly sensors: readonly string[] }
 
 /** One member of a group that is combined: settled, or never processed by itself (then without pipeline, job and outcome), as the machines know it; the executor makes its paths absolute in `members.json`. */
 export interface GroupMember {

@@ -2,7 +2,7 @@ import type { z } from 'zod'
 import type { Command } from '../machines/domain/commands.ts'
 import type { Input } from '../machines/domain/messages.ts'
 import type { PoolUnreachable } from '../machines/domain/reports.ts'
-import type { DataSide, Executor, Sink } from '../machines/ports.ts'
+import type { Executor, Locator, Sink } from '../machines/ports.ts'
 import type { Bus, Retained } from './bus/port.ts'
 import type { Desk } from './engine/desk.ts'
 import type { Log } from './log.ts'
@@ -26,7 +26,7 @@ export interface DoorPart extends Part<DoorContext, Door> {
   readonly hears?: readonly string[]
 }
 /** Where data are. */
-export type LocatorPart = Part<LocatorContext, DataSide>
+export type LocatorPart = Part<LocatorContext, Locator>
 /** What runs jobs. */
 export type ExecutorPart = Part<ExecutorContext, Executor>
 /** Who is told. */

@@ -11,6 +11,7 @@ import type {
   CscInput,
   DisplayInput,
   GatherInput,
+  IngestInput,
   JobInput,
   QueueInput,
   ReplyInput,
@@ -18,6 +19,7 @@ import type {
 } from '../machines/domain/inputs.ts'
 import type { CscContext, CscEvent } from '../machines/csc.ts'
 import type { DisplayContext, DisplayEvent } from '../machines/display.ts'
+import type { IngestContext, IngestEvent } from '../machines/ingest.ts'
 import type { GatherEvent } from '../machines/gather.ts'
 import type { GatherContext } from '../machines/groupMembers.ts'
 import type { JobEvent } from '../machines/job.ts'
@@ -52,6 +54,7 @@ export interface Machines {
   reply: { input: ReplyInput; context: ReplyContext; event: ReplyEvent }
   shelf: { input: ShelfInput; context: ShelfContext; event: ShelfEvent }
   display: { input: DisplayInput; context: DisplayContext; event: DisplayEvent }
+  ingest: { input: IngestInput; context: IngestContext; event: IngestEvent }
 }
 
 /** An event without the time it is heard at; the harness adds it. */
@@ -336,7 +339,9 @@ export interface NightOptions {
   readonly onOrder?: (order: Order, report: (what: Report) => void) => void
 }
 
-export type Report = ExecutorReport | Extract<Message, { type: 'data.present' | 'data.absent' }>
+export type Report =
+  | ExecutorReport
+  | Extract<Message, { type: 'data.present' | 'data.absent' | 'data.located' | 'data.ingested' }>
 
 type Bodies = { [E in Event as E['topic']]: E['body'] }
 
@@ -350,7 +355,7 @@ export interface Night {
   send(name: string, body?: object, who?: Who): string
   /** start and enable. */
   enable(): Promise<void>
-  /** One word of the executor or the data's side. */
+  /** One word of the executor or the locator. */
   report(what: Report): Promise<void>
   started(jobId: string): Promise<void>
   exited(jobId: string, how?: Parameters<typeof exit>[2]): Promise<void>
@@ -490,7 +495,7 @@ export async function createNight(options: NightOptions = {}): Promise<Night> {
         }
         return { start: take, stop: take, adopt: order => void adopted.push(order), close: () => Promise.resolve() }
       },
-      dataSide: report => ({
+      locator: report => ({
         order: order => {
           orders.push(order)
           options.onOrder?.(order, report)

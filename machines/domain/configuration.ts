@@ -1,3 +1,4 @@
+import type { Camera } from './camera.ts'
 import type { GatherPolicy } from './groupRules.ts'
 import type { Pipeline } from './pipeline.ts'
 import { poolOf, slotsIn, type Pool } from './pools.ts'
@@ -33,6 +34,8 @@ export interface Configuration {
   readonly pipelines: Readonly<Record<string, Pipeline>>
   /** What is shown where; absent in journals that are older than displays. */
   readonly display?: readonly Interest[]
+  /** Maps what the OODS says to detectors; null: there is none, absent in journals that are older than this. */
+  readonly camera?: Camera | null
 }
 
 /** What a job is told of it: how many slots the default pool has, where it may be handed over before one is free; nothing where it never is. */

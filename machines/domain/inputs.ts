@@ -1,12 +1,21 @@
 import type { GroupMember } from '../ports.ts'
 import type { AskedAs, Caller, Prerequisite } from './commands.ts'
+import type { Camera } from './camera.ts'
 import type { Configuration, Interest } from './configuration.ts'
 import type { GroupRules } from './groupRules.ts'
 import type { Pipeline } from './pipeline.ts'
 import type { Work } from './work.ts'
 
 /** What each machine is given when its actor is opened. */
-export type MachineInput = CscInput | QueueInput | JobInput | GatherInput | ReplyInput | ShelfInput | DisplayInput
+export type MachineInput =
+  | CscInput
+  | QueueInput
+  | JobInput
+  | GatherInput
+  | ReplyInput
+  | ShelfInput
+  | DisplayInput
+  | IngestInput
 
 export type MachineKind = MachineInput['kind']
 
@@ -69,4 +78,9 @@ export interface ShelfInput {
 export interface DisplayInput {
   readonly kind: 'display'
   readonly interests: readonly Interest[]
+}
+
+export interface IngestInput {
+  readonly kind: 'ingest'
+  readonly camera: Camera
 }

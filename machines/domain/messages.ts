@@ -1,5 +1,6 @@
 import type { DataOrder, StartOrder, StopOrder } from '../ports.ts'
 import type { AckBody, Announcement, DisplayImage } from './announcements.ts'
+import type { Camera, IngestedImage } from './camera.ts'
 import type {
   Caller,
   CloseGroupCommand,
@@ -13,6 +14,7 @@ import type { Configuration, Interest } from './configuration.ts'
 import { encodeToken, type DataId } from './dataId.ts'
 import type { GatherPolicy, GroupRules } from './groupRules.ts'
 import type { MachineInput, MachineKind } from './inputs.ts'
+import type { Located } from './located.ts'
 import type { Outcome } from './outcome.ts'
 import type { ExecutorReport, PoolUnreachable } from './reports.ts'
 import type { GatherOptions, Work } from './work.ts'
@@ -48,6 +50,7 @@ export type Message =
   | ReplyMessage
   | ShelfMessage
   | DisplayMessage
+  | IngestMessage
 
 /** What the engine says about itself and about actors. */
 export type EngineMessage =
@@ -186,7 +189,8 @@ export type Input =
   | Command
   | ExecutorReport
   | PoolUnreachable
-  | Extract<JobMessage, { type: 'data.present' | 'data.absent' }>
+  | LocatorAnswer
+  | Extract<IngestMessage, { type: 'data.ingested' }>
   | Exclude<EngineMessage, { type: 'actor.ended' }>
   | ClockDue
   | Quiescent
@@ -202,8 +206,13 @@ export type Known = Readonly<Record<Address, 'open' | 'ended' | 'unknown'>>
 export type JobMessage =
   | { readonly type: 'slot.granted' }
   | { readonly type: 'job.abort'; readonly reason: string; readonly caller: Caller | null }
-  /** The data's side answers data.look. */
-  | { readonly type: 'data.present' | 'data.absent'; readonly jobId: string }
+  /** The locator answers data.look: not there yet, or there; with inputs where it says where that is. */
+  | { readonly type: 'data.absent'; readonly jobId: string }
+  | { readonly type: 'data.present'; readonly jobId: string; readonly inputs?: Located }
+  | { readonly type: 'data.located'; readonly jobId: string; readonly inputs: Located }
+
+/** Journaled before the job hears it. */
+export type LocatorAnswer = Extract<JobMessage, { type: 'data.present' | 'data.absent' | 'data.located' }>
 
 export type GatherMessage =
   | {
@@ -257,6 +266,13 @@ export type DisplayMessage =
   | { readonly type: 'display.configure'; readonly interests: readonly Interest[] }
   /** A dataset was announced. */
   | { readonly type: 'display.offer'; readonly image: DisplayImage }
+
+export type IngestMessage =
+  | { readonly type: 'ingest.configure'; readonly camera: Camera | null }
+  /** The locator heard of these files; some of them perhaps before. */
+  | { readonly type: 'data.ingested'; readonly images: readonly IngestedImage[] }
+  /** Of a job: put to this machine instead of to the locator, where it is there. */
+  | Extract<DataOrder, { type: 'data.look' | 'data.forget' }>
 
 export type ReplyMessage =
   | { readonly type: 'reply.await'; readonly address: Address }

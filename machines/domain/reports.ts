@@ -1,7 +1,7 @@
 import type { OutcomeCode, Usage } from './outcome.ts'
 
 /**
- * Reports: what is heard from the executor, the clock and the data's side. Each is journaled before any machine hears it. A report
+ * Reports: what is heard from the executor, the clock and the locator. Each is journaled before any machine hears it. A report
  * names job and attempt, so that a late word about an earlier attempt can be told apart.
  */
 export type ExecutorReport =

@@ -1,4 +1,5 @@
 import type { Bus, Incoming } from '../bus/port.ts'
+import type { ImageInOODS } from '../contract/oods.ts'
 import { oods } from '../contract/subjects.ts'
 import { OcpsError } from './errors.ts'
 
@@ -6,21 +7,7 @@ import { OcpsError } from './errors.ts'
  * Waiting for an image to be ingested, by the events of the OODS (ctrl_oods oods_csc.py). Events are sent once and can be lost, and a
  * failure may not name its exposure; so a wait always has an end, and says at the end what it heard that may have been meant.
  */
-export interface ImageInOODS {
-  /** Instrument; `UNDEF` when the file's metadata could not be read. */
-  readonly camera: string
-  /** After an ingest failure the numeric exposure id as text; `??` when the metadata could not be read. */
-  readonly obsid: string
-  /** e.g. R22 */
-  readonly raft: string
-  /** e.g. S11 */
-  readonly sensor: string
-  /** 0 ingested, 1 ingest failure, 2 metadata failure. */
-  readonly statusCode: number
-  readonly description: string
-  /** Not part of the SAL event; where it is given it says which detector. */
-  readonly detector?: number
-}
+export type { ImageInOODS } from '../contract/oods.ts'
 
 export interface WaitForImageOptions {
   /** A detector's number, for events that carry it, or its name like `R22_S11`. Any detector of the exposure unless given. */

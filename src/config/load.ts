@@ -13,6 +13,7 @@ import { isUsedIn, needsOf, type CommandPart } from '../../machines/domain/templ
 import { judgeFilling } from '../../machines/domain/filling.ts'
 import { configurationSchema, pipelineSchema, SCHEMA_VERSION } from '../contract/configuration.ts'
 import { sentences } from '../contract/decode.ts'
+import { cameraOf } from './camera.ts'
 import { fitProblem, inPool, poolsFrom, poolsProblem } from './pools.ts'
 
 /**
@@ -140,6 +141,7 @@ function merged(
     display = [],
     prefetch = 0,
     pools: written,
+    camera,
     ...rest
   } = checked.data
   const badPool = poolsProblem(written)
@@ -163,6 +165,9 @@ function merged(
     throw new ConfigurationError(`${lastWith(layers, ['groups', 'pipeline'])}: groups.pipeline: ${wanting.reason}`)
   const problem = checkTemplate(rest.dataPath, 'dataPath')
   if (problem !== null) throw new ConfigurationError(`${lastWith(layers, ['dataPath'])}: dataPath: ${problem}`)
+  const mapped = camera === undefined ? null : cameraOf(camera)
+  if (mapped && 'problem' in mapped)
+    throw new ConfigurationError(`${lastWith(layers, ['camera'])}: camera.${mapped.problem}`)
   const named = Object.fromEntries(entries.map(({ pipeline, pool }) => [pipeline.name, pool]))
   const unfit = fitProblem({ configuration: { slots: rest.slots, pools, pipelines }, named }, key =>
     lastWith(layers, key),
@@ -179,6 +184,7 @@ function merged(
     ackTimeoutMs: ackTimeout * 1000,
     groups: { ...group, patienceMs: patience * 1000, lingerMs: linger * 1000 },
     pipelines,
+    camera: mapped,
     display: display.map(({ view, dataset, instrument: of = null, detector = null }) => ({
       view,
       dataset,

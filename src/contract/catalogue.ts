@@ -3,6 +3,7 @@ import { commandSchemas, type CommandName } from './commands.ts'
 import { configurationSchema, pipelineSchema } from './configuration.ts'
 import { ack, eventSchemas, telemetrySchemas } from './events.ts'
 import { executeResult, executeSchemas } from './execute.ts'
+import { imageInOODS } from './oods.ts'
 import { querySchemas } from './queries.ts'
 
 /**
@@ -76,13 +77,6 @@ const TELEMETRY: Readonly<Record<TelemetryTopic, string>> = {
 }
 
 // Said by others: as far as it is needed here (ctrl_oods oods_csc.py; ts_xml CCCamera, ATCamera). Whatever else they hold is passed over.
-const imageInOODS = z.object({
-  obsid: z.string().describe('?? or a number where the file could not be read; it is nobody then'),
-  statusCode: z.int().describe('0 ingested'),
-  raft: z.string().optional(),
-  sensor: z.string().optional(),
-  detector: z.int().optional(),
-})
 const image = z.object({ imageName: z.string().describe('The obsid') })
 
 /** What OCPS and observing scripts hear of others. */

@@ -1,10 +1,33 @@
 import { z } from 'zod'
+import { CAMERA_NAMES } from '../../machines/domain/camera.ts'
 import { isKept } from '../../machines/domain/passEnv.ts'
 
 /**
  * The configuration's files, key by key: what `_init.yaml`, the site's layer and an override may hold, and what a pipeline's entry may hold.
  * Times are seconds in the files and milliseconds inside. Unknown keys are refused, so that a misspelt one is found.
  */
+
+const detectorNumber = z.int().min(0).max(9_999)
+
+/** What maps the raft and sensor of an ingest event to a detector. */
+export const cameraSchema = z.union([
+  z.enum(CAMERA_NAMES),
+  z.strictObject({
+    detectors: z
+      .union([
+        z.enum(CAMERA_NAMES),
+        z
+          .record(
+            z.string().regex(/^[A-Za-z0-9]{1,15}_[A-Za-z0-9]{1,15}$/, 'expected raft and sensor, such as R22_S11'),
+            detectorNumber,
+          )
+          .refine(map => Object.keys(map).length > 0, 'expected at least one sensor'),
+      ])
+      .describe('A camera by name, or `R22_S11: 94` for each sensor'),
+    expected: z.array(detectorNumber).min(1).optional().describe('Which detectors an exposure has; all unless given'),
+    without: z.array(detectorNumber).optional().describe('Detectors that are not waited for'),
+  }),
+])
 
 // A day; and the bound of setTimeout is 24.8 days.
 const SECONDS_MAX = 86_400
@@ -77,13 +100,18 @@ export const configurationSchema = z
           view: name.describe('The key of the event displayRequest'),
           dataset: z.string().min(1).max(128).describe('The name under which pipelines report it, such as preview'),
           instrument: name.optional().describe('Any unless given'),
-          detector: z.int().min(0).max(9_999).optional().describe('Any, and exposures as a whole, unless given'),
+          detector: detectorNumber.optional().describe('Any, and exposures as a whole, unless given'),
         }),
       )
       .max(INTERESTS_MAX)
       .optional()
       .describe(
         'What is shown where: each view is asked to show the dataset of the newest exposure that was processed',
+      ),
+    camera: cameraSchema
+      .optional()
+      .describe(
+        'Which detectors the camera has: LATISS, LSSTComCam, LSSTCam, or `{detectors, expected, without}`. An exposure is ready when all that are expected are ingested; without it, when one is',
       ),
   })
   .meta({ title: 'OCPS configuration v1' })

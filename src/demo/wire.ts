@@ -3,6 +3,7 @@
 
 import { z } from 'zod'
 import { SUMMARY_STATE } from '../../machines/domain/summaryState.ts'
+import { imageInOODS } from '../contract/oods.ts'
 import { type Step, stepSchema } from '../sim/steps.ts'
 
 const value = z.union([z.number(), z.string(), z.null()])
@@ -34,7 +35,6 @@ const progress = z.object({ jobId: z.string(), fraction: z.number().nullable(), 
 const metricOfJob = metric.extend({ jobId: z.string() })
 const startIntegration = z.object({ imageName: z.string(), exposureTime: z.number() })
 const endReadout = z.object({ imageName: z.string() })
-const imageInOODS = z.object({ obsid: z.string(), statusCode: z.int(), description: z.string() })
 const summaryState = z.object({ summaryState: z.int() })
 
 export type JobStateHeard = z.infer<typeof jobState>

@@ -2,7 +2,7 @@ import type { Caller, Command, LoadedConfiguration } from '../../machines/domain
 import type { Input, Order } from '../../machines/domain/messages.ts'
 import { overrideOf } from '../../machines/domain/reload.ts'
 import type { CscContext } from '../../machines/csc.ts'
-import type { DataSide, Executor, Numbered } from '../../machines/ports.ts'
+import type { Executor, Locator, Numbered } from '../../machines/ports.ts'
 import type { Decoded } from '../contract/commands.ts'
 import type { Entry } from '../journal/entry.ts'
 import type { Journal, JournalError } from '../journal/port.ts'
@@ -15,6 +15,7 @@ import { countingSteps, countingSaid } from './counting.ts'
 import { DigestBook } from './digestBook.ts'
 import { Housekeeping, type Marked } from './housekeeping.ts'
 import { createInbox } from './inbox.ts'
+import { withPath } from './locating.ts'
 import { Outbox } from './outbox.ts'
 import { recover } from './recovery.ts'
 import { takeUp } from './takingUp.ts'
@@ -45,7 +46,7 @@ export interface EngineOptions {
   readonly clock: Clock
   readonly log: Log
   readonly executor: (report: (what: Exclude<Input, Command>) => void) => Executor | Promise<Executor>
-  readonly dataSide: (report: (what: Exclude<Input, Command>) => void) => DataSide | Promise<DataSide>
+  readonly locator: (report: (what: Exclude<Input, Command>) => void) => Locator | Promise<Locator>
   /** Carries announcements away; never waits, never throws. */
   readonly say: (said: Numbered) => void
   readonly loadConfiguration: (configurationOverride: string) => LoadedConfiguration
@@ -115,12 +116,12 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   )
   const report = (what: Exclude<Input, Command>) => inbox.input(what, 'report')
   const executor = await options.executor(report)
-  const dataSide = await options.dataSide(report)
+  const locator = await options.locator(report)
 
   for (const said of recovered.unsaid) say(said)
   if (recovered.hasGap) for (const part of housekeeping.checkpoint(recovered.unsaid)) inbox.input(part, 'engine')
   inbox.input(options.started, 'engine')
-  takeUp({ world, executor, dataSide, log })
+  takeUp({ world, executor, locator, log })
   await inbox.settled()
 
   return {
@@ -180,7 +181,8 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
         return executor.stop(order)
       case 'data.look':
       case 'data.forget':
-        return dataSide.order(order)
+      case 'data.follow':
+        return locator.order(withPath(world, order))
     }
   }
 }

@@ -49,6 +49,7 @@ export class Population {
     reply: new Map(),
     shelf: new Map(),
     display: new Map(),
+    ingest: new Map(),
   }
   readonly #ended: Map<Address, End>
   readonly #deadlines: Deadlines

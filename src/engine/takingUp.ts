@@ -1,16 +1,17 @@
 import { jobAddress } from '../../machines/domain/messages.ts'
 import { startOrder } from '../../machines/jobAttempt.ts'
 import type { JobContext } from '../../machines/jobContext.ts'
-import type { DataSide, Executor } from '../../machines/ports.ts'
+import type { Executor, Locator } from '../../machines/ports.ts'
 import type { QueueContext } from '../../machines/queue.ts'
 import { grantedIn } from '../../machines/standing.ts'
 import type { Log } from '../log.ts'
+import { standingOrders } from './locating.ts'
 import type { World } from './world.ts'
 
 export interface TakingUp {
   readonly world: World
   readonly executor: Executor
-  readonly dataSide: DataSide
+  readonly locator: Locator
   readonly log: Log
 }
 
@@ -18,12 +19,12 @@ export interface TakingUp {
  * After a restart: gives what was running to the executor to adopt, and asks again for the data of jobs that were waiting for them, in the
  * order slots were granted.
  */
-export function takeUp({ world, executor, dataSide, log }: TakingUp): void {
+export function takeUp({ world, executor, locator, log }: TakingUp): void {
   const queue = world.actor('queue')?.snapshot.context as QueueContext | undefined
   const granted = (queue ? grantedIn(queue) : []).flatMap(jobId => world.actor(jobAddress(jobId)) ?? [])
   for (const { snapshot, address } of new Set([...granted, ...world.actors('job')])) {
     const context = snapshot.context as JobContext
-    const { jobId, attempt, reportsHeard, pipeline, dataId } = context
+    const { jobId, attempt, reportsHeard, pipeline } = context
     if (snapshot.matches('active') || snapshot.matches('stopping')) {
       const was = snapshot.matches('active') ? 'running' : 'being stopped'
       log.info({ jobId, attempt }, `taking up ${address}, which was ${was}`)
@@ -36,6 +37,6 @@ export function takeUp({ world, executor, dataSide, log }: TakingUp): void {
       if (snapshot.matches('stopping'))
         executor.stop({ type: 'executor.stop', jobId, attempt, graceMs: pipeline.graceMs })
     }
-    if (snapshot.matches({ held: 'awaitingData' })) dataSide.order({ type: 'data.look', jobId, dataId })
   }
+  for (const order of standingOrders(world)) locator.order(order)
 }

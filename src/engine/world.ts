@@ -175,8 +175,11 @@ class LivingWorld implements World {
       case 'executor.startFailed':
       case 'executor.lost':
       case 'data.present':
+      case 'data.located':
       case 'data.absent':
         return this.#deliver(jobAddress(what.jobId), what)
+      case 'data.ingested':
+        return this.#deliver('ingest', what)
       case 'engine.quiescent':
         if (this.#isUnderstood(what)) this.#people.settleInto(what)
         return
@@ -298,10 +301,18 @@ class LivingWorld implements World {
           })
         return
       }
-      case 'executor.start':
-      case 'executor.stop':
       case 'data.look':
       case 'data.forget':
+        // What was ingested is known here, where a camera is configured; only what is not known goes out.
+        if (actor.kind !== 'ingest' && this.#people.has('ingest')) {
+          this.#mailbox.push({ to: 'ingest', message: emission })
+          return
+        }
+        this.#effects.push({ do: 'order', order: emission })
+        return
+      case 'executor.start':
+      case 'executor.stop':
+      case 'data.follow':
         this.#effects.push({ do: 'order', order: emission })
         return
       case 'ack':

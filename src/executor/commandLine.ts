@@ -1,23 +1,27 @@
 /**
- * What a job is started with: its argv, its environment and the path of its data, as pure functions of the order. A value is put into
+ * What a job is started with: its argv and its environment, as pure functions of the order. A value is put into
  * one word and never read again for placeholders, and no shell sees it. Whether a template may be used at all is asked by configuration
  * with checkTemplate; whether the program exists is found out by starting it.
  */
-import type { DataId } from '../../machines/domain/dataId.ts'
+import {
+  dataValue,
+  fill,
+  isDefaultVersion,
+  type Inputs,
+  type Resolved,
+  type Value,
+} from '../../machines/domain/located.ts'
 import type { OverrideValue } from '../../machines/domain/pipeline.ts'
-import { filledIn, placeholdersIn } from '../../machines/domain/template.ts'
+import { placeholdersIn } from '../../machines/domain/template.ts'
 import type { StartOrder } from '../../machines/ports.ts'
 
 /** Where things are, as far as a command line can name them; all paths absolute. */
 export interface Surroundings {
-  /** A template such as `/data/{instrument}/{dayObs}/{obsid}.fits`. */
-  readonly dataPath: string
+  readonly inputs: Inputs
   readonly pipelinesDir: string
   /** The job's own directory. */
   readonly directory: string
 }
-
-export type Resolved<T> = { readonly ok: T } | { readonly problem: string }
 
 const COMMAND_NAMES = [
   'node',
@@ -75,17 +79,6 @@ export function commandLine(order: StartOrder, around: Surroundings): Resolved<r
   return { ok: argv }
 }
 
-/** The path of the data of a dataId. A value that could climb out of its place in the path (`/`, `..`) is refused. */
-export function inputPath(dataId: DataId, dataPath: string): Resolved<string> {
-  return fill(dataPath, name => {
-    const value = dataValue(name, dataId)
-    if (typeof value !== 'string') return value
-    return value === '' || value === '.' || value === '..' || value.includes('/')
-      ? { problem: `{${name}} is "${value}", which cannot be part of a path; ask for data that exist.` }
-      : value
-  })
-}
-
 /** The path inside a job's directory of what a gather job combines. */
 export function membersPath(directory: string): string {
   return `${directory}/members.json`
@@ -99,14 +92,8 @@ function commandValue(name: string, order: StartOrder, around: Surroundings): Va
       return process.execPath
     case 'pipelines':
       return around.pipelinesDir
-    case 'input': {
-      if (order.dataPath === '')
-        return {
-          problem: '{input} needs dataPath, which is empty in the configuration; set it to where the frames are.',
-        }
-      const path = inputPath(dataId, around.dataPath)
-      return 'ok' in path ? path.ok : path
-    }
+    case 'input':
+      return 'ok' in around.inputs.input ? around.inputs.input.ok : around.inputs.input
     case 'members':
       return order.members && membersPath(around.directory)
     case 'jobId':
@@ -135,62 +122,10 @@ function overrideValue(name: string, { overrides, pipeline }: StartOrder): Value
   return value === null ? null : String(value)
 }
 
-/** `AT_O_20261122_000017`: telescope, controller, dayObs, seqNum (a number, so 17). Source: obs_lsst translators, lsst.py. */
-const OBSID = /_(\d{8})_(\d{6})$/u
-
-function dataValue(name: string, { instrument, obsid, group, detector }: DataId): Value {
-  switch (name) {
-    case 'instrument':
-      return instrument
-    case 'obsid':
-      return obsid
-    case 'group':
-      return group
-    case 'detector':
-      return detector === null ? null : String(detector)
-    case 'dayObs':
-    case 'seqNum': {
-      if (obsid === null) return null
-      const parts = OBSID.exec(obsid)
-      const part = parts?.[name === 'dayObs' ? 1 : 2]
-      return part === undefined
-        ? { problem: `{${name}} cannot be read from obsid "${obsid}"; it should end like _20261122_000017.` }
-        : name === 'dayObs'
-          ? part
-          : String(Number(part))
-    }
-    default:
-      return undefined
-  }
-}
-
-/** undefined: there is no such placeholder. null: there is, but this job has no value for it. */
-type Value = string | null | undefined | { readonly problem: string }
-
 /** Whether words that hold this one are left out. */
 function lacksValue(word: string, valueOf: (name: string) => Value): boolean {
   return placeholdersIn(word).some(({ name, otherwise }) => {
     const value = valueOf(name)
     return otherwise === null && (value === null || isDefaultVersion(name, value))
   })
-}
-
-/** The site's own version is asked for by naming none. */
-function isDefaultVersion(name: string, value: Value): boolean {
-  return name === 'version' && value === ''
-}
-
-function fill(template: string, valueOf: (name: string) => Value): Resolved<string> {
-  let problem: string | null = null
-  const text = filledIn(template, ({ text: whole, name, otherwise }) => {
-    const value = valueOf(name)
-    if (otherwise !== null && (value === null || isDefaultVersion(name, value))) return otherwise
-    if (typeof value === 'string') return value
-    if (value === undefined) problem ??= `${whole} in "${template}" is unknown; correct the configuration.`
-    else if (value === null) problem ??= `${whole} in "${template}" has no value for this job.`
-    else problem ??= value.problem
-    return ''
-  })
-  if (problem !== null) return { problem }
-  return text.includes('\0') ? { problem: `"${template}" would hold a NUL byte; no argument can.` } : { ok: text }
 }

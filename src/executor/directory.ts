@@ -4,8 +4,8 @@
  */
 import { readdir } from 'node:fs/promises'
 import { jobDirectoryName } from '../../machines/domain/dataId.ts'
+import type { Inputs } from '../../machines/domain/located.ts'
 import type { StartOrder } from '../../machines/ports.ts'
-import { inputPath } from './commandLine.ts'
 
 /** Spelled so that no job id can name anything outside the work directory. */
 export function jobDirectory(workDir: string, jobId: string): string {
@@ -31,10 +31,9 @@ const JOB_ID = /^\d{8}-(\d{6,15})(~|$)/
  * workDir, datasets: {name: path}, metrics: {name: {value, unit}}}]}`. Paths are absolute; input is null where it cannot be known; pipeline,
  * jobId, outcome and workDir are for a member that was never processed by itself.
  */
-export function membersText(order: StartOrder, workDir: string): string {
+export function membersText(order: StartOrder, inputs: Inputs, workDir: string): string {
   if (order.members === null) return ''
-  const members = order.members.map(({ dataId, pipeline, jobId, outcome, datasets, metrics }) => {
-    const input = inputPath(dataId, order.dataPath)
+  const members = order.members.map(({ dataId, pipeline, jobId, outcome, datasets, metrics }, index) => {
     const directory = jobId === null ? null : jobDirectory(workDir, jobId)
     return {
       obsid: dataId.obsid,
@@ -42,7 +41,7 @@ export function membersText(order: StartOrder, workDir: string): string {
       pipeline,
       jobId,
       outcome,
-      input: 'ok' in input ? input.ok : null,
+      input: inputs.members[index] ?? null,
       workDir: directory,
       datasets: Object.fromEntries(datasets.map(({ dataset, path }) => [dataset, `${directory}/${path}`])),
       metrics: Object.fromEntries(metrics.map(({ metric, value, unit }) => [metric, { value, unit }])),

@@ -4,7 +4,8 @@
  */
 import { isPassedOn } from '../../machines/domain/passEnv.ts'
 import type { StartOrder } from '../../machines/ports.ts'
-import { inputPath, membersPath, type Resolved, type Surroundings } from './commandLine.ts'
+import type { Resolved } from '../../machines/domain/located.ts'
+import { membersPath, type Surroundings } from './commandLine.ts'
 
 const PASSED_ON = ['PATH', 'HOME', 'LANG', 'TZ', 'TMPDIR', 'USER', 'LOGNAME']
 
@@ -25,7 +26,7 @@ export function ownEnvironment(own: Readonly<Record<string, string | undefined>>
 /** `NAME=value` for each variable of a job. A fact a job does not have (the detector of an exposure) is there and empty. */
 export function environment(order: StartOrder, around: Surroundings, own: OwnEnvironment): Resolved<readonly string[]> {
   const { dataId } = order
-  const input = inputPath(dataId, around.dataPath)
+  const { input } = around.inputs
   const { passEnv = [] } = order.pipeline
   const variables = new Map(own.shared)
   if (passEnv.length > 0) for (const [name, value] of own.all) if (isPassedOn(name, passEnv)) variables.set(name, value)

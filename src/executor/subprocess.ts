@@ -14,6 +14,7 @@ import type { Observe } from '../observer.ts'
 import type { AdoptOrder, Executor, ReportSink, StartOrder, StopOrder } from '../../machines/ports.ts'
 import { createBlame } from './blame.ts'
 import { commandLine } from './commandLine.ts'
+import { inputsOf } from '../../machines/domain/located.ts'
 import { jobDirectory, ledgerDirectory, membersText } from './directory.ts'
 import { exited, startFailure } from './endings.ts'
 import { environment, ownEnvironment } from './environment.ts'
@@ -248,7 +249,8 @@ export async function createSubprocessExecutor(options: SubprocessOptions): Prom
 
   const prepare = (order: StartOrder, reportsHeard: number): Job | { readonly problem: string } => {
     const directory = jobDirectory(workDir, order.jobId)
-    const around = { dataPath: order.dataPath, pipelinesDir, directory }
+    const inputs = inputsOf(order)
+    const around = { inputs, pipelinesDir, directory }
     const argv = commandLine(order, around)
     const env = environment(order, around, own)
     if ('problem' in argv) return argv
@@ -270,7 +272,7 @@ export async function createSubprocessExecutor(options: SubprocessOptions): Prom
       slots,
       pool,
       directory,
-      request: runRequest({ ...request, members: membersText(order, workDir) }),
+      request: runRequest({ ...request, members: membersText(order, inputs, workDir) }),
       reports: reportsFile(directory, reportsHeard, line => report({ ...line, ...id })),
       started: false,
       isHeldBack: false,

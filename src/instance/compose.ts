@@ -1,4 +1,4 @@
-import type { DataSide, Executor, Sink } from '../../machines/ports.ts'
+import type { Executor, Locator, Sink } from '../../machines/ports.ts'
 import { sentences } from '../contract/decode.ts'
 import { executeDoor } from '../doors/execute.ts'
 import { natsDoor } from '../doors/nats.ts'
@@ -96,7 +96,7 @@ export async function openSinks(
 }
 
 /** The first there is. */
-export async function openLocator(chosen: ChosenParts['locators'], context: LocatorContext): Promise<DataSide> {
+export async function openLocator(chosen: ChosenParts['locators'], context: LocatorContext): Promise<Locator> {
   const [first] = chosen
   if (first === undefined) throw new UserError('no locator is opened, so nobody would say where data are')
   return await first.part.open(context, first.settings)

@@ -114,7 +114,7 @@ export async function putTogether(around: Surroundings, link: Link, lease: Held,
       ending.undo(() => executor.close())
       return executor
     },
-    dataSide: report => openLocator(chosen.locators, { instance, bus, report, now: () => wallClock.now() }),
+    locator: report => openLocator(chosen.locators, { instance, bus, report, now: () => wallClock.now() }),
     say,
     unsaid: () => (leadership.isSure() ? outlet.unconfirmed() : null),
     loadConfiguration: override => source.load(override),

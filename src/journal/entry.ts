@@ -13,7 +13,7 @@ export interface Entry {
   readonly steppedMs?: number
   /** On those that begin a life or that reading may begin with: how the next process goes on counting. */
   readonly clock?: Anchor
-  /** command: asked by someone. report: heard from the executor or the data's side. clock: a timer came due. engine: the service about itself. */
+  /** command: asked by someone. report: heard from the executor or the locator. clock: a timer came due. engine: the service about itself. */
   readonly door: 'command' | 'report' | 'clock' | 'engine'
   /** Who: a client's identity, `executor`, `clock`, `engine`. */
   readonly from: string

@@ -1,5 +1,6 @@
 import type { Announcement } from '../../machines/domain/announcements.ts'
 import { sentAs } from '../../machines/domain/commands.ts'
+import type { Order } from '../../machines/domain/messages.ts'
 import type { Entry } from '../journal/entry.ts'
 import type { Effect } from '../engine/world.ts'
 
@@ -31,10 +32,14 @@ export function inWords({ door, from, what }: Pick<Entry, 'door' | 'from' | 'wha
 /** One line for each announcement and order, in order. */
 export function saidInWords(effects: readonly Effect[]): string[] {
   return effects.map(effect =>
-    effect.do === 'announce'
-      ? announcementInWords(effect.announcement)
-      : `order ${effect.order.type} ${effect.order.jobId}`,
+    effect.do === 'announce' ? announcementInWords(effect.announcement) : `order ${orderInWords(effect.order)}`,
   )
+}
+
+export function orderInWords(order: Order): string {
+  return order.type === 'data.follow'
+    ? `data.follow of ${order.sensors.length} sensors`
+    : `${order.type} ${order.jobId}`
 }
 
 export function announcementInWords(said: Announcement): string {

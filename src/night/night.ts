@@ -10,7 +10,7 @@ import { MACHINES_VERSION, type MachineKind } from '../../machines/index.ts'
 import type { JobContext } from '../../machines/jobContext.ts'
 import type { QueueContext } from '../../machines/queue.ts'
 import { poolsInUse, type PoolInUse } from '../../machines/standing.ts'
-import { announcementInWords, inWords } from './inWords.ts'
+import { announcementInWords, inWords, orderInWords } from './inWords.ts'
 import { type Actor, createWorld, type World } from '../engine/world.ts'
 import { beginsAt, type Entry, isMark } from '../journal/entry.ts'
 
@@ -364,6 +364,7 @@ export function emissionInWords(emission: Emission): string {
     case 'executor.stop':
     case 'data.look':
     case 'data.forget':
-      return `orders ${emission.type} ${emission.jobId}`
+    case 'data.follow':
+      return `orders ${orderInWords(emission)}`
   }
 }

@@ -1,5 +1,6 @@
 import type { DataId } from '../../machines/domain/dataId.ts'
-import type { Input, Quiescent } from '../../machines/domain/messages.ts'
+import type { Located } from '../../machines/domain/located.ts'
+import type { Input, LocatorAnswer, Quiescent } from '../../machines/domain/messages.ts'
 import type { ExecutorReport } from '../../machines/domain/reports.ts'
 import type { DataOrder, StartOrder, StopOrder } from '../../machines/ports.ts'
 import type { Pipeline } from '../../machines/domain/pipeline.ts'
@@ -58,11 +59,11 @@ export interface TimedReport {
   readonly what: ExecutorReport
 }
 
-/** How the data's side answered. Milliseconds since 1970 UTC; null: it did not say so. */
+/** How the locator answered. Milliseconds since 1970 UTC; null: it did not say so. */
 export interface Look {
   readonly lookedAt: number
   absent: { readonly at: number; readonly n: number } | null
-  present: { readonly at: number; readonly n: number } | null
+  present: { readonly at: number; readonly n: number; readonly inputs?: Located } | null
 }
 
 export async function historyOf(entries: AsyncIterable<Entry>, instance: string): Promise<History> {
@@ -86,7 +87,8 @@ export async function historyOf(entries: AsyncIterable<Entry>, instance: string)
     isFirst = false
     lastAt = entry.at
     if (isReport(what)) hear(what, entry)
-    else if (what.type === 'data.present' || what.type === 'data.absent') answered(what, entry)
+    else if (what.type === 'data.present' || what.type === 'data.absent' || what.type === 'data.located')
+      answered(what, entry)
     else if (what.type === 'clock.due') fired(what, entry)
     else if (!isNote(what)) asked.push({ ...where, what })
     const effects = world.apply(entry)
@@ -114,11 +116,11 @@ export async function historyOf(entries: AsyncIterable<Entry>, instance: string)
     for (const attempt of all) attempt.begunAt = at
   }
 
-  function answered(what: Extract<Input, { type: 'data.present' | 'data.absent' }>, { n, at }: Entry): void {
+  function answered(what: LocatorAnswer, { n, at }: Entry): void {
     const look = looks.get(what.jobId)
     if (look === undefined) return
     if (what.type === 'data.absent') look.absent ??= { at, n }
-    else look.present ??= { at, n }
+    else look.present ??= { at, n, ...(what.inputs && { inputs: what.inputs }) }
   }
 
   function fired({ address, timer }: Extract<Input, { type: 'clock.due' }>, { n, at }: Entry): void {
@@ -136,6 +138,7 @@ export async function historyOf(entries: AsyncIterable<Entry>, instance: string)
       case 'data.look':
         return looked(effect.order, entry)
       case 'data.forget':
+      case 'data.follow':
     }
   }
 

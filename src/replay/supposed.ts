@@ -1,10 +1,11 @@
 import type { DataOrder, StartOrder, StopOrder } from '../../machines/ports.ts'
+import type { Located } from '../../machines/domain/located.ts'
 import type { ExecutorReport } from '../../machines/domain/reports.ts'
 import { createCapacityBook, neverBegan } from '../../machines/domain/capacity.ts'
 import { attemptKey, dataAttemptKey, dataKey, isEnd, type Attempt, type TimedReport, type History } from './history.ts'
 
 /**
- * The executor and the data's side of a supposed night: every attempt goes as it went in the recording, begun as an executor does: when it fits. What
+ * The executor and the locator of a supposed night: every attempt goes as it went in the recording, begun as an executor does: when it fits. What
  * never ran there, or was cut short, takes the median of its pipeline, and is counted with a sentence that says so.
  */
 export interface Supposed {
@@ -31,6 +32,7 @@ export interface Arriving {
   readonly at: number
   readonly rank: number | null
   readonly type: 'data.present' | 'data.absent'
+  readonly inputs?: Located
 }
 
 interface Play {
@@ -86,11 +88,14 @@ export function createSupposed(history: History): Supposed {
             at: Math.max(now, now + (absent === null ? present.at - lookedAt : 0)),
             rank: present.n,
             type: 'data.present',
+            ...inputsIn(present),
           },
         ]
       return [
         ...(absent === null ? [] : [{ at: now + absent.at - lookedAt, rank: absent.n, type: 'data.absent' } as const]),
-        ...(present === null ? [] : [{ at: present.at, rank: present.n, type: 'data.present' } as const]),
+        ...(present === null
+          ? []
+          : [{ at: present.at, rank: present.n, type: 'data.present', ...inputsIn(present) } as const]),
       ]
     },
     counts: () => Object.fromEntries(counts),
@@ -147,6 +152,10 @@ export function createSupposed(history: History): Supposed {
   function count(sentence: string): void {
     counts.set(sentence, (counts.get(sentence) ?? 0) + 1)
   }
+}
+
+function inputsIn({ inputs }: { readonly inputs?: Located }): { readonly inputs?: Located } {
+  return inputs === undefined ? {} : { inputs }
 }
 
 /** What it still said while it was being stopped, and its end. */

@@ -1,7 +1,7 @@
 import type { LoadedConfiguration } from '../../machines/domain/commands.ts'
 import type { Configuration } from '../../machines/domain/configuration.ts'
 import { overrideOf } from '../../machines/domain/reload.ts'
-import type { Input, Order, Quiescent } from '../../machines/domain/messages.ts'
+import type { Input, LocatorAnswer, Order, Quiescent } from '../../machines/domain/messages.ts'
 import type { ExecutorReport } from '../../machines/domain/reports.ts'
 import type { DataOrder } from '../../machines/ports.ts'
 import type { Entry } from '../journal/entry.ts'
@@ -30,7 +30,7 @@ export interface WhatIf {
   readonly problems: readonly string[]
 }
 
-type Reported = ExecutorReport | Extract<Input, { type: 'data.present' | 'data.absent' }>
+type Reported = ExecutorReport | LocatorAnswer
 
 type Happening =
   | { readonly kind: 'asked'; readonly asked: RecordedInput }
@@ -114,6 +114,9 @@ export function whatIf({ history, reconfigure }: WhatIfOptions): WhatIf {
         return plan(supposed.stop(order, now))
       case 'data.look':
         return look(order)
+      // What was ingested is in the recording.
+      case 'data.follow':
+        return undefined
       case 'data.forget': {
         const looked = looking.get(order.jobId)
         if (looked) looked.off = true
@@ -129,11 +132,11 @@ export function whatIf({ history, reconfigure }: WhatIfOptions): WhatIf {
   function look(order: Extract<DataOrder, { type: 'data.look' }>): void {
     const called = { off: false }
     looking.set(order.jobId, called)
-    for (const { at, rank, type } of supposed.look(order, now))
+    for (const { at, rank, type, inputs } of supposed.look(order, now))
       agenda.add({
         at,
         rank: rank ?? RANK_REPORT,
-        what: { kind: 'report', what: { type, jobId: order.jobId }, called },
+        what: { kind: 'report', what: { type, jobId: order.jobId, ...(inputs && { inputs }) }, called },
       })
   }
 

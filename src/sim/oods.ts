@@ -4,7 +4,8 @@
  */
 import type { Bus } from '../bus/port.ts'
 import { camera, oods } from '../contract/subjects.ts'
-import { endReadoutSchema, type ImageInOODS } from './topics.ts'
+import type { ImageInOODS } from '../contract/oods.ts'
+import { endReadoutSchema } from './topics.ts'
 
 /**
  * What goes wrong with one exposure. `lost`: no event, as after a restart of the OODS. `duplicate`: said twice. `late`: after lateMs. `unreadable`: a
@@ -16,6 +17,8 @@ export interface OodsOptions {
   readonly bus: Bus
   /** The camera's name and its own, e.g. LATISS. */
   readonly name: string
+  /** What its sensors are called, `R22_S11`; one event is said for each. LATISS has one, R00 S00. */
+  readonly sensors?: readonly string[]
   /** From endReadout to imageInOODS, milliseconds. ctrl_oods gathers messages for up to 0.5 s. */
   readonly ingestMs: number
   /** For a late one, milliseconds. */
@@ -32,7 +35,8 @@ export interface Oods {
 
 const LATE_MS = 5_000
 
-export function startOods({ bus, name, ingestMs, lateMs = LATE_MS, faultOf, after = timer }: OodsOptions): Oods {
+export function startOods(options: OodsOptions): Oods {
+  const { bus, name, sensors = ['R00_S00'], ingestMs, lateMs = LATE_MS, faultOf, after = timer } = options
   const due = new Set<() => void>()
   const subscription = bus.subscribe(camera.endReadout(name), ({ body }) => {
     const obsid = obsidIn(body)
@@ -40,7 +44,9 @@ export function startOods({ bus, name, ingestMs, lateMs = LATE_MS, faultOf, afte
     const fault = faultOf?.(obsid) ?? null
     const cancel = after(fault === 'late' ? lateMs : ingestMs, () => {
       due.delete(cancel)
-      for (const event of eventsOf(name, obsid, fault)) bus.publish(oods.imageInOODS(name), JSON.stringify(event))
+      for (const sensor of sensors)
+        for (const event of eventsOf(name, obsid, sensor, fault))
+          bus.publish(oods.imageInOODS(name), JSON.stringify(event))
     })
     due.add(cancel)
   })
@@ -53,9 +59,10 @@ export function startOods({ bus, name, ingestMs, lateMs = LATE_MS, faultOf, afte
   }
 }
 
-/** LATISS has one sensor, called R00 S00. */
-function eventsOf(name: string, obsid: string, fault: IngestFault | null): ImageInOODS[] {
-  const one = { camera: name, obsid, raft: 'R00', sensor: 'S00', statusCode: 0, description: 'file ingested' } as const
+/** What ctrl_oods says of one file. */
+function eventsOf(name: string, obsid: string, sensorName: string, fault: IngestFault | null): ImageInOODS[] {
+  const [raft = '', sensor = ''] = sensorName.split('_')
+  const one = { camera: name, obsid, raft, sensor, statusCode: 0, description: 'file ingested' } as const
   switch (fault) {
     case null:
     case 'late':

@@ -1,5 +1,5 @@
 // What the simulated camera and OODS say, and the one question the camera answers: the field names of ts_xml's CCCamera/ATCamera
-// startIntegration and endReadout and of ctrl_oods' imageInOODS, as JSON. The subjects of the events are contract/subjects.ts's.
+// startIntegration and endReadout, as JSON; imageInOODS is contract/oods.ts's, the subjects of the events contract/subjects.ts's.
 
 import { z } from 'zod'
 
@@ -50,18 +50,6 @@ export interface EndReadout extends ImageEvent {
 
 /** What the simulated OODS needs of an endReadout. */
 export const endReadoutSchema = z.object({ imageName: z.string() })
-
-export interface ImageInOODS {
-  /** Instrument; `UNDEF` where the file's metadata could not be read. */
-  readonly camera: string
-  /** `??` where the metadata could not be read; the numeric exposure id as text where ingest failed. */
-  readonly obsid: string
-  readonly raft: string
-  readonly sensor: string
-  /** 0 ingested, 1 ingest failure, 2 metadata failure. */
-  readonly statusCode: 0 | 1 | 2
-  readonly description: string
-}
 
 /** TAI − UTC since 2017; no leap second has been announced since. */
 const TAI_MINUS_UTC_S = 37

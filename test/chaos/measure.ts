@@ -142,7 +142,7 @@ async function writeNight(world: World, mayBeQuiet: boolean): Promise<number> {
       adopt: () => {},
       close: async () => {},
     }),
-    dataSide: () => ({ order: () => {} }),
+    locator: () => ({ order: () => {} }),
     say: said => {
       const { announcement } = said
       if (announcement.type === 'event') last = said.id

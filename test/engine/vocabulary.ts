@@ -1,4 +1,5 @@
 import fc from 'fast-check'
+import { builtIn } from '../../machines/domain/camera.ts'
 import type { Command, RetryCommand } from '../../machines/domain/commands.ts'
 import { jobAddress, type Known, type ShelfItem } from '../../machines/domain/messages.ts'
 import type { OutcomeKind } from '../../machines/domain/outcome.ts'
@@ -187,6 +188,16 @@ const image = fc
   .record({ jobId, dataId, dataset: fc.constantFrom('preview', 'residual') })
   .map(one => ({ ...one, pipeline: 'quicklook', path: 'p.png', mime: 'image/png' }))
 
+const camera = fc.constantFrom(builtIn('LATISS'), builtIn('LSSTComCam'))
+const ingested = fc.array(
+  fc.record({
+    obsid: fc.constantFrom('E1', 'E2', '??'),
+    raft: fc.constantFrom('R00', 'R22', '__proto__'),
+    sensor: fc.constantFrom('S00', 'S11', 'SG0'),
+  }),
+  { maxLength: 3 },
+)
+
 export const EVENTS: { readonly [K in MachineKind]: fc.Arbitrary<Unheard<Machines[K]['event']>> } = {
   csc: fc.oneof(
     { weight: 8, arbitrary: fc.tuple(command, known).map(([asked, of]) => ({ ...asked, known: of })) },
@@ -300,6 +311,15 @@ export const EVENTS: { readonly [K in MachineKind]: fc.Arbitrary<Unheard<Machine
     { weight: 1, arbitrary: interests.map(all => ({ type: 'display.configure', interests: all }) as const) },
     { weight: 6, arbitrary: image.map(one => ({ type: 'display.offer', image: one }) as const) },
   ),
+  ingest: fc.oneof(
+    {
+      weight: 1,
+      arbitrary: fc.option(camera).map(one => ({ type: 'ingest.configure', camera: one }) as const),
+    },
+    { weight: 3, arbitrary: fc.record({ jobId, dataId }).map(one => ({ type: 'data.look', ...one }) as const) },
+    { weight: 3, arbitrary: jobId.map(id => ({ type: 'data.forget', jobId: id }) as const) },
+    { weight: 6, arbitrary: ingested.map(images => ({ type: 'data.ingested', images }) as const) },
+  ),
 }
 
 const aJob: Omit<JobInput, 'kind'> = {
@@ -344,4 +364,5 @@ export const INPUTS: { readonly [K in MachineKind]: fc.Arbitrary<Omit<Machines[K
   reply: caller.map(who => ({ caller: who, jobIds: ['a'], ackTimeoutMs: 1_000 })),
   shelf: fc.constant({}),
   display: interests.map(all => ({ interests: all })),
+  ingest: camera.map(one => ({ camera: one })),
 }

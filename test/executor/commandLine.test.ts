@@ -1,10 +1,11 @@
 import { describe, expect, test } from 'vitest'
-import { checkTemplate, commandLine, inputPath, placeholders } from '../../src/executor/commandLine.ts'
+import { inputPath } from '../../machines/domain/located.ts'
+import { checkTemplate, commandLine, placeholders } from '../../src/executor/commandLine.ts'
 import { environment, ownEnvironment } from '../../src/executor/environment.ts'
 import { order } from './world.ts'
 
 const around = {
-  dataPath: '/data/{instrument}/{dayObs}/{seqNum}/{obsid}.fits',
+  inputs: { input: { ok: '/data/LATISS/20261122/17/AT_O_20261122_000017.fits' }, members: [] },
   pipelinesDir: '/opt/pipelines',
   directory: '/work/j1',
 }

@@ -692,7 +692,7 @@ describe('gather: in a night', () => {
     })
     const order = night.orders().at(-1)
     expect(order).toMatchObject({ type: 'executor.start', members: [{ dataId: { obsid: 'E1' } }, { jobId: null }] })
-    await night.succeeds(order?.jobId ?? '')
+    await night.succeeds(order && 'jobId' in order ? order.jobId : '')
     expect(night.events('groupResult')).toMatchObject([{ group: 'G#1', outcome: 'complete' }])
     expect(await night.command('processData', { ...command, members: ['E1'] })).toMatchObject({ code: 'GROUP_CLOSED' })
   })

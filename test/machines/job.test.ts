@@ -126,6 +126,13 @@ describe('job: waiting', () => {
     expect(queued.emissions).toContainEqual({ type: 'data.forget', jobId: 'j1' })
   })
 
+  test.each(['data.present', 'data.located'] as const)('%s with inputs: they are what it is started with', type => {
+    const inputs = { input: '/elsewhere/17.fits' }
+    const waiting = job({ readiness: { policy: 'waitFor', waitMs: 60_000 } })
+    const started = waiting.when({ type, jobId: 'j1', inputs }, grant)
+    expect(started.emissions).toContainEqual(expect.objectContaining({ type: 'executor.start', inputs }))
+  })
+
   test('a job told to wait 20 s for its data is skipped after 20 s, naming them', () => {
     const skipped = job({ readiness: { policy: 'waitFor', waitMs: 20_000 } }).after('patience')
     expect(resultOf(skipped).outcome).toMatchObject({

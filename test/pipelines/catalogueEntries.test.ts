@@ -50,7 +50,7 @@ test('pipetask is started with the argv a Rubin site would use, every value one 
       version: '',
       members: null,
     },
-    { dataPath: '', pipelinesDir: '/p', directory: '/work/20261122-000042-94' },
+    { inputs: { input: { problem: 'none' }, members: [] }, pipelinesDir: '/p', directory: '/work/20261122-000042-94' },
   )
   expect('ok' in line && line.ok.join('\n')).toBe(
     [

@@ -50,7 +50,7 @@ export async function simulate(plan: Plan): Promise<Entry[]> {
       if (order.type === 'executor.start') executor.start(order)
       else if (order.type === 'executor.stop') executor.stop(order)
       else if (order.type === 'data.look') look(order)
-      else looking.delete(order.jobId)
+      else if (order.type === 'data.forget') looking.delete(order.jobId)
     },
   })
   heard = what => night.engine().input(what, 'report')

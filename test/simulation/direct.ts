@@ -6,9 +6,10 @@ import { overrideOf } from '../../machines/domain/reload.ts'
 import { MACHINES_VERSION } from '../../machines/index.ts'
 import { startOrder } from '../../machines/jobAttempt.ts'
 import type { JobContext } from '../../machines/jobContext.ts'
-import type { DataSide, Executor } from '../../machines/ports.ts'
+import type { Executor, Locator } from '../../machines/ports.ts'
 import type { Decoded } from '../../src/contract/commands.ts'
 import { createAnswers, fingerprintOf } from '../../src/engine/answers.ts'
+import { standingOrders } from '../../src/engine/locating.ts'
 import { inParts } from '../../src/engine/checkpoint.ts'
 import { createWorld, type Effect, type StepObserver, type World } from '../../src/engine/world.ts'
 import type { Numbered } from '../../src/engine/engine.ts'
@@ -46,7 +47,7 @@ export function createDirectSite(options: SiteOptions): Site {
   let sinceMark = 0
   let quietN = 0
   let executor: Executor | null = null
-  let dataSide: DataSide | null = null
+  let locator: Locator | null = null
   let unwake = () => {}
   let armedFor = -1
   let life = 0
@@ -80,7 +81,7 @@ export function createDirectSite(options: SiteOptions): Site {
         if (mine === life && isUp) site.input(what, 'report')
       }
       executor = processes.connect(report(life))
-      dataSide = options.dataSide(report(life))
+      locator = options.locator(report(life))
       promises.begins(known)
       for (const said of [...after, ...undone]) options.say(said)
       undone = []
@@ -211,7 +212,7 @@ export function createDirectSite(options: SiteOptions): Site {
   }
 
   function deliver(entries: readonly Entry[]): void {
-    // What the data's side answers at once waits its turn.
+    // What the locator answers at once waits its turn.
     isDraining = true
     store(entries, effect => {
       if (effect.do === 'announce') options.say(effect)
@@ -220,7 +221,7 @@ export function createDirectSite(options: SiteOptions): Site {
         promises.ordered(order)
         if (order.type === 'executor.start') executor?.start(order)
         else if (order.type === 'executor.stop') executor?.stop(order)
-        else dataSide?.order(order)
+        else locator?.order(order)
       }
     })
   }
@@ -296,15 +297,15 @@ export function createDirectSite(options: SiteOptions): Site {
   function takeUp(): void {
     for (const { snapshot } of live.actors('job')) {
       const context = snapshot.context as JobContext
-      const { jobId, attempt, reportsHeard, pipeline, dataId } = context
+      const { jobId, attempt, reportsHeard, pipeline } = context
       const isStopping = isIn(snapshot, 'stopping')
       if (isStopping || isIn(snapshot, 'active')) {
         const started = !isIn(snapshot, 'active.starting')
         executor?.adopt({ type: 'executor.adopt', start: startOrder(context), reportsHeard, started })
         if (isStopping) executor?.stop({ type: 'executor.stop', jobId, attempt, graceMs: pipeline.graceMs })
       }
-      if (isIn(snapshot, 'held.awaitingData')) dataSide?.order({ type: 'data.look', jobId, dataId })
     }
+    for (const order of standingOrders(live)) locator?.order(order)
     arm()
   }
 }

@@ -66,7 +66,7 @@ interface Options {
   readonly broken: (promise: PromiseName, evidence: string) => void
 }
 
-// The data's side answers from memory; the machine gives it as long.
+// The locator answers from memory; the machine gives it as long.
 const LOOK_MS = 5_000
 
 export function createJobBook({ asked, processes, watch, configuration, broken }: Options): JobBook {
@@ -172,6 +172,7 @@ export function createJobBook({ asked, processes, watch, configuration, broken }
       case 'executor.lost':
         return end(course, after, 'lost', 'lost', 'lost')
       case 'data.present':
+      case 'data.located':
       case 'data.absent':
       case 'actor.ended':
         if (after.status === 'done') skip(course, event.type)

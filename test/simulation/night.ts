@@ -3,12 +3,12 @@ import type { Caller, Command } from '../../machines/domain/commands.ts'
 import type { Input } from '../../machines/domain/messages.ts'
 import type { ExecutorReport } from '../../machines/domain/reports.ts'
 import type { JobContext } from '../../machines/jobContext.ts'
-import type { DataSide } from '../../machines/ports.ts'
+import type { Locator } from '../../machines/ports.ts'
 import type { Bus, Incoming } from '../../src/bus/port.ts'
 import type { Decoded } from '../../src/contract/commands.ts'
 import { decodeCommand } from '../../src/contract/decode.ts'
 import type { Numbered } from '../../src/engine/engine.ts'
-import { createIngestWatch } from '../../src/locators/oods.ts'
+import { createOodsLocator } from '../../src/locators/oods.ts'
 import { breaking, exit, NIGHTFALL } from '../harness.ts'
 import { pick } from './actions.ts'
 import { createAgenda, type Agenda } from './agenda.ts'
@@ -121,7 +121,7 @@ export function createNight(seed: number, kind: NightKind): Night {
     draw: drawsFrom(`${seed} site`),
     die,
     loadConfiguration: setting.loadConfiguration,
-    dataSide,
+    locator,
     say,
     unsaid,
   })
@@ -298,15 +298,15 @@ export function createNight(seed: number, kind: NightKind): Night {
     else if (ack !== IN_PROGRESS) pending.delete(id)
   }
 
-  function dataSide(report: (what: Exclude<Input, Command>) => void): DataSide {
-    const bus: Pick<Bus, 'subscribe'> = {
+  function locator(report: (what: Exclude<Input, Command>) => void): Locator {
+    const bus: Pick<Bus, 'subscribe' | 'onStatus'> = {
       subscribe(_subject, handler) {
         hearImage = handler
         return { stop: async () => {} }
       },
+      onStatus: handler => handler('connected'),
     }
-    // Of the bus it uses nothing but subscribe.
-    return createIngestWatch({ bus: bus as Bus, report, now: () => agenda.elapsed() })
+    return createOodsLocator({ bus, report, now: () => agenda.elapsed() })
   }
 
   function isRunning(jobId: string, attempt: number): boolean {

@@ -264,7 +264,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'what was running is not taken up after a recovery',
     file: 'src/engine/engine.js',
-    edits: [['takeUp({ world, executor, dataSide, log });', '']],
+    edits: [['takeUp({ world, executor, locator, log });', '']],
     finds: 'whole',
   },
   ...MUTANTS_AT_THE_EDGES,

@@ -154,8 +154,9 @@ export function createPromises(processes: Processes, watch: Watch): Promises {
         case 'shelf':
           shelf.stepped(event, emissions)
           break
-        // What is looked at is nobody's business here.
+        // What is looked at is nobody's business here; what was ingested shows in the jobs.
         case 'display':
+        case 'ingest':
           break
         case 'csc':
           checkFault(actor, event, before)

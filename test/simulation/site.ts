@@ -1,6 +1,6 @@
 import type { Caller, Command, LoadedConfiguration } from '../../machines/domain/commands.ts'
 import type { Input } from '../../machines/domain/messages.ts'
-import type { DataSide } from '../../machines/ports.ts'
+import type { Locator } from '../../machines/ports.ts'
 import type { Decoded } from '../../src/contract/commands.ts'
 import type { Numbered } from '../../src/engine/engine.ts'
 import type { World } from '../../src/engine/world.ts'
@@ -44,7 +44,7 @@ export interface SiteOptions {
   readonly agenda: Agenda
   readonly promises: Promises
   readonly processes: Processes
-  readonly dataSide: (report: (what: Exclude<Input, Command>) => void) => DataSide
+  readonly locator: (report: (what: Exclude<Input, Command>) => void) => Locator
   readonly say: (said: Numbered) => void
   /** What was said and may not be among the stored events yet. */
   readonly unsaid: () => readonly Numbered[]

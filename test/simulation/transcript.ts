@@ -73,7 +73,7 @@ function isEmpty(value: unknown): boolean {
 function followed(effect: Effect): string {
   if (effect.do === 'order') {
     const { order } = effect
-    return `${order.type} ${order.jobId}${'attempt' in order ? ` attempt ${order.attempt}` : ''}`
+    return `${order.type} ${'jobId' in order ? order.jobId : order.sensors.length}${'attempt' in order ? ` attempt ${order.attempt}` : ''}`
   }
   const { announcement } = effect
   switch (announcement.type) {

@@ -131,8 +131,8 @@ export function createWholeSite(options: SiteOptions): Site {
           close: () => executor.close(),
         }
       },
-      dataSide: report => {
-        const side = options.dataSide(report)
+      locator: report => {
+        const side = options.locator(report)
         return { order: order => void ((life.isRecovering || ordered(life, order)) && side.order(order)) }
       },
       say: said => say(life, said),
@@ -222,7 +222,10 @@ export function createWholeSite(options: SiteOptions): Site {
 
   function ordered(life: Life, order: Order): boolean {
     if (life !== leading) {
-      promises.broken('fenced is silent', `${order.type} for ${order.jobId} is ordered by a process that does not lead`)
+      promises.broken(
+        'fenced is silent',
+        `${order.type} for ${'jobId' in order ? order.jobId : 'the camera'} is ordered by a process that does not lead`,
+      )
       return false
     }
     replay.did({ do: 'order', order })

@@ -111,7 +111,7 @@ async function begin({ url, instance, open, jobsPerSecond }: Load) {
         close: async () => {},
       }
     },
-    dataSide: () => ({ order: () => {} }),
+    locator: () => ({ order: () => {} }),
     say: ({ announcement }) => {
       if (announcement.type === 'event' && announcement.topic === 'jobResult') count.settled += 1
     },
