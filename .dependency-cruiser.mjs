@@ -2,7 +2,7 @@
 const may = {
   '^machines/': ['^machines/', 'xstate'],
   '^src/contract/': ['^src/contract/', '^machines/domain/', 'zod'],
-  '^src/bus/': ['^src/bus/', '^src/(log|lockFile)\\.ts$', '@nats-io/'],
+  '^src/bus/': ['^src/bus/', '^src/(log|lockFile|processes)\\.ts$', '@nats-io/'],
   '^src/journal/': ['^src/journal/', '^src/bus/port\\.ts$', '^machines/domain/'],
   // Knows nothing of OCPS: it steps any XState machine.
   '^src/stepping/': ['^src/stepping/', 'xstate'],
@@ -13,7 +13,7 @@ const may = {
   // The read model: what people ask, folded from the journal.
   '^src/night/': ['^src/night/', '^src/settings/', '^src/engine/', '^src/stepping/', '^machines/', '^src/contract/', '^src/journal/', '^src/bus/', '^src/(log|userError)\\.ts$', 'xstate'],
   '^src/jobFiles/': ['^src/jobFiles/'],
-  '^src/executor/': ['^src/executor/', '^src/jobFiles/', '^machines/ports\\.ts$', '^machines/domain/', '^src/(log|observer|parts|userError)\\.ts$', 'zod'],
+  '^src/executor/': ['^src/executor/', '^src/jobFiles/', '^machines/ports\\.ts$', '^machines/domain/', '^src/(log|observer|parts|processes|userError)\\.ts$', 'zod'],
   // Parts: what the machines say to the outside, the wire's words, and the port of an instance; no other part, and nothing of the engine.
   '^src/doors/': ['^src/doors/', '^machines/ports\\.ts$', '^machines/domain/', '^src/contract/', '^src/bus/port\\.ts$', '^src/(log|observer|parts)\\.ts$', 'zod'],
   '^src/sinks/': ['^src/sinks/', '^machines/ports\\.ts$', '^machines/domain/', '^src/contract/', '^src/bus/port\\.ts$', '^src/(log|observer|parts)\\.ts$', 'zod'],

@@ -10,8 +10,9 @@ import { fittedTo, workOf, type Work } from './domain/work.ts'
 import { runningCount, type Standings } from './standing.ts'
 
 /**
- * Whether a command is admitted to the queue, and if not, why: pure functions of what the queue holds. Each gives the first reason there is, as a code and a
- * sentence, or null. A check that an older configuration gives no facts for is passed, so that commands of an old journal are admitted as they were then.
+ * Whether a command is admitted to the queue, and if not, why: pure functions of what the queue holds. Each gives the
+ * first reason there is, as a code and a sentence, or null. A check that an older configuration gives no facts for is
+ * passed, so that commands of an old journal are admitted as they were then.
  */
 
 /** What the queue holds that matters here. */
@@ -211,7 +212,10 @@ export function judgeRetry(context: Load, { command, items }: Retry): Refusal | 
   return judgeLoad(context, items.length)
 }
 
-/** What a retry does: as the command says, else as before, as far as the pipeline allows it; that may be another one, or another configuration's. */
+/**
+ * What a retry does: as the command says, else as before, as far as the pipeline allows it; that may be another one, or
+ * another configuration's.
+ */
 export function workAgain(
   { pipelines }: Pick<Configuration, 'pipelines'>,
   command: RetryCommand,

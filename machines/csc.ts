@@ -25,14 +25,15 @@ import type { PoolUnreachable } from './domain/reports.ts'
 import type { SummaryState } from './domain/summaryState.ts'
 
 /*
- * The commandable SAL component: one per instance, salobj's lifecycle exactly (salobj base_csc.py). It answers the lifecycle commands,
- * passes the others on when ENABLED, and refuses what the state does not allow with a sentence that names command and state.
+ * The commandable SAL component: one per instance, salobj's lifecycle exactly (salobj base_csc.py). It answers the
+ * lifecycle commands, passes the others on when ENABLED, and refuses what the state does not allow with a sentence that
+ * names command and state.
  *
  *     standby  --start if the configuration is valid--> disabled      disabled --enable-------> enabled
  *     enabled  --disable------------------------------> disabled      disabled --standby------> standby
  *     standby  --exitControl--------------------------> offline       fault    --standby------> standby
  *     standby, disabled, enabled --engine.fault-------> fault         offline  --engine.started--> standby
- *     standby, disabled, enabled --executor.unreachable of the default pool--> fault     (of another: its jobs fail with the reason, the CSC stays)
+ *     standby, disabled, enabled --executor.unreachable of the default pool--> fault (of another: only its jobs fail)
  *     disabled, enabled --reload if it is valid and can be applied there--> (applies it)
  *     enabled  --processData, closeGroup, pause, resume--> (to the queue)     enabled --retry--> (to the shelf)
  *     enabled  --abortJob--> (to the job, if it is open)
@@ -49,7 +50,7 @@ export interface CscContext {
   readonly errorCode: number
   readonly errorReport: string
   readonly applied: ConfigurationApplied | null
-  /** What was said last of the configurations there are: an event that did not change is not said again (salobj write_topic.py). */
+  /** What was said last of the configurations there are; the same is not said again (salobj write_topic.py). */
   readonly available: ConfigurationsAvailable | null
   /** What only `start` changes; absent before it, and in journals that are older than reload. */
   readonly fixed?: Fixed

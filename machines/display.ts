@@ -6,15 +6,18 @@ import type { DisplayInput } from './domain/inputs.ts'
 import type { DisplayMessage, Emission, Heard } from './domain/messages.ts'
 
 /*
- * The mediator between what pipelines make and what people look at: every dataset that is announced is held against the interests of the
- * configuration, and where it is newer than what a view shows, that view is asked to show it. Never in a job's path, and only there while
- * anybody is interested.
+ * The mediator between what pipelines make and what people look at: every dataset that is announced is held against the
+ * interests of the configuration, and where it is newer than what a view shows, that view is asked to show it. Never in
+ * a job's path, and only there while anybody is interested.
  *
- *     watching --display.offer if a view wants it--> watching (says so)              watching --display.offer--> watching (nothing new)
- *     watching --display.configure if anything is of interest--> watching (empty)    watching --display.configure--> over
+ *     watching --display.offer if a view wants it--> watching (says so)
+ *     watching --display.offer--> watching (nothing new)
+ *     watching --display.configure if anything is of interest--> watching (empty)
+ *     watching --display.configure--> over
  *
- * Newest is what was observed last, not what came last: an older exposure that was processed late does not replace a newer one. Of one
- * exposure the newest job counts. Where obsids say nothing of time, the job that was accepted last counts.
+ * Newest is what was observed last, not what came last: an older exposure that was processed late does not replace a
+ * newer one. Of one exposure the newest job counts. Where obsids say nothing of time, the job that was accepted last
+ * counts.
  */
 
 export interface DisplayContext {

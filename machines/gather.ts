@@ -41,40 +41,50 @@ import {
 } from './groupResult.ts'
 
 /*
- * One group of observations that belong together: who its members are, when it is closed, and what becomes of them. A gather starts only
- * when every awaited member has settled, or patience ended and it is known who is missing; once per closure.
+ * One group of observations that belong together: who its members are, when it is closed, and what becomes of them. A
+ * gather starts only when every awaited member has settled, or patience ended and it is known who is missing; once per
+ * closure.
  *
  *     open      --member.accepted--> open, or closing if it is the last expected one     open --actor.ended--> open
  *     open      --group.close, after deadline--> closing
  *     open      --group.close over a detector it knows nothing of--> open (refused)
  *     closing   --member.accepted, actor.ended--> closing
  *     closing   --(all settled), after patience--> concluding
- *     concluding --(policy and members allow a gather job)--> gathering      --(no pipeline)--> gathered     --(else)--> abandoned
- *     gathering --actor.ended of the gather job--> gathered                  gathering --member.accepted, actor.ended--> gathering (late)
+ *     concluding --(policy and members allow a gather job)--> gathering
+ *     concluding --(no pipeline)--> gathered     --(else)--> abandoned
+ *     gathering --actor.ended of the gather job--> gathered
+ *     gathering --member.accepted, actor.ended--> gathering (late)
  *     gathered, abandoned --(late members, and they are welcome)--> closing (revision + 1)
- *     gathered, abandoned --group.close that asks for something else, or after the gather job failed--> closing     --group.close otherwise--> refused
+ *     gathered, abandoned --group.close that asks for something else, or after the gather job failed--> closing
+ *     gathered, abandoned --group.close otherwise--> refused
  *     gathered, abandoned --after linger--> forgotten
  *     open, closing, gathering --group.abandon--> abandoned (aborted)
  *
  * The rules, in full:
  *
- * - Members are identities (obsid, detector) with a pipeline, never counts. The newest job of an identity and pipeline stands for it. A retry
- *   (`retryOf`) stands for the job it retries as well, whatever its pipeline. An exposure that a closing command names in `members` and the
- *   group does not know is a member without a job: never awaited, always combined; a job of it accepted later takes its place.
- * - `expected` counts different exposures. Those that were neither accepted nor named when a closure concludes are *absent*: nobody knows
- *   who they are. `missing` names those who were accepted and had not settled. `missingCount` is both together, and is said only where some are absent.
- * - Failed, missing and absent members are treated alike. Policy partial: what there is is combined, outcome partial. skip: nothing is, skipped.
- *   fail: nothing is, failed. Nothing to combine at all: failed (skip: skipped). This holds whatever closed the group. Complete is said only when none of
- *   the three is there, and the pipeline does not say (metric stack.framesUsed) that it used fewer than it was given: then the group is partial under
- *   every policy, and the message says "used 1 of 3 members".
- * - failed, missing and absent are fixed when the closure concludes; what comes while it gathers is late and belongs to the next revision.
- * - Late is a member accepted after that, and one that was missing and has succeeded since (not: failed since). groups.late regather: the group closes
- *   again, by itself, waits for whoever is awaited (patience), and says revision n + 1; ignore: it waits for a closing command. A group that was given
- *   up (aborted) comes back by a closing command only.
- * - A closing command to a gathered or abandoned group is taken if there are late members, its gather job failed, or it asks for something
- *   else than the last result has: another pipeline, another policy (of a group that is not complete), another detector, exposures the group does not know. Else GROUP_CLOSED.
- * - A closure over one detector awaits, counts, combines and reports that detector's members alone, and only those are late for it. It is refused
- *   (UNKNOWN_GROUP) where the group has no member of that detector and none is named.
+ * - Members are identities (obsid, detector) with a pipeline, never counts. The newest job of an identity and pipeline
+ *   stands for it. A retry (`retryOf`) stands for the job it retries as well, whatever its pipeline. An exposure that a
+ *   closing command names in `members` and the group does not know is a member without a job: never awaited, always
+ *   combined; a job of it accepted later takes its place.
+ * - `expected` counts different exposures. Those that were neither accepted nor named when a closure concludes are
+ *   *absent*: nobody knows who they are. `missing` names those who were accepted and had not settled. `missingCount` is
+ *   both together, and is said only where some are absent.
+ * - Failed, missing and absent members are treated alike. Policy partial: what there is is combined, outcome partial.
+ *   skip: nothing is, skipped. fail: nothing is, failed. Nothing to combine at all: failed (skip: skipped). This holds
+ *   whatever closed the group. Complete is said only when none of the three is there, and the pipeline does not say
+ *   (metric stack.framesUsed) that it used fewer than it was given: then the group is partial under every policy, and
+ *   the message says "used 1 of 3 members".
+ * - failed, missing and absent are fixed when the closure concludes; what comes while it gathers is late and belongs to
+ *   the next revision.
+ * - Late is a member accepted after that, and one that was missing and has succeeded since (not: failed since).
+ *   groups.late regather: the group closes again, by itself, waits for whoever is awaited (patience), and says revision
+ *   n + 1; ignore: it waits for a closing command. A group that was given up (aborted) comes back by a closing command
+ *   only.
+ * - A closing command to a gathered or abandoned group is taken if there are late members, its gather job failed, or it
+ *   asks for something else than the last result has: another pipeline, another policy (of a group that is not
+ *   complete), another detector, exposures the group does not know. Else GROUP_CLOSED.
+ * - A closure over one detector awaits, counts, combines and reports that detector's members alone, and only those are
+ *   late for it. It is refused (UNKNOWN_GROUP) where the group has no member of that detector and none is named.
  */
 
 type Close = Extract<GatherMessage, { type: 'group.close' }>

@@ -2,7 +2,10 @@ import type { GatherMessage } from './domain/messages.ts'
 import type { Refusal } from './domain/refusals.ts'
 import { unknownOf, type GatherContext } from './groupMembers.ts'
 
-/** Whether a group is closed by a command, and again by a later one; and if not, why. Pure functions of what the group knows. */
+/**
+ * Whether a group is closed by a command, and again by a later one; and if not, why. Pure functions of what the group
+ * knows.
+ */
 
 type Close = Extract<GatherMessage, { type: 'group.close' }>
 

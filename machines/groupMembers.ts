@@ -8,8 +8,8 @@ import type { GatherOptions } from './domain/work.ts'
 import type { JobOutput } from './jobContext.ts'
 
 /**
- * Who is in a group: members by identity, which job stands for each, who is awaited and who is short. A closure may be about one detector
- * only; whatever is counted for it is counted among that detector's members.
+ * Who is in a group: members by identity, which job stands for each, who is awaited and who is short. A closure may be
+ * about one detector only; whatever is counted for it is counted among that detector's members.
  */
 export interface GatherContext {
   readonly instance: string
@@ -25,7 +25,10 @@ export interface GatherContext {
   /** One for each identity and pipeline, in the order they were accepted or named. */
   readonly members: readonly Member[]
   readonly unsettled: number
-  /** Members that the last closure does not have: accepted since it began to gather, or missing then and succeeded since. */
+  /**
+   * Members that the last closure does not have: accepted since it began to gather, or missing then and succeeded
+   * since.
+   */
   readonly late: number
   /** 1 for the first closure. */
   readonly revision: number
@@ -111,7 +114,9 @@ export function absentOf(context: GatherContext): number {
   return Math.max(0, (context.expected ?? 0) - exposures(membersOf(context)).size)
 }
 
-/** The newest job of an identity and pipeline stands for it, and a retry for the job it retries, whatever its pipeline. */
+/**
+ * The newest job of an identity and pipeline stands for it, and a retry for the job it retries, whatever its pipeline.
+ */
 export function withMember(context: GatherContext, accepted: Accepted): Partial<GatherContext> {
   const { jobId, dataId, pipeline, rules, configuration, retryOf } = accepted
   const identity = memberIdentity(dataId)

@@ -17,8 +17,9 @@ import {
 } from './groupMembers.ts'
 
 /**
- * What is said of a group: whether it may be combined, and what became of it. *Complete* is said only when every member that was promised
- * is in what was combined. Everything is judged by what the closure began with, so that a member that comes meanwhile changes nothing.
+ * What is said of a group: whether it may be combined, and what became of it. *Complete* is said only when every member
+ * that was promised is in what was combined. Everything is judged by what the closure began with, so that a member that
+ * comes meanwhile changes nothing.
  */
 
 /** Who is missing and what else there is at the moment a closure concludes. */
@@ -137,8 +138,8 @@ function completeness(context: GatherContext): 'complete' | 'partial' {
 }
 
 /**
- * How many frames the pipeline says it used, where these are fewer than it was given; else null. Frames are counted as identities, for
- * several pipelines may have run over one. Of a metric reported twice the last one holds.
+ * How many frames the pipeline says it used, where these are fewer than it was given; else null. Frames are counted as
+ * identities, for several pipelines may have run over one. Of a metric reported twice the last one holds.
  */
 function framesUsed(context: GatherContext, metrics: readonly Metric[]): number | null {
   const used = metrics.findLast(({ metric }) => metric === 'stack.framesUsed')?.value

@@ -6,13 +6,16 @@ import { jobAddress, tell, type Emission, type Heard, type IngestMessage } from 
 import type { DataOrder } from './ports.ts'
 
 /*
- * What the OODS has ingested lately, detector by detector, and which jobs wait for more. Only there while the configuration names a camera; it is journaled like
- * everything a machine knows, so that a restart forgets nothing. A job whose data are not known to be in is looked for by the locator, too, in case the event
- * was missed.
+ * What the OODS has ingested lately, detector by detector, and which jobs wait for more. Only there while the
+ * configuration names a camera; it is journaled like everything a machine knows, so that a restart forgets nothing. A
+ * job whose data are not known to be in is looked for by the locator, too, in case the event was missed.
  *
- *     following --data.look if it is in--> (tells the job)       following --data.look--> (remembers it, and has the locator look)
- *     following --data.ingested--> (tells the jobs that have all they need now)      following --data.forget if it waits--> (forgets it)
- *     following --ingest.configure if the camera is the same--> (goes on)            following --ingest.configure if there is a camera--> (begins afresh)
+ *     following --data.look if it is in--> (tells the job)
+ *     following --data.look--> (remembers it, and has the locator look)
+ *     following --data.ingested--> (tells the jobs that have all they need now)
+ *     following --data.forget if it waits--> (forgets it)
+ *     following --ingest.configure if the camera is the same--> (goes on)
+ *     following --ingest.configure if there is a camera--> (begins afresh)
  *     following --ingest.configure--> over (the locator goes on alone)
  *
  * An exposure is ready when every detector the camera expects is in, a job of one detector when that one is.

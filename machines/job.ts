@@ -34,19 +34,21 @@ import { dataName, fallsShort, howEnded, without } from './jobWaiting.ts'
  * One pipeline over one dataId: waits for what it needs, runs, and settles exactly once with a true outcome.
  *
  *     arriving   --(nothing to wait for)--> queued     --(prerequisites)--> awaitingJobs     --(else)--> awaitingData
- *     awaitingJobs --actor.ended, the last one--> queued or awaitingData     --actor.ended short of what is required--> settled (skipped)
+ *     awaitingJobs --actor.ended, the last one--> queued or awaitingData
+ *     awaitingJobs --actor.ended short of what is required--> settled (skipped)
  *     awaitingData --data.present, data.located--> queued            --data.absent, after patience--> settled (skipped)
  *     queued     --slot.granted--> starting            starting --executor.started--> running
  *     starting, running --executor.exited, executor.startFailed, executor.lost--> judged
- *     starting, running --job.abort, after timeLimit--> stopping (but one handed over before a slot is free has its time from its start)
+ *     starting, running --job.abort, after timeLimit--> stopping (time counts from the start in a slot)
  *     stopping   --executor.exited, executor.startFailed, executor.lost--> judged
  *     judged     --(retriable and attempts left)--> backingOff --after backoff--> queued
- *     judged     --(failed for good, and there is a fallback)--> fallingBack --> queued         judged --(else)--> settled
+ *     judged     --(failed for good, and there is a fallback)--> fallingBack --> queued
+ *     judged --(else)--> settled
  *     awaitingJobs, awaitingData, queued, backingOff --job.abort--> settled (aborted)
  *     starting, running, stopping --executor.metric, dataset, progress, verdict, badReport--> (says so)
  *
- * The first reason wins: whoever decides to stop a job writes its outcome, everyone after only adds what the process used. A report of
- * an earlier attempt is not heard.
+ * The first reason wins: whoever decides to stop a job writes its outcome, everyone after only adds what the process
+ * used. A report of an earlier attempt is not heard.
  */
 
 type ActorEnded = Extract<EngineMessage, { type: 'actor.ended' }>

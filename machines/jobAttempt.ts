@@ -3,7 +3,10 @@ import { fittedTo, taskOf, workOf } from './domain/work.ts'
 import type { JobContext } from './jobContext.ts'
 import type { StartOrder } from './ports.ts'
 
-/** What changes from one attempt of a job to the next, and what the executor is told for each. Pure functions; which comes next is the job's business (job.ts). */
+/**
+ * What changes from one attempt of a job to the next, and what the executor is told for each. Pure functions; which
+ * comes next is the job's business (job.ts).
+ */
 
 /** What is known of an attempt before anything was heard of it. */
 export const NOTHING_HEARD = {

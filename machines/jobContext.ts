@@ -8,7 +8,10 @@ import type { Dataset, Metric } from './domain/reports.ts'
 /** What a job knows, and what is left of it; see job.ts. */
 
 export interface JobContext extends Pick<JobInput, 'jobId' | 'dataId' | 'pipeline'> {
-  /** What is to be done: as it was asked for, or as the fallback has it. In a field of its own, for a context is copied with every step. */
+  /**
+   * What is to be done: as it was asked for, or as the fallback has it. In a field of its own, for a context is copied
+   * with every step.
+   */
   readonly asked: Omit<JobInput, 'kind'>
   /** Prerequisites that have not ended. */
   readonly awaited: readonly Prerequisite[]
@@ -16,7 +19,10 @@ export interface JobContext extends Pick<JobInput, 'jobId' | 'dataId' | 'pipelin
   /** Attempts with the present pipeline. */
   readonly tries: number
   readonly fellBackFrom: readonly string[]
-  /** The attempt whose process is known to have started, of a job that may wait for that at the executor; absent for all others. */
+  /**
+   * The attempt whose process is known to have started, of a job that may wait for that at the executor; absent for all
+   * others.
+   */
   readonly begun?: number
   /** Where a locator said that the data are; absent where none was asked, or it did not say. */
   readonly inputs?: Located
@@ -36,7 +42,9 @@ export interface JobContext extends Pick<JobInput, 'jobId' | 'dataId' | 'pipelin
   }
 }
 
-/** What is left of a job when it has settled: for its group, for those who waited for it, for the answer to the command. */
+/**
+ * What is left of a job when it has settled: for its group, for those who waited for it, for the answer to the command.
+ */
 export interface JobOutput {
   readonly jobId: string
   readonly outcome: Outcome

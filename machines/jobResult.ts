@@ -8,8 +8,8 @@ import { workOf } from './domain/work.ts'
 import type { JobContext } from './jobContext.ts'
 
 /**
- * What a job says of itself, made from what it knows: its states, its telemetry, how it ended, its result and what is kept of it on the shelf. Pure
- * functions; when something is said is the job's business (job.ts).
+ * What a job says of itself, made from what it knows: its states, its telemetry, how it ended, its result and what is
+ * kept of it on the shelf. Pure functions; when something is said is the job's business (job.ts).
  */
 export type Exited = Extract<ExecutorReport, { type: 'executor.exited' }>
 export type Telling = Extract<ExecutorReport, { type: `executor.${TelemetryAnnouncement['topic']}` }>
@@ -83,7 +83,8 @@ export function stateEvent(
   return { type: 'event', topic: 'jobState', key: jobId, body }
 }
 
-// Written out: V8 makes a literal some thirty times faster than a copy with more fields, and this is said for every line a pipeline reports.
+// Written out: V8 makes a literal some thirty times faster than a copy with more fields, and this is said for every
+// line a pipeline reports.
 export function telemetry(
   { jobId, dataId, pipeline: { name: pipeline } }: JobContext,
   report: Telling,
@@ -109,7 +110,8 @@ export function telemetry(
   }
 }
 
-// A result is one message on the wire; with these it stays under NATS's 1 MiB even when names are long. What is over is in telemetry.
+// A result is one message on the wire; with these it stays under NATS's 1 MiB even when names are long. What is over is
+// in telemetry.
 const RESULT_METRICS_MAX = 1_000
 const RESULT_DATASETS_MAX = 1_000
 

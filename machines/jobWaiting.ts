@@ -3,7 +3,10 @@ import type { DataId } from './domain/dataId.ts'
 import { jobAddress, type Address, type End } from './domain/messages.ts'
 import type { JobContext, JobOutput } from './jobContext.ts'
 
-/** What a job waits for before it is queued: other jobs, and its data. Pure functions; when it goes on is the job's business (job.ts). */
+/**
+ * What a job waits for before it is queued: other jobs, and its data. Pure functions; when it goes on is the job's
+ * business (job.ts).
+ */
 
 /** It ended, and not as this job requires. */
 export function fallsShort({ awaited }: Pick<JobContext, 'awaited'>, address: Address, end: End): boolean {

@@ -9,8 +9,9 @@ import { gatherOptionsOf, worksOf } from './domain/work.ts'
 import { jobInput } from './jobInput.ts'
 
 /**
- * What an admitted command leads to: jobs, each a member of its group if it has one, or a word to the group it closes; and its answer, at once or, in synchronous
- * mode and for `execute`, by an actor that waits for the end. Whether it is admitted is admission.ts's business.
+ * What an admitted command leads to: jobs, each a member of its group if it has one, or a word to the group it closes;
+ * and its answer, at once or, in synchronous mode and for `execute`, by an actor that waits for the end. Whether it is
+ * admitted is admission.ts's business.
  */
 
 /** What it takes of the queue. */
@@ -71,7 +72,10 @@ export function retryAdmission({ instance, configuration }: Opener, { command, i
 type OpeningCommand = Pick<ProcessDataCommand, 'caller' | 'jobId' | 'askedAs'> &
   Partial<Pick<ProcessDataCommand, 'groupRules'>>
 
-/** The jobs of one command opened, each a member of its group if it has one; and the command answered, now or at the end. */
+/**
+ * The jobs of one command opened, each a member of its group if it has one; and the command answered, now or at the
+ * end.
+ */
 function opening(
   instance: string,
   configuration: Configuration,
@@ -112,7 +116,10 @@ function opening(
   return emissions
 }
 
-/** Group → the stem of its gather jobs' ids: the command's, or where one retry opens several groups, the first job's of each. */
+/**
+ * Group → the stem of its gather jobs' ids: the command's, or where one retry opens several groups, the first job's of
+ * each.
+ */
 function firstOfGroups(jobs: readonly JobInput[], stem: string): Map<string, string> {
   const first = new Map<string, string>()
   for (const { dataId, jobId } of jobs)

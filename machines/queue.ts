@@ -36,21 +36,25 @@ import {
 } from './standing.ts'
 
 /*
- * Who waits and who runs: admission, slots, priority, order, depth, pause, and whether commands are answered at once (async) or at the
- * end of their processing (sync: one command at a time; `execute` in both modes). It knows jobs by id only; what a job does is the job's business.
+ * Who waits and who runs: admission, slots, priority, order, depth, pause, and whether commands are answered at once
+ * (async) or at the end of their processing (sync: one command at a time; `execute` in both modes). It knows jobs by id
+ * only; what a job does is the job's business.
  *
  *     closed  --queue.open--> open (as it was: flowing or paused)      open    --queue.close--> closed
  *     flowing --queue.pause--> paused                                  paused  --queue.resume--> flowing
  *     flowing --(while the next job of a pool fits its free slots, and prefetch)--> slot.granted to it
- *     any     --queue.submit--> jobs opened, or the group told to close, or refused      --queue.closeGroup--> the same for a group
+ *     any     --queue.submit--> jobs opened, or the group told to close, or refused
+ *     any     --queue.closeGroup--> the same for a group
  *     any     --queue.resubmit--> jobs from the shelf opened again, or refused
- *     any     --job.opened--> a gather's own job counts too      --job.ready--> it waits      --job.yielded--> its slots are free
- *     any     --actor.ended--> the job is gone, or the result of a broken group is said, or the command in hand is answered
+ *     any     --job.opened--> a gather's own job counts too
+ *     any     --job.ready--> it waits     --job.yielded--> its slots are free
+ *     any     --actor.ended--> the job is gone, or the result of a broken group is said, or a command is answered
  *     any     --queue.files--> (knows which pipelines have files)
  *     any     --queue.clear--> nothing waits; every job and group is told to stop      --queue.configure--> new rules
  *
- * A job too large for the slots that are free in its pool holds back those behind it there: order is kept, so that no large job starves. Pools do not hold up each other. With `prefetch` slots are granted in advance: the executor
- * begins such a job when they are free. It cannot be overtaken any more, nor held.
+ * A job too large for the slots that are free in its pool holds back those behind it there: order is kept, so that no
+ * large job starves. Pools do not hold up each other. With `prefetch` slots are granted in advance: the executor begins
+ * such a job when they are free. It cannot be overtaken any more, nor held.
  */
 
 /** Who waits and who runs stands in it by pool. */
@@ -128,7 +132,8 @@ export const queue = setup({
     }),
     settleBroken: enqueueActions(({ context, enqueue }, { address, end }: { address: Address; end: End }) => {
       if (end.how !== 'broken') return
-      // Its machine can say and order nothing any more: its result is said for it, and no process of it may stay behind.
+      // Its machine can say and order nothing any more: its result is said for it, and no process of it may stay
+      // behind.
       const body = brokenResult(end.context as JobContext)
       if (isGranted(context, body.jobId))
         enqueue.emit({ type: 'executor.stop', jobId: body.jobId, attempt: body.attempt, graceMs: 0 })

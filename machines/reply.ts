@@ -13,10 +13,12 @@ import {
 import type { JobOutput } from './jobContext.ts'
 
 /*
- * The answer to one command in synchronous mode, or to an `execute`, which is complete when its processing is: it says INPROGRESS at once, again before each
- * promise runs out, and the final word when every awaited job has ended, or when its group says so.
+ * The answer to one command in synchronous mode, or to an `execute`, which is complete when its processing is: it says
+ * INPROGRESS at once, again before each promise runs out, and the final word when every awaited job has ended, or when
+ * its group says so.
  *
- *     waiting --reply.await--> waiting (one more job)      waiting --after half the promise--> waiting (INPROGRESS again)
+ *     waiting --reply.await--> waiting (one more job)
+ *     waiting --after half the promise--> waiting (INPROGRESS again)
  *     waiting --actor.ended--> waiting                     waiting --(the last awaited job ended)--> answered
  *     waiting --reply.finish--> answered
  */

@@ -6,11 +6,14 @@ import type { ShelfInput } from './domain/inputs.ts'
 import { tell, type Emission, type Heard, type ShelfItem, type ShelfMessage } from './domain/messages.ts'
 
 /*
- * The dead-letter shelf: jobs that ended without success, kept so that they can be run again by one command, as they were or with another
- * pipeline or version. A job that is taken from the shelf is linked to the first attempt at the same thing.
+ * The dead-letter shelf: jobs that ended without success, kept so that they can be run again by one command, as they
+ * were or with another pipeline or version. A job that is taken from the shelf is linked to the first attempt at the
+ * same thing.
  *
- *     keeping --shelf.keep--> keeping (the oldest gives way when it is full)      keeping --shelf.taken--> keeping (without those)
- *     keeping --shelf.retry if something matches--> keeping (to the queue)        keeping --shelf.retry--> keeping (refused)
+ *     keeping --shelf.keep--> keeping (the oldest gives way when it is full)
+ *     keeping --shelf.taken--> keeping (without those)
+ *     keeping --shelf.retry if something matches--> keeping (to the queue)
+ *     keeping --shelf.retry--> keeping (refused)
  */
 
 export interface ShelfContext {

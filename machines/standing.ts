@@ -3,8 +3,9 @@ import { DEFAULT_POOL, poolNames, slotsIn } from './domain/pools.ts'
 import { add, EMPTY, next, remove, withoutNext, type Waiting, type WaitingList } from './domain/waitingList.ts'
 
 /**
- * Who waits and who runs in each pool, as pure functions of what the queue holds. Pools do not know each other: a full one, or one whose first job is
- * large, holds up no other. A job is in one pool at a time; a fallback may take it to another.
+ * Who waits and who runs in each pool, as pure functions of what the queue holds. Pools do not know each other: a full
+ * one, or one whose first job is large, holds up no other. A job is in one pool at a time; a fallback may take it to
+ * another.
  */
 
 /** One pool's jobs. */
@@ -125,7 +126,10 @@ export interface PoolInUse {
   readonly waiting: number
 }
 
-/** What is really taken of the slots that were granted, pool by pool: the executor begins jobs in the order they were granted, each when it fits. */
+/**
+ * What is really taken of the slots that were granted, pool by pool: the executor begins jobs in the order they were
+ * granted, each when it fits.
+ */
 export function poolsInUse(
   all: Standings,
   configuration: Configuration | null,

@@ -1,6 +1,6 @@
 /**
- * `npm run build`: compiles to dist/ and builds the inspector's page, or does nothing when nothing has changed since the last time, so
- * that `npm start` starts at once. Says on standard error what it does; `--force` builds in any case.
+ * `npm run build`: compiles to dist/ and builds the inspector's page, or does nothing when nothing has changed since
+ * the last time, so that `npm start` starts at once. Says on standard error what it does; `--force` builds in any case.
  */
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'

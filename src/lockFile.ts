@@ -1,13 +1,14 @@
 /**
- * A lock on a directory with a living owner: a file that names the process that holds it. Promises that a lock left by a crash is told apart from one in use,
- * also after its pid was given to another process, after a restart of the machine, and on a file system that several machines share. What the lock is for, and
- * who else may take it, is its user's.
+ * A lock on a directory with a living owner: a file that names the process that holds it. Promises that a lock left by
+ * a crash is told apart from one in use, also after its pid was given to another process, after a restart of the
+ * machine, and on a file system that several machines share. What the lock is for, and who else may take it, is its
+ * user's.
  */
 import { randomUUID } from 'node:crypto'
 import { link, open, readFile, rename, rm, utimes, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
-import { bootId, identityOf, isAlive } from './executor/processes.ts'
+import { bootId, identityOf, isAlive, isAlivePid } from './processes.ts'
 
 export interface Owner {
   /** Its pid. */
@@ -34,14 +35,19 @@ export class Locked<Facts extends object> extends Error {
   }
 }
 
-/** How often an owner shows that it lives, and how long another machine, which cannot see its process, looks for that. */
+/**
+ * How often an owner shows that it lives, and how long another machine, which cannot see its process, looks for that.
+ */
 const ALIVE_MS = 2_000
 const WATCHED_MS = 7_000
 const WATCH_MS = 250
 /** Several may find a dead owner's lock at once; one of them gets it within a few attempts. */
 const ATTEMPTS_MAX = 50
 
-/** `isOurs`: whether one may take the lock of a living owner. `beforeTaking` is done once the lock of another one is known to be free. */
+/**
+ * `isOurs`: whether one may take the lock of a living owner. `beforeTaking` is done once the lock of another one is
+ * known to be free.
+ */
 export async function takeLockFile<Facts extends object>(
   path: string,
   facts: Facts,
@@ -119,7 +125,7 @@ interface LockOptions<Facts> {
 async function lives({ owner, startTime, bootId: boot, host }: Owner, path: string): Promise<boolean> {
   if (host !== undefined && host !== hostname()) return await showsLife(path)
   if (boot !== undefined && boot !== bootId()) return false
-  return startTime === undefined ? identityOf(owner) !== null : isAlive({ pid: owner, startTime })
+  return startTime === undefined ? isAlivePid(owner) : isAlive({ pid: owner, startTime })
 }
 
 async function showsLife(path: string): Promise<boolean> {

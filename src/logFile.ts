@@ -2,8 +2,9 @@ import pino from 'pino'
 import { UserError } from './userError.ts'
 
 /**
- * Where the lines of the log go: a file, or a file descriptor such as that of standard error. A log that cannot be written (no space, its directory is gone) never
- * stops OCPS: the last lines are kept and written when it can be again, and the events logMessage are published in any case.
+ * Where the lines of the log go: a file, or a file descriptor such as that of standard error. A log that cannot be
+ * written (no space, its directory is gone) never stops OCPS: the last lines are kept and written when it can be again,
+ * and the events logMessage are published in any case.
  */
 export interface LogFile {
   readonly stream: pino.DestinationStream

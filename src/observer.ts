@@ -1,8 +1,8 @@
 import type { OutcomeKind } from '../machines/domain/outcome.ts'
 
 /**
- * What an instance can be counted and timed by. Threaded like the log: a part that has something to tell takes `observe?: Observe`. Where
- * nobody listens, nothing is measured.
+ * What an instance can be counted and timed by. Threaded like the log: a part that has something to tell takes
+ * `observe?: Observe`. Where nobody listens, nothing is measured.
  */
 export const OBSERVATIONS = {
   commandsAccepted: { as: 'count', by: null, says: 'Commands that were accepted.' },

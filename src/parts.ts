@@ -9,13 +9,16 @@ import type { Log } from './log.ts'
 import type { Observe } from './observer.ts'
 
 /**
- * What plugs into an instance: doors, locators, executors and sinks. Each part is a folder or a file that exports one of these; src/instance/compose.ts lists
- * them. A part decides nothing and knows no other part.
+ * What plugs into an instance: doors, locators, executors and sinks. Each part is a folder or a file that exports one
+ * of these; src/instance/compose.ts lists them. A part decides nothing and knows no other part.
  */
 export interface Part<Context, Opened, Settings = unknown> {
   /** Unique among the parts of its kind; settings and log lines name it. */
   readonly name: string
-  /** Deployment facts, never journaled. A part whose settings may be left out altogether is opened unless it is switched off; any other when it has some. */
+  /**
+   * Deployment facts, never journaled. A part whose settings may be left out altogether is opened unless it is switched
+   * off; any other when it has some.
+   */
   readonly settings: z.ZodType<Settings>
   open(context: Context, settings: Settings): Opened | Promise<Opened>
 }

@@ -2,8 +2,9 @@ import { afterAll, afterEach } from 'vitest'
 import { endAll } from './endAll.ts'
 
 /**
- * What a test makes is registered here the moment it is made, and ended last first, each whatever the others do: a set-up that fails
- * half-way or an end that throws leaves no server, process or folder behind. The first error fails the test.
+ * What a test makes is registered here the moment it is made, and ended last first, each whatever the others do: a
+ * set-up that fails half-way or an end that throws leaves no server, process or folder behind. The first error fails
+ * the test.
  */
 export type CleanUp = (end: () => unknown) => void
 

@@ -40,8 +40,9 @@ import { createMemoryJournal, type MemoryJournal } from '../src/journal/memory.t
 import { silentLog } from '../src/log.ts'
 
 /*
- * What tests of decisions stand on: `given(machine).when(event)` for one machine, `createNight()` for a whole instance in memory with a
- * stepped clock, and which transitions were taken. Nothing here waits for real time or starts a process; real adapters have their own tests.
+ * What tests of decisions stand on: `given(machine).when(event)` for one machine, `createNight()` for a whole instance
+ * in memory with a stepped clock, and which transitions were taken. Nothing here waits for real time or starts a
+ * process; real adapters have their own tests.
  */
 
 // ── one machine ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -145,7 +146,8 @@ function delayName(timer: string): string {
 
 const taken = new Set<unknown>()
 
-// Only XState's inspection says which transitions a macrostep took, `always` ones included; the underscored name is used here and nowhere else.
+// Only XState's inspection says which transitions a macrostep took, `always` ones included; the underscored name is
+// used here and nowhere else.
 const scope = {
   self: { id: 'coverage', sessionId: 'coverage', _parent: undefined, send() {}, _send() {}, getSnapshot() {} },
   id: 'coverage',
@@ -293,7 +295,10 @@ export function exit(jobId: string, attempt: number, how: { exitCode?: number; s
   return { type: 'executor.exited', jobId, attempt, exitCode, signal, usage: USAGE, stderrTail } as const
 }
 
-/** A report that breaks the machine of its job: no executor sends it, a defect would. It survives the journal, so that recovery breaks alike. */
+/**
+ * A report that breaks the machine of its job: no executor sends it, a defect would. It survives the journal, so that
+ * recovery breaks alike.
+ */
 export function breaking(jobId: string, attempt = 1): Report {
   return { ...exit(jobId, attempt, { exitCode: 1 }), stderrTail: null } as unknown as Report
 }
@@ -349,7 +354,10 @@ export interface Night {
   readonly clock: SteppedClock
   readonly journal: MemoryJournal
   engine(): Engine
-  /** A command as it comes off the wire. Resolves, when everything it led to is delivered, with its newest acknowledgement. */
+  /**
+   * A command as it comes off the wire. Resolves, when everything it led to is delivered, with its newest
+   * acknowledgement.
+   */
   command(name: string, body?: object, who?: Who): Promise<AckBody | undefined>
   /** The same without waiting: for a journal that keeps its writer waiting. */
   send(name: string, body?: object, who?: Who): string
@@ -378,8 +386,8 @@ export interface Night {
   entries(): Entry[]
   state(address: string): string | undefined
   /**
-   * The process dies and another begins over the same journal. lastSaid: what is known to have been said; all of it unless given. numbersAfter: entries up
-   * to there were given out, though the journal may end before.
+   * The process dies and another begins over the same journal. lastSaid: what is known to have been said; all of it
+   * unless given. numbersAfter: entries up to there were given out, though the journal may end before.
    */
   restart(options?: { lastSaid?: string | null; numbersAfter?: number }): Promise<void>
 }

@@ -4,7 +4,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSy
 import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { identityOf } from '../src/executor/processes.ts'
+import { identityOf } from '../src/processes.ts'
 import { Locked, takeLockFile } from '../src/lockFile.ts'
 import { rejection } from './bus/eventually.ts'
 

@@ -1,6 +1,6 @@
 /**
- * Programs from outside that some tests want. Each is found, or brought by npm, or what needs it is skipped with one sentence that says
- * how to get it; with CI set, missing is failing (`reporter.ts`). Nothing is installed here.
+ * Programs from outside that some tests want. Each is found, or brought by npm, or what needs it is skipped with one
+ * sentence that says how to get it; with CI set, missing is failing (`reporter.ts`). Nothing is installed here.
  */
 import { execFileSync } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
@@ -47,7 +47,10 @@ export type ProgramName = keyof typeof programs
 
 const USUAL = ['/usr/local/bin', '/usr/bin', '/bin', '/usr/sbin', '/opt/homebrew/bin']
 
-/** The path of a program that runs when asked for its version, or null. A file that is there and does not run counts as missing. */
+/**
+ * The path of a program that runs when asked for its version, or null. A file that is there and does not run counts as
+ * missing.
+ */
 export function find(name: ProgramName): string | null {
   const { variable, names, askVersion = '--version' }: Program = programs[name]
   const named = variable === null ? undefined : process.env[variable]

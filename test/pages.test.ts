@@ -69,7 +69,10 @@ test.each(pages)('every link and picture of %s leads somewhere', path => {
   }
 })
 
-/** Every command that the pages tell to run, in code blocks and in `code`, as words; what the shell would fill in is one word. */
+/**
+ * Every command that the pages tell to run, in code blocks and in `code`, as words; what the shell would fill in is one
+ * word.
+ */
 const told = pages
   .flatMap(path => [...read(path).matchAll(/^ {4}(.*)$|`((?:npx|npm) [^`]+)`/gm)])
   .flatMap(([, line = '', inline = '']) => (line || inline).split(/ && |; /))

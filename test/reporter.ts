@@ -1,6 +1,6 @@
 /**
- * Says aloud what was not tested for want of a program: one sentence for each program, with the number of tests. With CI set a missing
- * program fails the run, so that an installation step that went missing cannot hide.
+ * Says aloud what was not tested for want of a program: one sentence for each program, with the number of tests. With
+ * CI set a missing program fails the run, so that an installation step that went missing cannot hide.
  */
 import { readFileSync } from 'node:fs'
 import type { Reporter, TestModule } from 'vitest/node'

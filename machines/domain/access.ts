@@ -2,10 +2,13 @@ import type { Caller, Command } from './commands.ts'
 import { type Role, ROLES } from './roles.ts'
 
 /**
- * Which role may send which command. A caller without roles comes from a server that proves nothing about its users, and may
- * send everything, as before there were roles.
+ * Which role may send which command. A caller without roles comes from a server that proves nothing about its users,
+ * and may send everything, as before there were roles.
  */
-/** The least role for each command; a role includes those before it. `execute` and `abort_job` are processData and abortJob. */
+/**
+ * The least role for each command; a role includes those before it. `execute` and `abort_job` are processData and
+ * abortJob.
+ */
 export const LEAST_ROLE: Readonly<Record<Command['type'], Role>> = {
   'command.processData': 'script',
   'command.closeGroup': 'script',

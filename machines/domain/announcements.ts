@@ -7,8 +7,8 @@ import type { Refusal } from './refusals.ts'
 import type { Work } from './work.ts'
 
 /**
- * Announcements: what the machines say to the world. The engine numbers them and the feed carries them: acknowledgements to who asked,
- * events (retained, so that a late joiner has the present) and telemetry (live only).
+ * Announcements: what the machines say to the world. The engine numbers them and the feed carries them:
+ * acknowledgements to who asked, events (retained, so that a late joiner has the present) and telemetry (live only).
  */
 export type Announcement = Acknowledgement | EventAnnouncement | TelemetryAnnouncement
 
@@ -137,7 +137,10 @@ export interface GroupResult {
   readonly group: string
   /** 1 for the first closing; a later one supersedes it. */
   readonly revision: number
-  /** complete: everybody who was promised is combined. partial: some are not. skipped, failed: nothing was combined, by policy. aborted: stopped. */
+  /**
+   * complete: everybody who was promised is combined. partial: some are not. skipped, failed: nothing was combined, by
+   * policy. aborted: stopped.
+   */
   readonly outcome: 'complete' | 'partial' | 'skipped' | 'failed' | 'aborted'
   readonly policy: GatherPolicy
   readonly closedBy: 'command' | 'expected' | 'deadline'
@@ -147,7 +150,10 @@ export interface GroupResult {
   readonly failed: readonly string[]
   /** Identities that had not settled when patience ended. */
   readonly missing: readonly string[]
-  /** Only where expected exposures never came, so that nobody can name them: how many are missing, those in `missing` included. */
+  /**
+   * Only where expected exposures never came, so that nobody can name them: how many are missing, those in `missing`
+   * included.
+   */
   readonly missingCount?: number
   /** Only where one detector of the group was combined. */
   readonly detector?: number

@@ -1,8 +1,8 @@
 import type { DataId } from './dataId.ts'
 
 /**
- * Which detectors a camera has. The OODS names a raft and a sensor, commands and the Butler name a number; this is what turns one into the other, and says which
- * detectors must be in before an exposure is whole.
+ * Which detectors a camera has. The OODS names a raft and a sensor, commands and the Butler name a number; this is what
+ * turns one into the other, and says which detectors must be in before an exposure is whole.
  */
 export interface Camera {
   /** For people: a built-in name, or how many sensors a site's own map names. */
@@ -26,7 +26,8 @@ export type CameraName = (typeof CAMERA_NAMES)[number]
 
 const SENSORS = ['S00', 'S01', 'S02', 'S10', 'S11', 'S12', 'S20', 'S21', 'S22']
 
-// The 21 science rafts in the order of obs_lsst. Corner rafts carry guiders and wavefront sensors, which no exposure waits for.
+// The 21 science rafts in the order of obs_lsst. Corner rafts carry guiders and wavefront sensors, which no exposure
+// waits for.
 const SCIENCE_RAFTS = ['01 02 03', '10 11 12 13 14', '20 21 22 23 24', '30 31 32 33 34', '41 42 43']
   .flatMap(row => row.split(' '))
   .map(raft => `R${raft}`)

@@ -2,8 +2,9 @@ import type { Pipeline } from './pipeline.ts'
 import { poolOf } from './pools.ts'
 
 /**
- * Who runs of the jobs that were ordered: pool by pool in the order they were ordered, each when its slots fit beside those of its pool that run. It is what the launcher
- * does, as a book without processes, for whoever plays an executor or reads what one did; when things happen it leaves to them.
+ * Who runs of the jobs that were ordered: pool by pool in the order they were ordered, each when its slots fit beside
+ * those of its pool that run. It is what the launcher does, as a book without processes, for whoever plays an executor
+ * or reads what one did; when things happen it leaves to them.
  */
 export interface CapacityBook<T> {
   /** Handed over, with how many slots there are; absent: no bound. Gives those that begin now, in order. */
@@ -61,7 +62,9 @@ function begin<T>(page: Page<T>, one: T, slots: number): void {
   page.taken += slots
 }
 
-/** One that does not fit holds back those behind it. Whoever is alone in the pool always may: it would wait for ever. */
+/**
+ * One that does not fit holds back those behind it. Whoever is alone in the pool always may: it would wait for ever.
+ */
 function beginning<T>(page: Page<T>): T[] {
   const begun: T[] = []
   for (const [one, slots] of page.waiting) {

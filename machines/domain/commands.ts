@@ -42,7 +42,10 @@ export interface Asked {
 export interface StartCommand extends Asked {
   readonly type: 'command.start'
   readonly configurationOverride: string
-  /** What the inbox read from the configuration's files when the command came in, or the sentence that says what is wrong with them. */
+  /**
+   * What the inbox read from the configuration's files when the command came in, or the sentence that says what is
+   * wrong with them.
+   */
   readonly loaded: LoadedConfiguration
 }
 
@@ -93,12 +96,18 @@ export interface ProcessDataCommand extends Asked, RequestedWork {
   readonly after: readonly Prerequisite[]
   /** How the group of this exposure closes; null leaves it as it is. */
   readonly groupRules: GroupRules | null
-  /** With a group alone: exposures that belong to it, also such as were never processed by themselves. Absent: those that were accepted. */
+  /**
+   * With a group alone: exposures that belong to it, also such as were never processed by themselves. Absent: those
+   * that were accepted.
+   */
   readonly members?: readonly string[]
   readonly askedAs?: AskedAs
 }
 
-/** Asked in the words of the Python OCPS, and so answered: when the processing has ended, with job_id and job_result said as well. Absent: in our own words. */
+/**
+ * Asked in the words of the Python OCPS, and so answered: when the processing has ended, with job_id and job_result
+ * said as well. Absent: in our own words.
+ */
 export type AskedAs = 'execute'
 
 /** The name a command was sent under. */

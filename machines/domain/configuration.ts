@@ -3,7 +3,10 @@ import type { GatherPolicy } from './groupRules.ts'
 import type { Pipeline } from './pipeline.ts'
 import { poolOf, slotsIn, type Pool } from './pools.ts'
 
-/** The configuration applied by `start`: the layers merged, checked, and complete. It is in the journal, so a recording explains itself. */
+/**
+ * The configuration applied by `start`: the layers merged, checked, and complete. It is in the journal, so a recording
+ * explains itself.
+ */
 export interface Configuration {
   readonly instrument: string
   readonly mode: 'async' | 'sync'
@@ -11,7 +14,10 @@ export interface Configuration {
   readonly slots: number
   /** The other pools; absent in journals that are older than this. */
   readonly pools?: Readonly<Record<string, Pool>>
-  /** So many slots' worth of jobs more are handed to the executor in advance; absent in journals that are older than this. */
+  /**
+   * So many slots' worth of jobs more are handed to the executor in advance; absent in journals that are older than
+   * this.
+   */
   readonly prefetch?: number
   /** Most jobs that may wait. */
   readonly queueDepthMax: number
@@ -38,7 +44,10 @@ export interface Configuration {
   readonly camera?: Camera | null
 }
 
-/** What a job is told of it: how many slots the default pool has, where it may be handed over before one is free; nothing where it never is. */
+/**
+ * What a job is told of it: how many slots the default pool has, where it may be handed over before one is free;
+ * nothing where it never is.
+ */
 export function capacityOf({ slots, prefetch = 0 }: Configuration): { readonly capacity?: number } {
   return prefetch > 0 ? { capacity: slots } : {}
 }
@@ -49,7 +58,10 @@ export function tooLarge(configuration: Pick<Configuration, 'slots' | 'pools' | 
   return Object.values(pipelines).find(one => one.slots > slotsIn(configuration, poolOf(one))) ?? null
 }
 
-/** One view of a display and what it shows: the newest dataset of a name, of any instrument and detector where those are null. */
+/**
+ * One view of a display and what it shows: the newest dataset of a name, of any instrument and detector where those are
+ * null.
+ */
 export interface Interest {
   readonly view: string
   readonly dataset: string

@@ -4,8 +4,9 @@ import type { Refusal } from './refusals.ts'
 import type { Work } from './work.ts'
 
 /**
- * Whether everything a pipeline's command names can be filled in for a job, found out before it is accepted. A configuration older than this does not say what
- * its pipelines need; their jobs are accepted, and fail when they are started.
+ * Whether everything a pipeline's command names can be filled in for a job, found out before it is accepted. A
+ * configuration older than this does not say what its pipelines need; their jobs are accepted, and fail when they are
+ * started.
  */
 export type Values = Pick<Work, 'dataId' | 'overrides' | 'configFile'>
 

@@ -44,10 +44,16 @@ export interface JobInput extends Omit<Work, 'pipeline'> {
   readonly after: readonly Prerequisite[]
   /** What a gather job combines; null for every other job. */
   readonly members: readonly GroupMember[] | null
-  /** How many slots there are, where it may be handed to the executor before one is free; absent where one is free whenever it is handed over. */
+  /**
+   * How many slots there are, where it may be handed to the executor before one is free; absent where one is free
+   * whenever it is handed over.
+   */
   readonly capacity?: number
   readonly askedAs?: AskedAs
-  /** What was asked for at first, where a fallback took over with less; to be retried with. In a mark of old only what a fallback changes. */
+  /**
+   * What was asked for at first, where a fallback took over with less; to be retried with. In a mark of old only what a
+   * fallback changes.
+   */
   readonly first?: Partial<Omit<Work, 'pipeline'>>
   /** Whose command asked for it, as they call themselves; absent where none did, and in journals of old. */
   readonly askedBy?: string

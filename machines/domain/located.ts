@@ -2,8 +2,9 @@ import { filledIn } from './template.ts'
 import type { DataId } from './dataId.ts'
 
 /**
- * Where the data of a job are. A site's path template is a pure function of the dataId, so it is filled in here and costs no journal entry; what a locator had to
- * be asked for comes with its answer. Commands, environment and members read these and look nowhere else.
+ * Where the data of a job are. A site's path template is a pure function of the dataId, so it is filled in here and
+ * costs no journal entry; what a locator had to be asked for comes with its answer. Commands, environment and members
+ * read these and look nowhere else.
  */
 export interface Inputs {
   /** The path of the job's own data, or the sentence why there is none. */
@@ -57,7 +58,10 @@ export function inputPath(dataId: DataId, dataPath: string): Resolved<string> {
   })
 }
 
-/** `AT_O_20261122_000017`: telescope, controller, dayObs, seqNum (a number, so 17). Source: obs_lsst translators, lsst.py. */
+/**
+ * `AT_O_20261122_000017`: telescope, controller, dayObs, seqNum (a number, so 17). Source: obs_lsst translators,
+ * lsst.py.
+ */
 const OBSID = /_(\d{8})_(\d{6})$/u
 
 /** A fact of a dataId that a template may name. */

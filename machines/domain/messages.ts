@@ -19,7 +19,10 @@ import type { Outcome } from './outcome.ts'
 import type { ExecutorReport, PoolUnreachable } from './reports.ts'
 import type { GatherOptions, Work } from './work.ts'
 
-/** Where an actor is: `csc`, `queue`, `job.<jobId>`, `gather.<token>`, `reply.<token>`; under `ocps.<instance>.` it is its NATS subject. */
+/**
+ * Where an actor is: `csc`, `queue`, `job.<jobId>`, `gather.<token>`, `reply.<token>`; under `ocps.<instance>.` it is
+ * its NATS subject.
+ */
 export type Address = string
 
 /** An address, or `job.*` and `gather.*`: every live actor of a kind, in the order they were opened. */
@@ -85,7 +88,10 @@ export type EngineMessage =
     }
   | { readonly type: 'actor.ended'; readonly address: Address; readonly end: End }
 
-/** How an actor ended: by its own decision, with its output; broken, because its machine threw, with its last context; or unknown, for one that never was. */
+/**
+ * How an actor ended: by its own decision, with its output; broken, because its machine threw, with its last context;
+ * or unknown, for one that never was.
+ */
 export type End =
   | { readonly how: 'done'; readonly output: unknown }
   | { readonly how: 'broken'; readonly context: unknown }
@@ -122,8 +128,9 @@ export interface ClockDue {
 }
 
 /**
- * Nothing is open: whoever reads the journal may begin here. Holds what is left when nothing is going on, as plain data: the csc, the queue, groups that
- * linger; the last jobs that others may still name; the last answers, so that a command sent again is known.
+ * Nothing is open: whoever reads the journal may begin here. Holds what is left when nothing is going on, as plain
+ * data: the csc, the queue, groups that linger; the last jobs that others may still name; the last answers, so that a
+ * command sent again is known.
  */
 export interface Quiescent {
   readonly type: 'engine.quiescent'
@@ -137,8 +144,8 @@ export interface Quiescent {
 }
 
 /**
- * A night that never rests is written down as it is, now and then, so that whoever reads the journal may begin here, too. It is large, so it comes in parts,
- * one entry each, one right after the other; the last completes it.
+ * A night that never rests is written down as it is, now and then, so that whoever reads the journal may begin here,
+ * too. It is large, so it comes in parts, one entry each, one right after the other; the last completes it.
  */
 export interface Checkpoint {
   readonly type: 'engine.checkpoint'
@@ -174,11 +181,16 @@ export interface QuietAnswer {
   readonly id: string
   readonly fingerprint: string
   readonly acks: readonly AckBody[]
-  /** When it was acknowledged last, milliseconds since 1970 UTC; absent in marks of old, which stand for their own time. */
+  /**
+   * When it was acknowledged last, milliseconds since 1970 UTC; absent in marks of old, which stand for their own time.
+   */
   readonly at?: number
 }
 
-/** What was said after earlier entries, in short: entry number and digest of its announcements. A replay that says anything else is found out. */
+/**
+ * What was said after earlier entries, in short: entry number and digest of its announcements. A replay that says
+ * anything else is found out.
+ */
 export interface Said {
   readonly type: 'engine.said'
   readonly digests: readonly (readonly [n: number, digest: string])[]
@@ -197,7 +209,9 @@ export type Input =
   | Checkpoint
   | Said
 
-/** Something an actor hears: the message and the time of the journal entry it follows from, milliseconds since 1970 UTC. */
+/**
+ * Something an actor hears: the message and the time of the journal entry it follows from, milliseconds since 1970 UTC.
+ */
 export type Heard<M> = M & { readonly at: number }
 
 /** Which of the jobs and groups a command names the registry knows, looked up when the command is delivered. */

@@ -31,7 +31,10 @@ export interface Outcome {
   readonly usage: Usage | null
 }
 
-/** What a process used, and the proof that none of its group is left. Null: its runner cannot tell; where it runs on this machine all is known. */
+/**
+ * What a process used, and the proof that none of its group is left. Null: its runner cannot tell; where it runs on
+ * this machine all is known.
+ */
 export interface Usage {
   /** Start to end, milliseconds. */
   readonly wallMs: number | null

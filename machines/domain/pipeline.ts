@@ -1,7 +1,10 @@
 import type { PoolOfPipeline } from './pools.ts'
 import type { CommandPart } from './template.ts'
 
-/** A catalogue entry as the machines and the executor see it: read from YAML, checked, and complete; nothing optional is left. */
+/**
+ * A catalogue entry as the machines and the executor see it: read from YAML, checked, and complete; nothing optional is
+ * left.
+ */
 export interface Pipeline {
   readonly name: string
   readonly description: string
@@ -11,10 +14,15 @@ export interface Pipeline {
   readonly command: readonly CommandPart[]
   /** Placeholders of the command that a job must have a value for; absent in journals that are older than this. */
   readonly needs?: readonly string[]
-  /** Patterns of the software versions it can be asked for, `*` for any; absent in journals that are older than this. */
+  /**
+   * Patterns of the software versions it can be asked for, `*` for any; absent in journals that are older than this.
+   */
   readonly versions?: readonly string[]
   readonly env: Readonly<Record<string, string>>
-  /** Names and patterns of the variables taken over from the service's environment; absent where there are none. Their values are never journaled. */
+  /**
+   * Names and patterns of the variables taken over from the service's environment; absent where there are none. Their
+   * values are never journaled.
+   */
   readonly passEnv?: readonly string[]
   /** From start to the order to stop, milliseconds. */
   readonly timeLimitMs: number
@@ -27,7 +35,10 @@ export interface Pipeline {
   /** stdout and stderr are each cut at this size, bytes. */
   readonly outputMaxBytes: number
   readonly retries: Retries
-  /** Pipelines of the same scope to try, in order, when this one has failed for good; the first that succeeds is the job's. */
+  /**
+   * Pipelines of the same scope to try, in order, when this one has failed for good; the first that succeeds is the
+   * job's.
+   */
   readonly fallback: readonly string[]
   /** The keys a command may override, with what each accepts. */
   readonly overrides: Readonly<Record<string, OverrideRule>>

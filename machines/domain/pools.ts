@@ -1,6 +1,6 @@
 /**
- * A pool: slots of one kind, and how its jobs are started. The default pool has the configuration's `slots` and starts its jobs as they are; it is the only one
- * where none is configured, and in journals that are older than pools.
+ * A pool: slots of one kind, and how its jobs are started. The default pool has the configuration's `slots` and starts
+ * its jobs as they are; it is the only one where none is configured, and in journals that are older than pools.
  */
 export interface Pool {
   /** How many slots there are; a job takes its pipeline's share. */
@@ -8,7 +8,10 @@ export interface Pool {
   readonly runner: Runner
 }
 
-/** How a pool's jobs are started. none: as they are. prefix: by a program of this machine whose exit status is the job's, such as `nice -n 10`. */
+/**
+ * How a pool's jobs are started. none: as they are. prefix: by a program of this machine whose exit status is the
+ * job's, such as `nice -n 10`.
+ */
 export type Runner = { readonly kind: 'none' } | { readonly kind: 'prefix'; readonly argv: readonly string[] }
 
 /** The pool of a pipeline, and what its jobs need to know of it. */

@@ -1,4 +1,6 @@
-/** Why a command is refused. One list, never reused; README explains each (tested). The sentence travels with the code. */
+/**
+ * Why a command is refused. One list, never reused; README explains each (tested). The sentence travels with the code.
+ */
 export const REFUSALS = {
   MALFORMED: 'The message is not a valid command: not JSON, an unknown or missing field, a wrong type or value.',
   TOO_LARGE: 'The message is larger than the server or OCPS accepts.',

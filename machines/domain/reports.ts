@@ -1,8 +1,8 @@
 import type { OutcomeCode, Usage } from './outcome.ts'
 
 /**
- * Reports: what is heard from the executor, the clock and the locator. Each is journaled before any machine hears it. A report
- * names job and attempt, so that a late word about an earlier attempt can be told apart.
+ * Reports: what is heard from the executor, the clock and the locator. Each is journaled before any machine hears it. A
+ * report names job and attempt, so that a late word about an earlier attempt can be told apart.
  */
 export type ExecutorReport =
   | {
@@ -53,8 +53,8 @@ export type ExecutorReport =
   | { readonly type: 'executor.lost'; readonly jobId: string; readonly attempt: number; readonly reason: string }
 
 /**
- * No process of a pool can be started any more, whatever is tried. What was ordered there is reported startFailed; what that means for the instance the
- * csc machine judges.
+ * No process of a pool can be started any more, whatever is tried. What was ordered there is reported startFailed; what
+ * that means for the instance the csc machine judges.
  */
 export interface PoolUnreachable {
   readonly type: 'executor.unreachable'
@@ -62,7 +62,10 @@ export interface PoolUnreachable {
   readonly reason: string
 }
 
-/** A number with a unit (astropy spelling, '' for none). JSON has no NaN and no infinities, so these are words; null means "not measured". */
+/**
+ * A number with a unit (astropy spelling, '' for none). JSON has no NaN and no infinities, so these are words; null
+ * means "not measured".
+ */
 export interface Metric {
   readonly metric: string
   readonly value: number | 'NaN' | 'Infinity' | '-Infinity' | null

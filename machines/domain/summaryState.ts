@@ -1,4 +1,7 @@
-/** salobj's summary states with their values on the wire (ts_xml sal_enums.py). The order of the numbers is not the order of the lifecycle. */
+/**
+ * salobj's summary states with their values on the wire (ts_xml sal_enums.py). The order of the numbers is not the
+ * order of the lifecycle.
+ */
 export const SUMMARY_STATE = { DISABLED: 1, ENABLED: 2, FAULT: 3, OFFLINE: 4, STANDBY: 5 } as const
 
 export type SummaryState = keyof typeof SUMMARY_STATE
@@ -13,7 +16,8 @@ const DOWN = { ENABLED: 'disable', DISABLED: 'standby', STANDBY: 'exitControl' }
 
 /**
  * The commands that lead from one summary state to another, in order, each with the state it reaches (salobj
- * csc_utils.make_state_transition_dict). From FAULT the way is standby, then on. Returns null where no chain leads: to FAULT, or up from OFFLINE.
+ * csc_utils.make_state_transition_dict). From FAULT the way is standby, then on. Returns null where no chain leads: to
+ * FAULT, or up from OFFLINE.
  */
 export function transitionChain(
   from: SummaryState,

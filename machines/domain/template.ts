@@ -1,6 +1,7 @@
 /**
- * How a word of a pipeline's command and the path of the data are spelled: `{name}` stands for a value, `{name:-text}` for a value or, where a job has none,
- * for the text. A list among the words is left out as a whole where one of its placeholders has neither. `{"a": 1}` holds no placeholder.
+ * How a word of a pipeline's command and the path of the data are spelled: `{name}` stands for a value, `{name:-text}`
+ * for a value or, where a job has none, for the text. A list among the words is left out as a whole where one of its
+ * placeholders has neither. `{"a": 1}` holds no placeholder.
  */
 export interface Placeholder {
   /** As it is written, braces included. */
@@ -31,7 +32,10 @@ export function filledIn(template: string, valueOf: (placeholder: Placeholder) =
   )
 }
 
-/** What a job must have a value for, each once: `{input}` stands for what the path of the data needs, and for itself where that path is empty. */
+/**
+ * What a job must have a value for, each once: `{input}` stands for what the path of the data needs, and for itself
+ * where that path is empty.
+ */
 export function needsOf(command: readonly CommandPart[], dataPath: string): string[] {
   const words = command.filter(part => typeof part === 'string').flatMap(needed)
   return [...new Set(words.flatMap(name => (name === 'input' && dataPath !== '' ? needed(dataPath) : [name])))]

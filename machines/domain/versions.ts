@@ -2,12 +2,18 @@ import type { Pipeline } from './pipeline.ts'
 
 /** Which software versions a pipeline can be asked for. */
 
-/** '' is the site's default, which every pipeline has. A configuration older than this says nothing of versions: anything was accepted then. */
+/**
+ * '' is the site's default, which every pipeline has. A configuration older than this says nothing of versions:
+ * anything was accepted then.
+ */
 export function knowsVersion({ versions }: Pick<Pipeline, 'versions'>, version: string): boolean {
   return version === '' || versions === undefined || versions.some(pattern => isMatch(pattern, version))
 }
 
-/** `*` stands for any characters, none included, `?` for one; in a time that grows with the product of both lengths at most. */
+/**
+ * `*` stands for any characters, none included, `?` for one; in a time that grows with the product of both lengths at
+ * most.
+ */
 export function isMatch(pattern: string, text: string): boolean {
   let at = 0
   let from = 0

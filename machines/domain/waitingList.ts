@@ -1,6 +1,6 @@
 /**
- * Who waits for a slot: lanes by priority, each a list of small chunks. Plain data that is never changed in place, and whose cost per
- * job stays flat however long it grows (a spread array would copy 100 000 places for every job).
+ * Who waits for a slot: lanes by priority, each a list of small chunks. Plain data that is never changed in place, and
+ * whose cost per job stays flat however long it grows (a spread array would copy 100 000 places for every job).
  */
 export interface WaitingList {
   readonly size: number
@@ -18,7 +18,8 @@ export interface Waiting {
   readonly slots: number
 }
 
-// A chunk is copied for every job that enters or leaves it; 256 places keep both that copy and the list of chunks short at 100 000 jobs.
+// A chunk is copied for every job that enters or leaves it; 256 places keep both that copy and the list of chunks short
+// at 100 000 jobs.
 const CHUNK_MAX = 256
 
 export const EMPTY: WaitingList = { size: 0, lanes: [] }

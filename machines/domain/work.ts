@@ -3,9 +3,9 @@ import type { OverrideValue, Pipeline } from './pipeline.ts'
 import { knowsVersion } from './versions.ts'
 
 /**
- * What a job is to do. A command asks for it, and it goes whole from there to the queue, the job, the shelf and the executor. Whatever carries it holds its
- * fields beside its own, in the journal too; workOf takes it out again, so that a new field is named here and where it is used. Such a field is optional:
- * older journals do not have it.
+ * What a job is to do. A command asks for it, and it goes whole from there to the queue, the job, the shelf and the
+ * executor. Whatever carries it holds its fields beside its own, in the journal too; workOf takes it out again, so that
+ * a new field is named here and where it is used. Such a field is optional: older journals do not have it.
  */
 export interface Work {
   readonly dataId: DataId
@@ -24,13 +24,19 @@ export interface Work {
 /** As a command asks for it: perhaps for several detectors, each of which becomes the work of a job. */
 export interface RequestedWork extends Omit<Work, 'dataId' | 'timeLimitMs'> {
   readonly dataId: Omit<DataId, 'detector'>
-  /** One job for each; empty for one job over the whole exposure. With a group alone: the one detector that is combined, or none. */
+  /**
+   * One job for each; empty for one job over the whole exposure. With a group alone: the one detector that is combined,
+   * or none.
+   */
   readonly detectors: readonly number[]
   /** Milliseconds; null for the pipeline's own. */
   readonly timeLimitMs: number | null
 }
 
-/** runNow: start whatever the data's state (DMTN-133). waitFor: until they are ingested or the time is up, then skip. skip: only if they are there now. */
+/**
+ * runNow: start whatever the data's state (DMTN-133). waitFor: until they are ingested or the time is up, then skip.
+ * skip: only if they are there now.
+ */
 export type Readiness =
   | { readonly policy: 'runNow' }
   | { readonly policy: 'waitFor'; readonly waitMs: number }
@@ -39,7 +45,10 @@ export type Readiness =
 /** What the executor needs of it: all but what the queue and the job heed themselves. */
 export type Task = Omit<Work, 'pipeline' | 'priority' | 'timeLimitMs' | 'readiness'>
 
-/** What a closing command says about the job that combines the group; which data that is, when it runs and after whom is the group's business. */
+/**
+ * What a closing command says about the job that combines the group; which data that is, when it runs and after whom is
+ * the group's business.
+ */
 export type GatherOptions = Omit<Work, 'dataId' | 'pipeline' | 'priority' | 'readiness' | 'timeLimitMs'> &
   Pick<RequestedWork, 'timeLimitMs'>
 

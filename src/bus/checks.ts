@@ -1,6 +1,7 @@
 /**
- * What both adapters refuse before anything reaches the wire: subjects that could mean something else to a server, headers that could
- * start a new line, messages larger than the server takes. Subject spelling by meaning (which token is what) is contract/subjects.ts's.
+ * What both adapters refuse before anything reaches the wire: subjects that could mean something else to a server,
+ * headers that could start a new line, messages larger than the server takes. Subject spelling by meaning (which token
+ * is what) is contract/subjects.ts's.
  */
 import { BusError, type Headers } from './port.ts'
 
@@ -11,7 +12,9 @@ const literalToken = /^[\x21-\x29\x2b-\x2d\x2f-\x3d\x3f-\x7e]+$/
 const headerName = /^[A-Za-z0-9_-]{1,64}$/
 const headerValue = /^[\x20-\x7e]*$/
 
-/** A subject to publish to: non-empty tokens of printable ASCII without space, `*` and `>`. Throws BusError BAD_SUBJECT. */
+/**
+ * A subject to publish to: non-empty tokens of printable ASCII without space, `*` and `>`. Throws BusError BAD_SUBJECT.
+ */
 export function checkSubject(subject: string): void {
   if (subject.length > subjectLengthMax)
     refuse(subject.slice(0, 64) + '…', `is longer than ${subjectLengthMax} characters`)

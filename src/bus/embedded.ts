@@ -1,7 +1,8 @@
 /**
- * A nats-server of our own: loopback only, its own port, store and token, so that `ocps serve` needs nothing set up and another user of the machine cannot
- * connect. Promises that it ends when we end, even by kill -9, that it is started again on the same port if it crashes, and that one store is never used twice
- * at once. How a client talks to it is nats.ts's.
+ * A nats-server of our own: loopback only, its own port, store and token, so that `ocps serve` needs nothing set up and
+ * another user of the machine cannot connect. Promises that it ends when we end, even by kill -9, that it is started
+ * again on the same port if it crashes, and that one store is never used twice at once. How a client talks to it is
+ * nats.ts's.
  */
 import { randomBytes } from 'node:crypto'
 import { execFile } from 'node:child_process'
@@ -13,7 +14,8 @@ import { type Log as Logger, silentLog as silent } from '../log.ts'
 import { atLeast, findServer, type ServerBinary } from './server-binary.ts'
 import { end, lastLines, type Running, start, syncAlwaysSince } from './server-process.ts'
 import { shownUrl, withToken } from './serverUrl.ts'
-import { isAlive, lockStore } from './store-lock.ts'
+import { isAlivePid } from '../processes.ts'
+import { lockStore } from './store-lock.ts'
 
 export interface EmbeddedOptions {
   /** Streams live here and survive a restart. Created if missing. */
@@ -21,7 +23,10 @@ export interface EmbeddedOptions {
   /** Default: what findServer finds. */
   readonly binary?: ServerBinary
   readonly cacheDir?: string
-  /** What a confirmed write is to survive. process: also of a server that could do more, for 0.6 ms less. Default power, where the server can. */
+  /**
+   * What a confirmed write is to survive. process: also of a server that could do more, for 0.6 ms less. Default power,
+   * where the server can.
+   */
   readonly survives?: Survives
   readonly log?: Logger
 }
@@ -34,12 +39,18 @@ export interface EmbeddedServer {
   /** For people: without the token. */
   readonly shownUrl: string
   readonly token: string
-  /** power-safe: every write reaches the disk before it is confirmed. process-crash-safe: the last seconds may be lost with the power. */
+  /**
+   * power-safe: every write reaches the disk before it is confirmed. process-crash-safe: the last seconds may be lost
+   * with the power.
+   */
   readonly promise: 'power-safe' | 'process-crash-safe'
   readonly version: string
   /** Of the server running now; changes if it had to be started again. */
   readonly pid: number
-  /** Writes the file system of the store to disk. Worth it once after creating streams: their directories are not synced by the server. */
+  /**
+   * Writes the file system of the store to disk. Worth it once after creating streams: their directories are not synced
+   * by the server.
+   */
   sync(): Promise<void>
   stop(): Promise<void>
 }
@@ -49,7 +60,10 @@ const restartsMax = 5
 const restartsWithinMs = 60_000
 const restartWaitMs = 200
 
-/** Before 2.10 a write that fails for want of space leaves the server hanging for ever, even when there is space again (measured). */
+/**
+ * Before 2.10 a write that fails for want of space leaves the server hanging for ever, even when there is space again
+ * (measured).
+ */
 const survivesFullDiskSince = '2.10.0'
 const spaceMin = 32 * 1024 * 1024
 const spacePollMs = 1000
@@ -146,7 +160,7 @@ export async function startEmbeddedServer(options: EmbeddedOptions): Promise<Emb
   async function keepFromFullDisk(): Promise<void> {
     while (!stopped.signal.aborted) {
       await pause(spacePollMs)
-      if ((await freeSpace()) >= spaceMin || stopped.signal.aborted || !isAlive(running.pid)) continue
+      if ((await freeSpace()) >= spaceMin || stopped.signal.aborted || !isAlivePid(running.pid)) continue
       log.error(
         { storeDir, spaceMin },
         `The disk of ${storeDir} is full; nats-server ${found.version} is stopped until there is space.`,

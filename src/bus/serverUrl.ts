@@ -1,6 +1,6 @@
 /**
- * The URL of a NATS server, with what it may hold besides a place: credentials. Promises a form for people that never does; everything that is printed, logged,
- * published or written down goes through it.
+ * The URL of a NATS server, with what it may hold besides a place: credentials. Promises a form for people that never
+ * does; everything that is printed, logged, published or written down goes through it.
  */
 import { BusError } from './port.ts'
 

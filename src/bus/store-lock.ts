@@ -1,14 +1,14 @@
 /**
- * One embedded server per store directory. The lock names who started the server and the server itself, so that a server that outlived its owner is ended
- * before the next starts.
+ * One embedded server per store directory. The lock names who started the server and the server itself, so that a
+ * server that outlived its owner is ended before the next starts.
  */
 import { execFile } from 'node:child_process'
-import { readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { Locked, takeLockFile } from '../lockFile.ts'
+import { isAlivePid } from '../processes.ts'
 import { BusError } from './port.ts'
 
 export interface StoreLock {
@@ -47,24 +47,8 @@ export async function lockStore(storeDir: string, configFile: string): Promise<S
 async function endOrphan(server: number, configFile: string): Promise<void> {
   if (server <= 0 || !(await commandLineOf(server)).includes(configFile)) return
   const deadline = performance.now() + orphanMs
-  while (isAlive(server) && performance.now() < deadline) await delay(pollMs)
-  if (isAlive(server)) process.kill(server, 'SIGKILL')
-}
-
-/** A process that has ended and waits to be collected counts as gone: it holds no files. */
-export function isAlive(pid: number): boolean {
-  if (!Number.isInteger(pid) || pid <= 0) return false
-  try {
-    process.kill(pid, 0)
-  } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EPERM'
-  }
-  if (process.platform !== 'linux') return true
-  try {
-    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))
-  } catch {
-    return false
-  }
+  while (isAlivePid(server) && performance.now() < deadline) await delay(pollMs)
+  if (isAlivePid(server)) process.kill(server, 'SIGKILL')
 }
 
 async function commandLineOf(pid: number): Promise<string> {

@@ -9,7 +9,10 @@ import { createOutput } from './output.ts'
 import { configDirOption, siteOption } from './settingOption.ts'
 import { examples, type SharedOptions } from './session.ts'
 
-/** `ocps config`: what `start` would apply, found out without an instance; and the schemas of files and commands, for editors. */
+/**
+ * `ocps config`: what `start` would apply, found out without an instance; and the schemas of files and commands, for
+ * editors.
+ */
 export function addConfig(program: Command): void {
   const config = program
     .command('config')

@@ -6,7 +6,9 @@ import { LOOPBACK } from './inspectOptions.ts'
 import { startInspector } from './inspectorChild.ts'
 import { examples, type SharedOptions } from './session.ts'
 
-/** `ocps demo`: the whole way once, from the shutter to the combined image; everything is simulated but OCPS and NATS. */
+/**
+ * `ocps demo`: the whole way once, from the shutter to the combined image; everything is simulated but OCPS and NATS.
+ */
 interface Options extends SharedOptions {
   readonly exposures?: string
   readonly data?: string

@@ -4,7 +4,10 @@ import { OcpsError, type OcpsErrorCode } from '../client/errors.ts'
 import { JournalError } from '../journal/port.ts'
 import { UserError } from '../userError.ts'
 
-/** What a script can tell from how `ocps` ended. One list, shown in the help; the sentence is for people, on standard error. */
+/**
+ * What a script can tell from how `ocps` ended. One list, shown in the help; the sentence is for people, on standard
+ * error.
+ */
 export const EXIT = {
   DONE: 0,
   FAILED: 1,

@@ -1,6 +1,6 @@
 /**
- * What `ocps inspect` and `ocps explain` do. Both read the journal and append nothing; the inspector goes on until Ctrl-C, or until the process that started
- * it is gone.
+ * What `ocps inspect` and `ocps explain` do. Both read the journal and append nothing; the inspector goes on until
+ * Ctrl-C, or until the process that started it is gone.
  */
 import { writeFile } from 'node:fs/promises'
 import { once } from 'node:events'

@@ -1,6 +1,7 @@
 /**
- * Where the inspector's page is and who may look, as the options of two verbs say it: `ocps inspect` has it for itself, `ocps serve` beside an instance. The
- * same rules and the same sentences, each under the names its verb gives them. What the rules are for is access.ts's.
+ * Where the inspector's page is and who may look, as the options of two verbs say it: `ocps inspect` has it for itself,
+ * `ocps serve` beside an instance. The same rules and the same sentences, each under the names its verb gives them.
+ * What the rules are for is access.ts's.
  */
 import { isLoopback, isToken, newToken, TOKEN_RULE } from '../inspector/access.ts'
 import { UserError } from '../userError.ts'

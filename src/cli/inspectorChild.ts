@@ -1,6 +1,7 @@
 /**
- * The inspector beside an instance, as a process of its own: however slow a page is, the engine does not notice. Ends with the process that started it.
- * Where it cannot listen it says so itself on standard error, and the instance goes on without it.
+ * The inspector beside an instance, as a process of its own: however slow a page is, the engine does not notice. Ends
+ * with the process that started it. Where it cannot listen it says so itself on standard error, and the instance goes
+ * on without it.
  */
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
@@ -16,7 +17,8 @@ export interface InspectorChild {
   stop(): void
 }
 
-// It draws the charts first: a second, ten times that on a machine with too much to do. An instance does not wait longer than this for its page.
+// It draws the charts first: a second, ten times that on a machine with too much to do. An instance does not wait
+// longer than this for its page.
 const UP_MS = 30_000
 
 export async function startInspector(options: {

@@ -1,6 +1,6 @@
 /**
- * What `ocps journal` does. Checking and exporting only read and take no lease, so an instance that runs does not notice; renewing takes its name for
- * that moment, so that none runs.
+ * What `ocps journal` does. Checking and exporting only read and take no lease, so an instance that runs does not
+ * notice; renewing takes its name for that moment, so that none runs.
  */
 import { join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -114,7 +114,10 @@ interface Summary {
   readonly leftOut: readonly string[]
   /** Messages that were written and cannot be read. */
   readonly lostMessages: number
-  /** Whether an instance starts on it: damage before the newest mark does not matter to it, and where the end is lost it goes on from what is left. */
+  /**
+   * Whether an instance starts on it: damage before the newest mark does not matter to it, and where the end is lost it
+   * goes on from what is left.
+   */
   readonly starts: boolean
 }
 

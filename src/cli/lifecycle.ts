@@ -4,7 +4,10 @@ import type { StateAnswer } from '../contract/answers.ts'
 import { state } from './status.ts'
 import { examples, type Session, withOcps } from './session.ts'
 
-/** The verbs of the lifecycle: each is one command of salobj's, refused by the instance where its state does not allow it. */
+/**
+ * The verbs of the lifecycle: each is one command of salobj's, refused by the instance where its state does not allow
+ * it.
+ */
 const VERBS: readonly { verb: string; command: TransitionCommand | 'reload'; summary: string; example: string }[] = [
   {
     verb: 'reload',

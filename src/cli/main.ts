@@ -5,8 +5,8 @@ import { complain, createOutput, endQuietlyWithThePipe } from './output.ts'
 import { buildProgram } from './program.ts'
 
 /**
- * `ocps`. Every error ends here: as one sentence on standard error, with an exit code a script can tell apart, and with --json as one
- * document {error} on standard output, too.
+ * `ocps`. Every error ends here: as one sentence on standard error, with an exit code a script can tell apart, and with
+ * --json as one document {error} on standard output, too.
  */
 hideCredentials(process.argv)
 endQuietlyWithThePipe()

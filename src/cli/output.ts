@@ -2,8 +2,8 @@ import { styleText } from 'node:util'
 import { printable, shown, shownJson } from '../jobFiles/printable.ts'
 
 /**
- * What a verb prints. For people: text on standard output, coloured on a terminal unless NO_COLOR is set. With --json: one JSON document,
- * or one per line while something goes on, and nothing else on standard output.
+ * What a verb prints. For people: text on standard output, coloured on a terminal unless NO_COLOR is set. With --json:
+ * one JSON document, or one per line while something goes on, and nothing else on standard output.
  */
 export interface Output {
   readonly json: boolean

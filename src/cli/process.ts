@@ -9,7 +9,9 @@ import { examples, type Session, withOcps } from './session.ts'
 import { detectorList, idList, override, priority, seconds } from './values.ts'
 import { inTime } from './waiting.ts'
 
-/** `ocps process`: one processData per exposure; says the job ids, and with --wait what the jobs say and how they end. */
+/**
+ * `ocps process`: one processData per exposure; says the job ids, and with --wait what the jobs say and how they end.
+ */
 interface Options {
   readonly pipeline: string
   readonly detector?: number[]

@@ -5,8 +5,9 @@ import { packageVersion } from './package.ts'
 import { flagsOf, SettingOption } from './settingOption.ts'
 
 /**
- * `ocps` with its verbs: one file per verb, in the order they are used at a telescope. Only the file of the verb that was asked for is
- * loaded, because the client, the charts and the inspector behind the others take most of the time of a short command.
+ * `ocps` with its verbs: one file per verb, in the order they are used at a telescope. Only the file of the verb that
+ * was asked for is loaded, because the client, the charts and the inspector behind the others take most of the time of
+ * a short command.
  */
 const VERBS: readonly (readonly [names: string, add: () => Promise<(program: Command) => void>])[] = [
   ['serve', async () => (await import('./serve.ts')).addServe],
@@ -77,7 +78,10 @@ export async function buildProgram(words?: readonly string[]): Promise<Command> 
   return program
 }
 
-/** The one verb that is asked for; all for the list of verbs, and for a verb that is none, so that the nearest can be named. */
+/**
+ * The one verb that is asked for; all for the list of verbs, and for a verb that is none, so that the nearest can be
+ * named.
+ */
 function neededFor(program: Command, words: readonly string[] | undefined): typeof VERBS {
   if (words === undefined) return VERBS
   // Asked for the version, this ends here.

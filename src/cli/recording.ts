@@ -17,8 +17,8 @@ import { moment } from './format.ts'
 import type { RecordOptions } from './recordOptions.ts'
 
 /**
- * Exports a journal. Reads and nothing else: it appends no entry and takes no lease, so an instance that runs does not notice. What it wrote
- * it says on standard error, so that standard output is the recording alone.
+ * Exports a journal. Reads and nothing else: it appends no entry and takes no lease, so an instance that runs does not
+ * notice. What it wrote it says on standard error, so that standard output is the recording alone.
  */
 export async function record(options: RecordOptions): Promise<void> {
   const { instance, output, gzip = false } = options
@@ -49,7 +49,10 @@ export function checkInstance(instance: string): void {
     throw new UserError(`the instance name ${JSON.stringify(instance)} must be 1 to 32 letters, digits, _ or -`)
 }
 
-/** The server of an instance: the one named, NATS_URL, or the one of an `ocps serve` started here or above. Throws UserError. */
+/**
+ * The server of an instance: the one named, NATS_URL, or the one of an `ocps serve` started here or above. Throws
+ * UserError.
+ */
 export function serverOf({ instance, loaded }: Pick<RecordOptions, 'instance' | 'loaded'>): NatsSettings {
   const found = findServers(loaded.settings.nats, instance)
   if (found !== null) return found.nats

@@ -12,8 +12,9 @@ import { createOutput } from './output.ts'
 import type { ReplayOptions } from './replayOptions.ts'
 
 /**
- * Replays a recording and says whether this version says the same. `named` is the instance if the user named one, else the recording is
- * asked. Resolves with 0 for identical, 1 for a difference. Throws UserError for a recording that is none.
+ * Replays a recording and says whether this version says the same. `named` is the instance if the user named one, else
+ * the recording is asked. Resolves with 0 for identical, 1 for a difference. Throws UserError for a recording that is
+ * none.
  */
 export async function compare(path: string, named: string | null, options: ReplayOptions): Promise<ExitCode> {
   const out = createOutput(options.json === true)

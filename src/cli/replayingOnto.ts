@@ -17,8 +17,8 @@ import { nameOf, readably } from './replaying.ts'
 import type { ReplayOptions } from './replayOptions.ts'
 
 /**
- * Sends the recorded commands to an instance that runs, in their order and at their pace or another one. Only what was asked is sent: what
- * pipelines did, they do anew. Jobs that commands name are translated to the ids they have there.
+ * Sends the recorded commands to an instance that runs, in their order and at their pace or another one. Only what was
+ * asked is sent: what pipelines did, they do anew. Jobs that commands name are translated to the ids they have there.
  */
 export async function sendOnto(path: string, url: string, options: ReplayOptions): Promise<ExitCode> {
   const { instance, loaded, identity = defaultIdentity(), speed, onlyData = false, sameIds = false } = options
@@ -69,7 +69,8 @@ const NOT_DATA: ReadonlySet<string> = new Set<Command['type']>([
   'command.setLogLevel',
 ])
 
-// Commands that wait for their acknowledgement at the same time; an instance takes some thousand a second, and 10 000 before it refuses.
+// Commands that wait for their acknowledgement at the same time; an instance takes some thousand a second, and 10 000
+// before it refuses.
 const IN_FLIGHT_MAX = 256
 
 // In synchronous mode a command takes as long as its pipeline; each acknowledgement extends this by what it promises.

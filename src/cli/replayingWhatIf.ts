@@ -20,7 +20,10 @@ import { createOutput } from './output.ts'
 import { nameOf, readably } from './replaying.ts'
 import type { ReplayOptions, Setting } from './replayOptions.ts'
 
-/** What would have happened under another configuration, beside what did. Throws UserError for a recording or a configuration that is none. */
+/**
+ * What would have happened under another configuration, beside what did. Throws UserError for a recording or a
+ * configuration that is none.
+ */
 export async function supposeOtherwise(path: string, named: string | null, options: ReplayOptions): Promise<ExitCode> {
   const { instance } = await nameOf(path, named)
   const reconfigure = reconfiguring(instance, options)
@@ -97,7 +100,9 @@ function inPools({ pipelines, pools = {} }: Configuration): Configuration['pipel
   )
 }
 
-/** Only what is there can be set, and only to a value of its kind: a slip of the finger would change nothing, silently. */
+/**
+ * Only what is there can be set, and only to a value of its kind: a slip of the finger would change nothing, silently.
+ */
 function withSetting<T>(value: T, { path, value: wanted }: Setting, _index?: number): T {
   const [key, ...rest] = path
   if (typeof value !== 'object' || value === null || key === undefined || !Object.hasOwn(value, key))

@@ -4,7 +4,10 @@ import { createOutput } from './output.ts'
 import { packageVersion } from './package.ts'
 import { examples, type SharedOptions } from './session.ts'
 
-/** `ocps schema`: every message and file described for machines, as JSON Schema, or all of the wire as one AsyncAPI document. Needs no instance. */
+/**
+ * `ocps schema`: every message and file described for machines, as JSON Schema, or all of the wire as one AsyncAPI
+ * document. Needs no instance.
+ */
 export function addSchema(program: Command): void {
   program
     .command('schema')

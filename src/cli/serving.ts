@@ -20,7 +20,8 @@ import { eventLine } from './watch.ts'
 import { STATES, type ServeOptions } from './serveOptions.ts'
 
 /**
- * Runs an instance until it is told to stop. Leaves a note of its server for the other verbs; what it runs is instance/start.ts's.
+ * Runs an instance until it is told to stop. Leaves a note of its server for the other verbs; what it runs is
+ * instance/start.ts's.
  */
 export async function serve(options: ServeOptions): Promise<void> {
   const { instance, override } = options
@@ -68,6 +69,7 @@ export async function serve(options: ServeOptions): Promise<void> {
     standby: options.standby === true,
     ...(survives !== null && { survives }),
     allowOldServer: settings.allowOldServer,
+    partSettings: settings,
     onWaiting: active => {
       if (!logs) process.stderr.write(`OCPS ${instance} stands by; active is ${active}\n`)
     },
@@ -143,7 +145,8 @@ export async function serve(options: ServeOptions): Promise<void> {
           throw error
         }
       } catch (error) {
-        // The server may be gone again, or busy with what is said first after a long night: who serves waits for it, and so does the word that it serves.
+        // The server may be gone again, or busy with what is said first after a long night: who serves waits for it,
+        // and so does the word that it serves.
         if (options.standby !== true && performance.now() > until) throw error
         const how = await Promise.race([running.ended, delay(SEEN_AGAIN_MS, null)])
         if (how !== null) throw error

@@ -9,8 +9,8 @@ import { createOutput, type Output } from './output.ts'
 export { examples } from './examples.ts'
 
 /**
- * What every verb needs: the options all verbs share, and for most a connected client that is closed again whatever happens. Ctrl-C closes
- * it, once; a second one ends the process at once.
+ * What every verb needs: the options all verbs share, and for most a connected client that is closed again whatever
+ * happens. Ctrl-C closes it, once; a second one ends the process at once.
  */
 export interface SharedOptions {
   readonly instance: string

@@ -33,6 +33,6 @@ export function addSettings(program: Command): void {
 }
 
 function inWords(value: unknown): string {
-  if (value === null || value === '') return '-'
+  if (value === null || value === '' || JSON.stringify(value) === '{}') return '-'
   return Array.isArray(value) ? value.join(', ') || '-' : typeof value === 'string' ? value : JSON.stringify(value)
 }

@@ -1,6 +1,6 @@
 /**
- * The night at a glance as plain data: what `ocps top` draws, and what it prints with --json. Read from the fold the inspector's page uses; the present is
- * given, so that the same night at the same moment is the same facts.
+ * The night at a glance as plain data: what `ocps top` draws, and what it prints with --json. Read from the fold the
+ * inspector's page uses; the present is given, so that the same night at the same moment is the same facts.
  */
 import type { CscContext } from '../../machines/csc.ts'
 import { memberIdentity } from '../../machines/domain/dataId.ts'

@@ -1,6 +1,6 @@
 /**
- * The night of an instance, folded from the journal as it is followed: what `ocps top` looks at. Never throws for what is in the journal; it says what it
- * could not fold, and goes on.
+ * The night of an instance, folded from the journal as it is followed: what `ocps top` looks at. Never throws for what
+ * is in the journal; it says what it could not fold, and goes on.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { createNight, type Night } from '../night/night.ts'

@@ -1,6 +1,7 @@
 /**
- * What `ocps top` does: follows the journal as the inspector does, folds it, and draws it again and again. Appends nothing and asks for nothing. Goes on while
- * OCPS or its server is away, and leaves the terminal as it found it, however it ends.
+ * What `ocps top` does: follows the journal as the inspector does, folds it, and draws it again and again. Appends
+ * nothing and asks for nothing. Goes on while OCPS or its server is away, and leaves the terminal as it found it,
+ * however it ends.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { startTail, type Tail } from '../night/tail.ts'

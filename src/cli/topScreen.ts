@@ -1,6 +1,6 @@
 /**
- * `ocps top`, drawn: facts and a size in, lines out, nothing else. Lines are never wider than the screen, and hold nothing that a terminal would obey but
- * our own colours: what pipelines and clients say is shown, not executed.
+ * `ocps top`, drawn: facts and a size in, lines out, nothing else. Lines are never wider than the screen, and hold
+ * nothing that a terminal would obey but our own colours: what pipelines and clients say is shown, not executed.
  */
 import { duration, plain } from './format.ts'
 import type { Paint } from './output.ts'

@@ -19,7 +19,9 @@ export function detectorList(text: string): number[] {
   return list
 }
 
-/** `name=value`, collected. A value that is a JSON number, boolean or string in quotes is that; anything else is text. */
+/**
+ * `name=value`, collected. A value that is a JSON number, boolean or string in quotes is that; anything else is text.
+ */
 export function override(text: string, before: Record<string, number | string | boolean> = {}) {
   const at = text.indexOf('=')
   if (at < 1) throw new InvalidArgumentError('An override is name=value, such as threshold=4.5.')

@@ -1,6 +1,9 @@
 import { OcpsError } from '../client/errors.ts'
 
-/** Waits so many seconds at most; then OcpsError TIMEOUT with the sentence. Without a time it waits for ever, as was asked. */
+/**
+ * Waits so many seconds at most; then OcpsError TIMEOUT with the sentence. Without a time it waits for ever, as was
+ * asked.
+ */
 export async function inTime<T>(work: Promise<T>, timeoutS: number | undefined, sentence: () => string): Promise<T> {
   if (timeoutS === undefined) return work
   let timer: NodeJS.Timeout | undefined

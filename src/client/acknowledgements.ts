@@ -6,13 +6,20 @@ import { subjects } from '../contract/subjects.ts'
 import { OcpsError } from './errors.ts'
 
 /**
- * One command and its acknowledgements. While nothing is heard the command is sent again under the same message id, which the instance
- * executes once and answers alike; so a lost server, a lost answer or a restarted instance costs a moment, never a second job.
+ * One command and its acknowledgements. While nothing is heard the command is sent again under the same message id,
+ * which the instance executes once and answers alike; so a lost server, a lost answer or a restarted instance costs a
+ * moment, never a second job.
  */
 export interface SendOptions {
-  /** The message id; a new one unless given. The same command under the same id is executed once, also by another process. */
+  /**
+   * The message id; a new one unless given. The same command under the same id is executed once, also by another
+   * process.
+   */
   readonly id?: string
-  /** How long to wait in all, milliseconds; an INPROGRESS acknowledgement extends it by what it promises. 30 s unless given. */
+  /**
+   * How long to wait in all, milliseconds; an INPROGRESS acknowledgement extends it by what it promises. 30 s unless
+   * given.
+   */
   readonly timeoutMs?: number
 }
 
@@ -26,7 +33,8 @@ const SILENCE_IN_PROGRESS_MS = 5_000
 // Where nobody listens a name is misspelt or the instance is just starting; this long is enough for the latter.
 const NOBODY_MS = 2_000
 const NOBODY_PAUSE_MS = 100
-// After a server was away, its clients come back one by one within a quarter of a second each, an instance a little later.
+// After a server was away, its clients come back one by one within a quarter of a second each, an instance a little
+// later.
 const UNSETTLED_MS = 10_000
 
 export function createSend({ bus, instance, identity }: { bus: Bus; instance: string; identity: string }): Send {

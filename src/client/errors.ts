@@ -2,8 +2,8 @@ import type { AckBody } from '../../machines/domain/announcements.ts'
 import type { QueryError, QueryErrorCode } from '../contract/queryErrors.ts'
 
 /**
- * What can go wrong for a client, each with a code a script can switch on and a sentence a person can act on. A refusal carries the
- * acknowledgement it came with; everything else is about the way there and back.
+ * What can go wrong for a client, each with a code a script can switch on and a sentence a person can act on. A refusal
+ * carries the acknowledgement it came with; everything else is about the way there and back.
  */
 export type OcpsErrorCode =
   /** No NATS server answers, or none is known. */
@@ -35,13 +35,18 @@ export class OcpsError extends Error {
     this.kind = kind
   }
 
-  /** For a refusal the code of the list in machines/domain/refusals.ts or outcome.ts, for a query that failed its own; else the kind. */
+  /**
+   * For a refusal the code of the list in machines/domain/refusals.ts or outcome.ts, for a query that failed its own;
+   * else the kind.
+   */
   get code(): string {
     return this.kind
   }
 }
 
-/** A query was answered with an error. `code` is its code in the list of src/contract/queryErrors.ts, e.g. UNKNOWN_JOB. */
+/**
+ * A query was answered with an error. `code` is its code in the list of src/contract/queryErrors.ts, e.g. UNKNOWN_JOB.
+ */
 export class QueryFailed extends OcpsError {
   readonly #code: QueryErrorCode
   constructor({ code, error }: QueryError) {

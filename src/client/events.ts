@@ -3,7 +3,10 @@ import type { Bus, Incoming, Subscription } from '../bus/port.ts'
 import { subjects } from '../contract/subjects.ts'
 import { createStream, type Stream } from './stream.ts'
 
-/** An event as it was said: `key` is the job or group for topics that have one, `at` milliseconds since 1970 UTC where it is known. */
+/**
+ * An event as it was said: `key` is the job or group for topics that have one, `at` milliseconds since 1970 UTC where
+ * it is known.
+ */
 export interface OcpsEvent {
   readonly topic: string
   readonly key: string | null
@@ -14,7 +17,9 @@ export interface OcpsEvent {
 // Of a loop that takes too slowly the oldest are dropped: the retained stream has the present anyway.
 const EVENTS_WAITING_MAX = 10_000
 
-/** Live events from now on, all or of one topic, or of one key of it; until the loop is left or the client is closed. */
+/**
+ * Live events from now on, all or of one topic, or of one key of it; until the loop is left or the client is closed.
+ */
 export function listenToEvents(
   bus: Bus,
   instance: string,

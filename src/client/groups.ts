@@ -5,14 +5,19 @@ import { groupKey, type Reported } from './hearing.ts'
 import { deferred, type Following } from './jobs.ts'
 import { createStream } from './stream.ts'
 
-/** A group from the command that closes it to what became of it. How members are awaited and combined is the instance's. */
+/**
+ * A group from the command that closes it to what became of it. How members are awaited and combined is the instance's.
+ */
 export interface Group {
   readonly group: string
   /** 303, or in synchronous mode 301. */
   readonly acknowledged: AckBody
   /** Its states while they come; ends with the result. Of those not taken the newest 1 000 wait. */
   readonly states: AsyncIterable<GroupState>
-  /** What became of this closing. Resolves whatever the outcome; rejects with CommandRefused, OcpsError CLOSED or UNKNOWN. */
+  /**
+   * What became of this closing. Resolves whatever the outcome; rejects with CommandRefused, OcpsError CLOSED or
+   * UNKNOWN.
+   */
   readonly result: Promise<GroupResult>
 }
 

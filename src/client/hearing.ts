@@ -5,8 +5,9 @@ import type { Bus, Incoming } from '../bus/port.ts'
 import { subjects } from '../contract/subjects.ts'
 
 /**
- * Hears what an instance says of jobs and groups and passes it to whoever follows them. A job's first words can come before its command
- * is acknowledged: what is heard while a command is on its way is held, so that nothing is missed between the two.
+ * Hears what an instance says of jobs and groups and passes it to whoever follows them. A job's first words can come
+ * before its command is acknowledged: what is heard while a command is on its way is held, so that nothing is missed
+ * between the two.
  */
 export type Reported =
   | { readonly of: 'metric'; readonly key: string; readonly body: MetricReport }
@@ -31,11 +32,15 @@ export interface ProgressReport {
 }
 
 export interface Hearing {
-  /** Before a command is sent. `follow` hands over what is being said of these jobs or of this group, from the beginning. */
+  /**
+   * Before a command is sent. `follow` hands over what is being said of these jobs or of this group, from the
+   * beginning.
+   */
   begin(): { follow(keys: readonly string[], hear: (heard: Reported) => void): () => void; cancel(): void }
 }
 
-// Ten seconds of a camera's 189 detectors with ten metrics each, while one acknowledgement is on its way. What falls out is found by asking.
+// Ten seconds of a camera's 189 detectors with ten metrics each, while one acknowledgement is on its way. What falls
+// out is found by asking.
 const HELD_MAX = 20_000
 
 export function createHearing(bus: Bus, instance: string): Hearing {

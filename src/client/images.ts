@@ -4,13 +4,17 @@ import { oods } from '../contract/subjects.ts'
 import { OcpsError } from './errors.ts'
 
 /**
- * Waiting for an image to be ingested, by the events of the OODS (ctrl_oods oods_csc.py). Events are sent once and can be lost, and a
- * failure may not name its exposure; so a wait always has an end, and says at the end what it heard that may have been meant.
+ * Waiting for an image to be ingested, by the events of the OODS (ctrl_oods oods_csc.py). Events are sent once and can
+ * be lost, and a failure may not name its exposure; so a wait always has an end, and says at the end what it heard that
+ * may have been meant.
  */
 export type { ImageInOODS } from '../contract/oods.ts'
 
 export interface WaitForImageOptions {
-  /** A detector's number, for events that carry it, or its name like `R22_S11`. Any detector of the exposure unless given. */
+  /**
+   * A detector's number, for events that carry it, or its name like `R22_S11`. Any detector of the exposure unless
+   * given.
+   */
   readonly detector?: number | string
   /** Milliseconds; 60 s unless given. An image is usually ingested within a few seconds of its end. */
   readonly timeoutMs?: number

@@ -4,8 +4,9 @@ import type { Ocps } from './ocps.ts'
 import { serversOf } from './servers.ts'
 
 /**
- * What an observing script imports: `ocps/client`. Connects to one instance of OCPS over NATS and gives commands that are executed once,
- * jobs whose result always comes, and events. It decides nothing: what is allowed when is the instance's.
+ * What an observing script imports: `ocps/client`. Connects to one instance of OCPS over NATS and gives commands that
+ * are executed once, jobs whose result always comes, and events. It decides nothing: what is allowed when is the
+ * instance's.
  *
  *     const ocps = await connectOcps({ instance: 'LATISS' })
  *     await ocps.bringTo('ENABLED')
@@ -16,7 +17,9 @@ import { serversOf } from './servers.ts'
  */
 export interface ConnectOptions {
   readonly instance: string
-  /** `nats://host:port`; unless given NATS_URL, else the server of an `ocps serve` started in this directory or above. */
+  /**
+   * `nats://host:port`; unless given NATS_URL, else the server of an `ocps serve` started in this directory or above.
+   */
   readonly url?: string
   /** Who asks, in the journal and the log: printable ASCII without spaces. `user@host` unless given. */
   readonly identity?: string
@@ -24,7 +27,10 @@ export interface ConnectOptions {
   readonly credentialsFile?: string
   /** A file with an nkey seed; unless given OCPS_NATS_NKEY. */
   readonly nkeyFile?: string
-  /** Files in PEM form: who signs the server's certificate, and our own certificate where the server asks for one; unless given OCPS_NATS_CA, _CERT and _KEY. */
+  /**
+   * Files in PEM form: who signs the server's certificate, and our own certificate where the server asks for one;
+   * unless given OCPS_NATS_CA, _CERT and _KEY.
+   */
   readonly tls?: { readonly caFile?: string; readonly certFile?: string; readonly keyFile?: string }
 }
 

@@ -7,8 +7,9 @@ import type { Rechecks } from './rechecks.ts'
 import { createStream } from './stream.ts'
 
 /**
- * A command's jobs from acceptance to result. Promises every job's result once, whatever happened to the server in between, and metrics
- * that end with it and hold each metric of the result exactly once. How jobs come about is the instance's.
+ * A command's jobs from acceptance to result. Promises every job's result once, whatever happened to the server in
+ * between, and metrics that end with it and hold each metric of the result exactly once. How jobs come about is the
+ * instance's.
  */
 export interface Job {
   /** The first of `jobIds`; the only one unless the command named several detectors. */
@@ -18,9 +19,9 @@ export interface Job {
   /** The acknowledgement that accepted it: 303, or in synchronous mode 301. */
   readonly acknowledged: AckBody
   /**
-   * Metrics while they come, of all jobs of the command; ends when all results are in. Each (job, metric, value) once, and every metric
-   * of every result, also if its telemetry was missed. At most 100 000 wait to be taken: then the oldest is dropped, and comes again
-   * at the end if the result holds it.
+   * Metrics while they come, of all jobs of the command; ends when all results are in. Each (job, metric, value) once,
+   * and every metric of every result, also if its telemetry was missed. At most 100 000 wait to be taken: then the
+   * oldest is dropped, and comes again at the end if the result holds it.
    */
   readonly metrics: AsyncIterable<MetricReport>
   /** How far the jobs are; ends with `metrics`. Live only; of those not taken the newest 1 000 wait. */
@@ -34,7 +35,8 @@ export interface Job {
 // A camera's detectors with five hundred metrics each.
 const METRICS_WAITING_MAX = 100_000
 const PROGRESS_WAITING_MAX = 1_000
-// What has been passed on is remembered to say it once; a pipeline that reports more than this per job may repeat itself.
+// What has been passed on is remembered to say it once; a pipeline that reports more than this per job may repeat
+// itself.
 const REMEMBERED_PER_JOB_MAX = 10_000
 
 export interface Following {

@@ -14,8 +14,9 @@ import { createAsk } from './queries.ts'
 import { createRechecks } from './rechecks.ts'
 
 /**
- * One instance of OCPS as a script sees it. Every method that waits has an end; every rejection is an OcpsError, and a command that was
- * refused is a CommandRefused. Works across a restart of the server and of the instance: the same connection goes on.
+ * One instance of OCPS as a script sees it. Every method that waits has an end; every rejection is an OcpsError, and a
+ * command that was refused is a CommandRefused. Works across a restart of the server and of the instance: the same
+ * connection goes on.
  */
 export interface Ocps {
   readonly instance: string
@@ -27,15 +28,18 @@ export interface Ocps {
   /** Everything `qry.state` answers: state, error, configuration, queue, groups, and facts of the process. */
   status(): Promise<StateAnswer>
   /**
-   * Walks to a summary state by the commands an operator would send, from FAULT by way of STANDBY. Resolves with the states visited, the
-   * one before first (salobj set_summary_state). `configurationOverride` is the file `start` names.
+   * Walks to a summary state by the commands an operator would send, from FAULT by way of STANDBY. Resolves with the
+   * states visited, the one before first (salobj set_summary_state). `configurationOverride` is the file `start` names.
    */
   bringTo(
     state: SummaryState,
     options?: { readonly configurationOverride?: string; readonly timeoutMs?: number },
   ): Promise<readonly SummaryState[]>
 
-  /** Any command; resolves with the final acknowledgement (303). Under the same `id` it is executed once, however often it is sent. */
+  /**
+   * Any command; resolves with the final acknowledgement (303). Under the same `id` it is executed once, however often
+   * it is sent.
+   */
   command<N extends CommandName>(name: N, body: CommandBody<N>, options?: SendOptions): Promise<AckBody>
 
   /** Closes a group and combines it; see closeGroup. */
@@ -64,8 +68,8 @@ export interface Ocps {
   /** Live events, from now on; see OcpsEvent. Of more than 10 000 that wait the oldest are dropped. */
   events(topic?: string, key?: string): AsyncIterable<OcpsEvent>
   /**
-   * The event that says an image is ingested, heard since this client connected or from now on. Rejects with INGEST_FAILED if it says
-   * that it was not, and with TIMEOUT, naming the failures heard that name no exposure.
+   * The event that says an image is ingested, heard since this client connected or from now on. Rejects with
+   * INGEST_FAILED if it says that it was not, and with TIMEOUT, naming the failures heard that name no exposure.
    */
   waitForImage(obsid: string, options?: WaitForImageOptions): Promise<ImageInOODS>
 

@@ -2,8 +2,8 @@ import type { Bus } from '../bus/port.ts'
 import { OcpsError } from './errors.ts'
 
 /**
- * The net under the events: what is awaited and was not heard is asked for, at once when the server was away, and now and then in any
- * case. Whoever awaits something says how to ask for it; here is only when.
+ * The net under the events: what is awaited and was not heard is asked for, at once when the server was away, and now
+ * and then in any case. Whoever awaits something says how to ask for it; here is only when.
  */
 export interface Rechecks {
   /** `ask` delivers by itself what it learns, and rejects when it learns nothing. Returns how to call it off. */
@@ -17,7 +17,8 @@ const REGULAR_MS = 15_000
 const URGENT_MS = 500
 // Questions at a time; an instance answers thousands a second.
 const TOGETHER_MAX = 20
-// An instance that says so in four rounds has lost the job with its journal; once may be an event that is still on its way.
+// An instance that says so in four rounds has lost the job with its journal; once may be an event that is still on its
+// way.
 const UNKNOWN_MAX = 4
 
 interface Check {

@@ -1,4 +1,7 @@
-/** Which server an instance is at: the one the settings name, else the one of an `ocps serve` started in this directory or above. */
+/**
+ * Which server an instance is at: the one the settings name, else the one of an `ocps serve` started in this directory
+ * or above.
+ */
 import { hasCredentials } from '../bus/serverUrl.ts'
 import { atServer, justUrl } from '../settings/connect.ts'
 import type { NatsSettings } from '../settings/schema.ts'

@@ -1,6 +1,7 @@
 /**
- * News on its way to a `for await`: what was pushed waits until it is taken, in order, up to a bound; then the oldest is dropped. One
- * queue per stream: two loops over the same stream share it. Leaving a loop does not end the stream; a later loop goes on where it was left.
+ * News on its way to a `for await`: what was pushed waits until it is taken, in order, up to a bound; then the oldest
+ * is dropped. One queue per stream: two loops over the same stream share it. Leaving a loop does not end the stream; a
+ * later loop goes on where it was left.
  */
 export interface Stream<T> extends AsyncIterable<T> {
   push(value: T): void

@@ -3,10 +3,10 @@ import { dirname, join, resolve } from 'node:path'
 import { hasCredentials, shownUrl, withToken } from '../bus/serverUrl.ts'
 
 /**
- * The note a running `ocps serve` leaves where it was started, so that commands in the same directory, or below it, find its server
- * without being told: `.ocps/<instance>.json` with {url, token, pid}. It is a hint; whether anybody answers there is found out by asking.
- * The token is that of a server of our own, and what keeps other users of the machine out: the note is for its owner only. Credentials of
- * any other server are never written down.
+ * The note a running `ocps serve` leaves where it was started, so that commands in the same directory, or below it,
+ * find its server without being told: `.ocps/<instance>.json` with {url, token, pid}. It is a hint; whether anybody
+ * answers there is found out by asking. The token is that of a server of our own, and what keeps other users of the
+ * machine out: the note is for its owner only. Credentials of any other server are never written down.
  */
 export interface UrlNote {
   /** Without credentials. */

@@ -17,8 +17,9 @@ import { cameraOf } from './camera.ts'
 import { fitProblem, inPool, poolsFrom, poolsProblem } from './pools.ts'
 
 /**
- * The configuration's files: `_init.yaml`, then `_<site>.yaml`, then the override named in `start`, as salobj layers them (maps are merged, lists and
- * values replaced); and one entry per pipeline under `pipelines/`. Every mistake is one sentence naming file, key and what was expected.
+ * The configuration's files: `_init.yaml`, then `_<site>.yaml`, then the override named in `start`, as salobj layers
+ * them (maps are merged, lists and values replaced); and one entry per pipeline under `pipelines/`. Every mistake is
+ * one sentence naming file, key and what was expected.
  */
 export interface ConfigurationSource {
   /** Reads and checks everything `start` would apply. Never throws. */
@@ -218,7 +219,10 @@ function merge(
   return result
 }
 
-/** The first finding with the file that is to blame: the last layer that has the key, or where it is missing the first that should. */
+/**
+ * The first finding with the file that is to blame: the last layer that has the key, or where it is missing the first
+ * that should.
+ */
 function placed(error: z.ZodError, layers: readonly Layer[]): string {
   const [issue] = error.issues
   const path = issue ? (issue.code === 'unrecognized_keys' ? [...issue.path, issue.keys[0] ?? ''] : issue.path) : []

@@ -5,8 +5,8 @@ import type { configurationSchema } from '../contract/configuration.ts'
 import type { z } from 'zod'
 
 /**
- * The pools of the configuration's files, and whether the pipelines fit them. A pipeline's file says a name; from here on the pipeline carries how that pool
- * starts its jobs, so that whoever has the pipeline can start it.
+ * The pools of the configuration's files, and whether the pipelines fit them. A pipeline's file says a name; from here
+ * on the pipeline carries how that pool starts its jobs, so that whoever has the pipeline can start it.
  */
 
 type Written = z.infer<typeof configurationSchema>['pools']

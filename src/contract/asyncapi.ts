@@ -4,8 +4,9 @@ import { dataId, dataset, metric, outcome } from './shapes.ts'
 import { camera, oods, subjects } from './subjects.ts'
 
 /**
- * The wire as an AsyncAPI 3.0 document, seen from OCPS: what it receives and sends, on which subjects, in which shape. Made from the schemas that check and
- * describe the messages and from the functions that spell the subjects, so it cannot say anything else.
+ * The wire as an AsyncAPI 3.0 document, seen from OCPS: what it receives and sends, on which subjects, in which shape.
+ * Made from the schemas that check and describe the messages and from the functions that spell the subjects, so it
+ * cannot say anything else.
  */
 export interface AsyncApi {
   readonly asyncapi: '3.0.0'

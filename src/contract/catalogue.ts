@@ -7,8 +7,8 @@ import { imageInOODS } from './oods.ts'
 import { querySchemas } from './queries.ts'
 
 /**
- * Every message on the wire and every file, by name: its schema and what it is about. The documents for other languages are made from this list; it says
- * nothing the schemas do not.
+ * Every message on the wire and every file, by name: its schema and what it is about. The documents for other languages
+ * are made from this list; it says nothing the schemas do not.
  */
 export interface Described {
   readonly name: string
@@ -76,7 +76,8 @@ const TELEMETRY: Readonly<Record<TelemetryTopic, string>> = {
   badReport: 'A line of a running job that is no report',
 }
 
-// Said by others: as far as it is needed here (ctrl_oods oods_csc.py; ts_xml CCCamera, ATCamera). Whatever else they hold is passed over.
+// Said by others: as far as it is needed here (ctrl_oods oods_csc.py; ts_xml CCCamera, ATCamera). Whatever else they
+// hold is passed over.
 const image = z.object({ imageName: z.string().describe('The obsid') })
 
 /** What OCPS and observing scripts hear of others. */

@@ -23,8 +23,9 @@ import {
 import { requestedWork, requestedWorkOf } from './work.ts'
 
 /**
- * What a client may send, command by command: plain JSON, every field checked, unknown fields refused by name. Transforms complete what was left out, so that
- * behind this file nothing is optional. What only the inbox can know (ids, what the configuration's files say) is added there.
+ * What a client may send, command by command: plain JSON, every field checked, unknown fields refused by name.
+ * Transforms complete what was left out, so that behind this file nothing is optional. What only the inbox can know
+ * (ids, what the configuration's files say) is added there.
  */
 
 const groupRules = z

@@ -3,8 +3,9 @@ import { CAMERA_NAMES } from '../../machines/domain/camera.ts'
 import { isKept } from '../../machines/domain/passEnv.ts'
 
 /**
- * The configuration's files, key by key: what `_init.yaml`, the site's layer and an override may hold, and what a pipeline's entry may hold.
- * Times are seconds in the files and milliseconds inside. Unknown keys are refused, so that a misspelt one is found.
+ * The configuration's files, key by key: what `_init.yaml`, the site's layer and an override may hold, and what a
+ * pipeline's entry may hold. Times are seconds in the files and milliseconds inside. Unknown keys are refused, so that
+ * a misspelt one is found.
  */
 
 const detectorNumber = z.int().min(0).max(9_999)

@@ -1,7 +1,8 @@
 /**
- * The part of the Butler's query language that names one exposure, and perhaps one detector of it: equalities joined by AND, and lists of one. Everything else
- * (OR, NOT, comparisons, several values) is refused with a sentence, never guessed at, and no character of it goes further than this file unread.
- * Source: daf_butler's expression language; the exposure id is dayObs and five digits of seqNum (obs_lsst translators, lsst.py).
+ * The part of the Butler's query language that names one exposure, and perhaps one detector of it: equalities joined by
+ * AND, and lists of one. Everything else (OR, NOT, comparisons, several values) is refused with a sentence, never
+ * guessed at, and no character of it goes further than this file unread. Source: daf_butler's expression language; the
+ * exposure id is dayObs and five digits of seqNum (obs_lsst translators, lsst.py).
  */
 export interface NamedData {
   readonly instrument: string | null

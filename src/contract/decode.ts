@@ -109,7 +109,10 @@ export function parse(body: Uint8Array): { ok: true; value: unknown } | { ok: fa
   }
 }
 
-/** Looking at every key takes several times as long as all the parsing; without an escape no key can be spelled in another way. */
+/**
+ * Looking at every key takes several times as long as all the parsing; without an escape no key can be spelled in
+ * another way.
+ */
 function mayNamePrototype(text: string): boolean {
   return text.includes('__proto__') || text.includes('\\')
 }

@@ -19,8 +19,8 @@ import {
 } from './shapes.ts'
 
 /**
- * What OCPS says of its own accord, and what it answers to commands: a schema for every acknowledgement, event and telemetry. Where a domain type says the same,
- * the compiler holds the two together.
+ * What OCPS says of its own accord, and what it answers to commands: a schema for every acknowledgement, event and
+ * telemetry. Where a domain type says the same, the compiler holds the two together.
  */
 type BodyOf<T extends Event['topic']> = Extract<Event, { topic: T }>['body']
 type TelemetryOf<T extends TelemetryAnnouncement['topic']> = Extract<TelemetryAnnouncement, { topic: T }>['body']

@@ -1,8 +1,8 @@
 import type { z } from 'zod'
 
 /**
- * Ties a schema to a type: it compiles only where the schema says exactly what the type says, no field more and none less, however deep. Whether fields may be
- * written to is not compared.
+ * Ties a schema to a type: it compiles only where the schema says exactly what the type says, no field more and none
+ * less, however deep. Whether fields may be written to is not compared.
  */
 export function exactly<T>() {
   return <S extends z.ZodType>(schema: S & Verdict<S, T>): S => schema

@@ -8,8 +8,9 @@ import { jobId } from './fields.ts'
 import { askedFor, outcome } from './shapes.ts'
 
 /**
- * The commands of the Python OCPS, `execute` and `abort_job`, as scripts that exist send them (ts_xml OCPS_Commands; what its fields came to mean is in dm_OCPS),
- * put into the words of ours. What has no such words is refused with a sentence: it is never dropped, and never guessed at.
+ * The commands of the Python OCPS, `execute` and `abort_job`, as scripts that exist send them (ts_xml OCPS_Commands;
+ * what its fields came to mean is in dm_OCPS), put into the words of ours. What has no such words is refused with a
+ * sentence: it is never dropped, and never guessed at.
  */
 
 const FIELD_MAX = 4_096

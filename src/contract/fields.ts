@@ -2,7 +2,8 @@ import { z } from 'zod'
 
 /** What single fields of commands may hold. */
 
-// obs_ids are letters, digits, _ and - (obs_lsst translators/lsst.py); nothing else may reach a path, an argv or a query.
+// obs_ids are letters, digits, _ and - (obs_lsst translators/lsst.py); nothing else may reach a path, an argv or a
+// query.
 export const obsid = named(
   /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/,
   'an obsid like AT_O_20261122_000017: 1 to 64 letters, digits, _ or -',

@@ -1,12 +1,15 @@
 /**
- * What is said must fit into one message of the server, or nobody hears it: a result with thousands of members or datasets is cut, and says so. Which fields
- * there are is not known here.
+ * What is said must fit into one message of the server, or nobody hears it: a result with thousands of members or
+ * datasets is cut, and says so. Which fields there are is not known here.
  */
 
 // The headers of a message and the subject it travels under count with its body.
 const ENVELOPE_BYTES = 4_096
 
-/** The body as JSON of at most `payloadMax` bytes with its envelope. Where it is larger the largest lists are shortened, and `cut` holds how long each was. */
+/**
+ * The body as JSON of at most `payloadMax` bytes with its envelope. Where it is larger the largest lists are shortened,
+ * and `cut` holds how long each was.
+ */
 export function fitting(body: object, payloadMax: number): string {
   const bytesMax = payloadMax - ENVELOPE_BYTES
   let text = JSON.stringify(body)

@@ -1,8 +1,9 @@
 import { z } from 'zod'
 
 /**
- * `imageInOODS` as ctrl_oods sends it (oods_csc.py): one event for each file, which names raft and sensor and never a detector's number. Whatever else an event
- * holds is passed over. The same schema serves who hears it, who imitates it, and the documents for other languages.
+ * `imageInOODS` as ctrl_oods sends it (oods_csc.py): one event for each file, which names raft and sensor and never a
+ * detector's number. Whatever else an event holds is passed over. The same schema serves who hears it, who imitates it,
+ * and the documents for other languages.
  */
 export interface ImageInOODS {
   /** Instrument; `UNDEF` when the file's metadata could not be read. */
@@ -16,7 +17,10 @@ export interface ImageInOODS {
   /** 0 ingested, 1 ingest failure, 2 metadata failure. */
   readonly statusCode: number
   readonly description: string
-  /** Not part of the SAL event; where it is given it says which detector, to sites without a camera in their configuration. */
+  /**
+   * Not part of the SAL event; where it is given it says which detector, to sites without a camera in their
+   * configuration.
+   */
   readonly detector?: number | undefined
 }
 

@@ -8,7 +8,10 @@ import { QUERY_ERRORS, type QueryError, type QueryErrorCode } from './queryError
 import { askedFor, count, cut, dataId, dataset, identity, jobIdSaid, metric, outcomeKind, time } from './shapes.ts'
 import { shelvedWork } from './work.ts'
 
-/** The questions about the present and their answers, as schemas; the answers' types are answers.ts's. A question that cannot be answered is told why. */
+/**
+ * The questions about the present and their answers, as schemas; the answers' types are answers.ts's. A question that
+ * cannot be answered is told why.
+ */
 
 const error = exactly<QueryError>()(
   z.strictObject({

@@ -2,8 +2,8 @@ import { OUTCOME_CODES } from '../../machines/domain/outcome.ts'
 import { REFUSALS } from '../../machines/domain/refusals.ts'
 
 /**
- * Why a query has no answer. One list of codes; the README explains each (tested). A code that a refusal or an outcome has as well says the same
- * there. The sentence travels with the code.
+ * Why a query has no answer. One list of codes; the README explains each (tested). A code that a refusal or an outcome
+ * has as well says the same there. The sentence travels with the code.
  */
 export const QUERY_ERRORS = {
   BAD_REQUEST: 'The query is not valid: not JSON, an unknown or missing field, a wrong type or value.',

@@ -5,7 +5,10 @@ import { REFUSALS } from '../../machines/domain/refusals.ts'
 import type { Dataset, Metric } from '../../machines/domain/reports.ts'
 import { exactly } from './exactly.ts'
 
-/** What many messages hold: each shape once, with the words that explain its fields to a reader of the generated documents. */
+/**
+ * What many messages hold: each shape once, with the words that explain its fields to a reader of the generated
+ * documents.
+ */
 
 export const time = z.int().describe('Milliseconds since 1970 UTC')
 export const count = z.int().min(0)

@@ -1,8 +1,9 @@
 import { encodeToken } from '../../machines/domain/dataId.ts'
 
 /**
- * Where things are on the wire. The only place that spells a subject; ids from outside are encoded per token, so nothing a client sends
- * can change where a message goes. Camera and OODS subjects carry the names of reference SAL topics.
+ * Where things are on the wire. The only place that spells a subject; ids from outside are encoded per token, so
+ * nothing a client sends can change where a message goes. Camera and OODS subjects carry the names of reference SAL
+ * topics.
  */
 export function subjects(instance: string) {
   const root = `ocps.${instance}`

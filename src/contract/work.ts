@@ -18,8 +18,8 @@ import {
 import { dataId } from './shapes.ts'
 
 /**
- * What a job is to do, on the wire: as fields of the command that asks for it, read and written, and as the shelf says it. A new field is told here, in
- * machines/domain/work.ts and where it is used.
+ * What a job is to do, on the wire: as fields of the command that asks for it, read and written, and as the shelf says
+ * it. A new field is told here, in machines/domain/work.ts and where it is used.
  */
 export const requestedWork = {
   dataId: z

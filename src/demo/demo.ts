@@ -1,7 +1,7 @@
 /**
- * The demo: one instance of OCPS with its own NATS server, a simulated telescope and an observing script, each a process of its own as at
- * a real site, and a display that knows no more than what is on the wire. Ends by itself, with everything it started; Ctrl-C and failures
- * included. What stays is a directory of images.
+ * The demo: one instance of OCPS with its own NATS server, a simulated telescope and an observing script, each a
+ * process of its own as at a real site, and a display that knows no more than what is on the wire. Ends by itself, with
+ * everything it started; Ctrl-C and failures included. What stays is a directory of images.
  */
 import { once } from 'node:events'
 import { mkdtemp } from 'node:fs/promises'
@@ -62,7 +62,10 @@ const DEMO_MS = 120_000
 const STOP_MS = 8_000
 const POLL_MS = 20
 
-/** Runs it. Resolves with the exit code: 0 all is well, 1 something failed, 130 stopped by a signal. Throws UserError for wrong options. */
+/**
+ * Runs it. Resolves with the exit code: 0 all is well, 1 something failed, 130 stopped by a signal. Throws UserError
+ * for wrong options.
+ */
 export async function runDemo(options: DemoOptions): Promise<number> {
   const frames = options.data === null ? null : await framesIn(options.data)
   const exposures = options.exposures ?? frames?.length ?? EXPOSURES

@@ -1,5 +1,5 @@
-// Puts the demo's images where a person finds them: <directory>/images/<obsid>.png, stack.png and stack.fits, copied from the
-// jobs' own directories. A missing image is left out, never a failure: the table tells how its job ended.
+// Puts the demo's images where a person finds them: <directory>/images/<obsid>.png, stack.png and stack.fits, copied
+// from the jobs' own directories. A missing image is left out, never a failure: the table tells how its job ended.
 
 import { createReadStream, createWriteStream } from 'node:fs'
 import { mkdir, readFile, rm } from 'node:fs/promises'

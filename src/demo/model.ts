@@ -1,5 +1,5 @@
-// What the demo shows, as plain data: everything heard so far, folded into one picture. Pure; who listens is demo.ts, how it looks is
-// render.ts.
+// What the demo shows, as plain data: everything heard so far, folded into one picture. Pure; who listens is demo.ts,
+// how it looks is render.ts.
 
 import {
   byName,

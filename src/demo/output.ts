@@ -1,5 +1,5 @@
-// Where the demo speaks: a live page on a terminal, plain lines where there is none, or lines of JSON for a program. One of the three,
-// with the same words.
+// Where the demo speaks: a live page on a terminal, plain lines where there is none, or lines of JSON for a program.
+// One of the three, with the same words.
 
 import { shown, shownJson } from '../jobFiles/printable.ts'
 import type { Model } from './model.ts'

@@ -1,6 +1,6 @@
 /**
- * The demo's other processes: our own compiled programs, started with Node, read line by line, and gone when we are. A child notices our
- * end by its stdin, so nothing is left running even if we are killed.
+ * The demo's other processes: our own compiled programs, started with Node, read line by line, and gone when we are. A
+ * child notices our end by its stdin, so nothing is left running even if we are killed.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'

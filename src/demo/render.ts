@@ -1,5 +1,5 @@
-// The live page of the demo: a model and a moment in, lines out. Pure and width-aware (80 columns at least); putting it on a terminal
-// is screen.ts's.
+// The live page of the demo: a model and a moment in, lines out. Pure and width-aware (80 columns at least); putting it
+// on a terminal is screen.ts's.
 
 import type { Exposure, Job, Model } from './model.ts'
 import type { StoryLine } from './story.ts'

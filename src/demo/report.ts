@@ -1,5 +1,5 @@
-// What is left when the demo is over: the final table, what it means and where the images are, as lines for a person or as one object
-// for a program. Pure; the images are put in their place by images.ts.
+// What is left when the demo is over: the final table, what it means and where the images are, as lines for a person or
+// as one object for a program. Pure; the images are put in their place by images.ts.
 
 import { isComplete, type Model } from './model.ts'
 import { type Frame, headline } from './render.ts'
@@ -15,7 +15,10 @@ export interface Places {
   readonly stackImage: string | null
 }
 
-/** What a program is told in the end; lengths in pixels, brightness in adu, times in seconds, null where there is nothing. */
+/**
+ * What a program is told in the end; lengths in pixels, brightness in adu, times in seconds, null where there is
+ * nothing.
+ */
 export interface Summary {
   readonly step: 'summary'
   readonly ok: boolean

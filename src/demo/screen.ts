@@ -1,5 +1,5 @@
-// Puts lines on a terminal and replaces them in place, at most ten times a second and without flicker: each frame is one write that
-// overwrites what changed and clears only what is left over. Gives the cursor back whatever happens.
+// Puts lines on a terminal and replaces them in place, at most ten times a second and without flicker: each frame is
+// one write that overwrites what changed and clears only what is left over. Gives the cursor back whatever happens.
 
 import { shown } from '../jobFiles/printable.ts'
 

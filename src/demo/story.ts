@@ -1,4 +1,5 @@
-// The demo's story: who did what, in sentences. Pure; told live under the page, and line by line where there is no terminal.
+// The demo's story: who did what, in sentences. Pure; told live under the page, and line by line where there is no
+// terminal.
 
 import { sentence } from '../sim/steps.ts'
 import { byName, type WireMessage, type MetricHeard, numberOf } from './wire.ts'

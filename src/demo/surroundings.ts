@@ -1,4 +1,5 @@
-// What the demo needs around it and leaves behind: a directory with its own configuration, and signals that ask it to end.
+// What the demo needs around it and leaves behind: a directory with its own configuration, and signals that ask it to
+// end.
 
 import { cp, mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -20,7 +21,10 @@ export async function writeConfiguration(directory: string, raw: string): Promis
   return config
 }
 
-/** Of a directory nobody asked for only what somebody may want to look at stays: frames, images, and the jobs' own directories. */
+/**
+ * Of a directory nobody asked for only what somebody may want to look at stays: frames, images, and the jobs' own
+ * directories.
+ */
 export async function tidy(directory: string, everything: boolean): Promise<void> {
   const paths = everything ? [directory] : ['nats', 'cache', 'config'].map(name => join(directory, name))
   // A file more among the temporary ones is not worth a failure.

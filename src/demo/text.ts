@@ -1,5 +1,5 @@
-// Small things a terminal shows: bars, padding, colours. Widths count characters as a terminal does for the ones used here; colour is
-// put around text that has its final width.
+// Small things a terminal shows: bars, padding, colours. Widths count characters as a terminal does for the ones used
+// here; colour is put around text that has its final width.
 
 export interface Paint {
   readonly bold: (text: string) => string

@@ -1,5 +1,5 @@
-// What a display hears: a message of the wire or a line of the observing script, read into one of the few things the demo shows.
-// Anything else is null; nothing here fails.
+// What a display hears: a message of the wire or a line of the observing script, read into one of the few things the
+// demo shows. Anything else is null; nothing here fails.
 
 import { z } from 'zod'
 import { SUMMARY_STATE } from '../../machines/domain/summaryState.ts'

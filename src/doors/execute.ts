@@ -7,8 +7,8 @@ import type { DoorContext, DoorPart } from '../parts.ts'
 import { callerOf } from './natsCaller.ts'
 
 /**
- * The door for scripts that were written for the Python OCPS: its commands `execute` and `abort_job`, put into our words by contract/execute.ts. Their answers
- * and the events job_id and job_result leave by the sink nats.
+ * The door for scripts that were written for the Python OCPS: its commands `execute` and `abort_job`, put into our
+ * words by contract/execute.ts. Their answers and the events job_id and job_result leave by the sink nats.
  */
 type ExecuteName = keyof typeof executeSchemas
 

@@ -8,8 +8,8 @@ import type { Door, DoorContext, DoorPart } from '../parts.ts'
 import { callerOf, replyOf } from './natsCaller.ts'
 
 /**
- * The door on NATS: commands on `ocps.<instance>.cmd.*` and queries on `qry.*` are decoded and handed in at the desk. Commands in other words than ours on the
- * same subjects are left to the doors that know them.
+ * The door on NATS: commands on `ocps.<instance>.cmd.*` and queries on `qry.*` are decoded and handed in at the desk.
+ * Commands in other words than ours on the same subjects are left to the doors that know them.
  */
 export const natsDoor: DoorPart = {
   name: 'nats',

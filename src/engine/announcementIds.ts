@@ -1,6 +1,9 @@
 /** Ids of announcements: `<entry>.<place>`, with a suffix for what one of them brings along (`12.3.job_result`). */
 
-/** Where an announcement stands in the order of all of them, for comparing ids. Asked for every one that is folded: nothing is split up, and no sentence made for nothing. */
+/**
+ * Where an announcement stands in the order of all of them, for comparing ids. Asked for every one that is folded:
+ * nothing is split up, and no sentence made for nothing.
+ */
 export function isAfter(id: string, other: string | null): boolean {
   if (other === null) return true
   const n = Number.parseInt(id, 10)

@@ -4,11 +4,14 @@ import type { QuietAnswer } from '../../machines/domain/messages.ts'
 import type { Decoded } from '../contract/commands.ts'
 
 /**
- * What was answered to which message id, so that the same message twice is executed once and answered alike. A copy of a command that is
- * still being written down or processed joins the first: every acknowledgement goes to both.
+ * What was answered to which message id, so that the same message twice is executed once and answered alike. A copy of
+ * a command that is still being written down or processed joins the first: every acknowledgement goes to both.
  */
 export interface Answers {
-  /** A command came in. new: execute it. repeated: the acknowledgements so far, to be sent to its reply. other: the id belongs to another command. */
+  /**
+   * A command came in. new: execute it. repeated: the acknowledgements so far, to be sent to its reply. other: the id
+   * belongs to another command.
+   */
   meet(
     id: string,
     fingerprint: string,
@@ -24,13 +27,17 @@ export interface Answers {
   quiet(): readonly QuietAnswer[]
   /** Begins with what a quiescent entry or a checkpoint of this time holds. */
   settleInto(answers: readonly QuietAnswer[], at: number): void
-  /** A command was refused before it was written down: nothing is remembered of it, so that it may be sent again. Returns where copies of the refusal go. */
+  /**
+   * A command was refused before it was written down: nothing is remembered of it, so that it may be sent again.
+   * Returns where copies of the refusal go.
+   */
   forget(id: string): readonly string[]
 }
 
 /**
- * How long an acknowledged id is remembered at least, and of how many commands, whatever restarts and marks come between. A client sends a command again
- * within seconds, a script that was restarted within minutes; 2 000 answers are some 400 kB, so that a quiescent entry that holds them is one message.
+ * How long an acknowledged id is remembered at least, and of how many commands, whatever restarts and marks come
+ * between. A client sends a command again within seconds, a script that was restarted within minutes; 2 000 answers are
+ * some 400 kB, so that a quiescent entry that holds them is one message.
  */
 export const REMEMBERED = { ms: 600_000, commands: 2_000 } as const
 

@@ -24,7 +24,10 @@ export function inParts(whole: Whole, entryMax: number): Checkpoint[] {
 }
 
 export interface Assembly {
-  /** The whole, with its last part; null before. One that was cut off by the end of its process is never whole, and the next begins anew. */
+  /**
+   * The whole, with its last part; null before. One that was cut off by the end of its process is never whole, and the
+   * next begins anew.
+   */
   take(part: Checkpoint): Whole | null
   /** The texts of the parts taken since the last whole. */
   soFar(): readonly string[]

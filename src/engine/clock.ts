@@ -1,16 +1,20 @@
 /**
- * Time as the engine knows it. Two readings, because no single one serves both purposes: the wall clock tells people when something happened, and is set, corrected and
- * stepped by others; the elapsed time measures durations, and only ever runs forward. timeline.ts makes the entries' time from both.
+ * Time as the engine knows it. Two readings, because no single one serves both purposes: the wall clock tells people
+ * when something happened, and is set, corrected and stepped by others; the elapsed time measures durations, and only
+ * ever runs forward. timeline.ts makes the entries' time from both.
  */
 export interface Clock {
   /** The wall clock, milliseconds since 1970-01-01 UTC. It may jump, forward or back. */
   now(): number
   /**
-   * Milliseconds since some moment, running on whatever is done to the wall clock. It stands still while the machine is suspended: so do the jobs, and none is to be
-   * stopped for the time it slept.
+   * Milliseconds since some moment, running on whatever is done to the wall clock. It stands still while the machine is
+   * suspended: so do the jobs, and none is to be stopped for the time it slept.
    */
   elapsed(): number
-  /** Names the run of the machine since whose start `elapsed` counts, so that another process can go on counting; null: nobody else can. */
+  /**
+   * Names the run of the machine since whose start `elapsed` counts, so that another process can go on counting; null:
+   * nobody else can.
+   */
   readonly boot: string | null
   /** Calls once at or after `at` of the elapsed time; returns how to call it off. */
   wake(at: number, call: () => void): () => void
@@ -40,8 +44,8 @@ function monotonicMs(): number {
 }
 
 /**
- * A clock that stands still until told; it stops at every due moment on the way, so that what fires there sees its own time. Until the wall clock is stepped, both
- * readings are the same.
+ * A clock that stands still until told; it stops at every due moment on the way, so that what fires there sees its own
+ * time. Until the wall clock is stepped, both readings are the same.
  */
 export interface SteppedClock extends Clock {
   /** Time passes: moves on to a moment, waking whoever is due on the way, in order of due time. */

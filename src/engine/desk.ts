@@ -11,13 +11,15 @@ import type { Engine } from './engine.ts'
 import { groupOf, jobOf, jobsOf, settledAnswer, shelfOf, stateOf } from './queries.ts'
 
 /**
- * The front desk: where every door hands in what it has decoded. A command goes to the inbox or is refused with a code; a query is answered from the actors,
- * or fails with a code. It knows no wire: how a message came and how its answer leaves is the door's.
+ * The front desk: where every door hands in what it has decoded. A command goes to the inbox or is refused with a code;
+ * a query is answered from the actors, or fails with a code. It knows no wire: how a message came and how its answer
+ * leaves is the door's.
  */
 export interface Desk {
   /**
-   * A command, or why it is none. Its acknowledgements leave by the sinks, to `caller.reply`; a door that answers within this process gives `hear` instead,
-   * which is called with each of them, the last one being final. `name`: as it was sent, for the log.
+   * A command, or why it is none. Its acknowledgements leave by the sinks, to `caller.reply`; a door that answers
+   * within this process gives `hear` instead, which is called with each of them, the last one being final. `name`: as
+   * it was sent, for the log.
    */
   command(name: string, decoding: Decoding, caller: Caller, hear?: (ack: AckBody) => void): void
   /** The answer, or a QueryError. Never rejects. */

@@ -2,7 +2,10 @@ import type { Said } from '../../machines/domain/messages.ts'
 import { digestOf } from './digest.ts'
 import type { Effect } from './world.ts'
 
-/** Digests of what entries led to, until they are written to the journal. Making one takes longer than a step, so they are made later. */
+/**
+ * Digests of what entries led to, until they are written to the journal. Making one takes longer than a step, so they
+ * are made later.
+ */
 export class DigestBook {
   #made: [n: number, digest: string][] = []
   /** What entries led to whose digest has not been made yet; nobody is to wait for it. */

@@ -23,8 +23,9 @@ import { createTimeline } from './timeline.ts'
 import { createWorld, type Effect, type StepObserver, type World } from './world.ts'
 
 /**
- * The engine: what comes in by the inbox is stepped through the world, what follows leaves by the outbox. On start it folds the journal
- * (recovery), says again what may not have been heard, and takes up what was running. It decides nothing about telescopes.
+ * The engine: what comes in by the inbox is stepped through the world, what follows leaves by the outbox. On start it
+ * folds the journal (recovery), says again what may not have been heard, and takes up what was running. It decides
+ * nothing about telescopes.
  */
 export interface Engine {
   readonly world: World
@@ -55,8 +56,8 @@ export interface EngineOptions {
   /** The id of the last announcement that is known to have been said; null: none. */
   readonly lastSaid: string | null
   /**
-   * Numbers up to this one were given out already, although the journal ends before: it is a copy from earlier. Job ids are made of them, so none is
-   * given out again; a mark is written first, behind the gap.
+   * Numbers up to this one were given out already, although the journal ends before: it is a copy from earlier. Job ids
+   * are made of them, so none is given out again; a mark is written first, behind the gap.
    */
   readonly numbersAfter?: number
   /** Events that were said and are not known to be stored where late joiners find them; null: it is not known now. */

@@ -20,11 +20,12 @@ export interface Marked {
 const SAID_MAX = 500
 // And for so many once no job is open: who records a short session can compare it.
 const SAID_AT_REST = 20
-// Folding takes some 15 µs an entry: an instance that was quiet lately starts at once, and one that never is quiet within half a second all the same. The
-// larger the state, the rarer it is written: about a tenth of what is journaled anyway.
+// Folding takes some 15 µs an entry: an instance that was quiet lately starts at once, and one that never is quiet
+// within half a second all the same. The larger the state, the rarer it is written: about a tenth of what is journaled
+// anyway.
 const MARKED: Marked = { quietAfter: 1_000, checkpointAfter: 20_000, entriesPerActor: 10 }
-// Writing 2 000 actors down and living on from them keeps the event loop for a quarter of a second, 5 000 for nearly a whole one, and the lease lasts two; an
-// instance with more of them starts more slowly instead.
+// Writing 2 000 actors down and living on from them keeps the event loop for a quarter of a second, 5 000 for nearly a
+// whole one, and the lease lasts two; an instance with more of them starts more slowly instead.
 const CHECKPOINT_ACTORS_MAX = 2_000
 // What is on its way to the stream at one moment; more means that it stores nothing.
 const UNSAID_MAX = 1_000
@@ -44,7 +45,10 @@ export interface HousekeepingOptions {
   readonly marked?: Marked
 }
 
-/** What the engine itself writes to the journal, and when: digests of what was said, and marks that reading may begin at. */
+/**
+ * What the engine itself writes to the journal, and when: digests of what was said, and marks that reading may begin
+ * at.
+ */
 export class Housekeeping {
   readonly #options: HousekeepingOptions
   readonly #marked: Marked

@@ -11,8 +11,9 @@ import type { Clock } from './clock.ts'
 import type { Timeline } from './timeline.ts'
 
 /**
- * The only door in: everything is stamped, written down, and only then delivered. While one append is in flight the next entries wait and go out
- * together (group commit). When the journal has no space, commands are refused and reports wait until it has.
+ * The only door in: everything is stamped, written down, and only then delivered. While one append is in flight the
+ * next entries wait and go out together (group commit). When the journal has no space, commands are refused and reports
+ * wait until it has.
  */
 export interface Inbox {
   command(command: Decoded, caller: Caller): void
@@ -35,9 +36,15 @@ export interface InboxOptions {
   readonly reloadConfiguration: () => LoadedConfiguration
   readonly deliver: (entry: Entry) => void
   readonly refuse: (caller: Caller, refusal: Refusal) => void
-  /** What the engine itself has to write down, asked after every batch. It goes before all that waits, so it still is true when it is delivered. */
+  /**
+   * What the engine itself has to write down, asked after every batch. It goes before all that waits, so it still is
+   * true when it is delivered.
+   */
   readonly housekeeping: () => readonly Exclude<Input, Command>[]
-  /** The journal is lost to this process: another orchestrator has taken over, or it cannot be written for a reason that will not pass. */
+  /**
+   * The journal is lost to this process: another orchestrator has taken over, or it cannot be written for a reason that
+   * will not pass.
+   */
   readonly onLost: (error: JournalError) => void
   readonly observe?: Observe | undefined
 }
@@ -131,7 +138,8 @@ export function createInbox({
         if (own.length > 0) waiting.unshift(...own)
       }
     } finally {
-      // In the same turn as the last look at what waits: one turn later something would lie there with nobody coming for it.
+      // In the same turn as the last look at what waits: one turn later something would lie there with nobody coming
+      // for it.
       draining = null
     }
   }
@@ -179,7 +187,10 @@ export function createInbox({
     }
   }
 
-  /** No space: commands are refused, so that nobody waits in vain; reports are kept, because they are true whether written or not. */
+  /**
+   * No space: commands are refused, so that nobody waits in vain; reports are kept, because they are true whether
+   * written or not.
+   */
   async function standOff(batch: readonly Waiting[], error: JournalError): Promise<void> {
     const refused = waiting.filter(one => one.kind === 'command')
     waiting = waiting.filter(one => one.kind !== 'command')

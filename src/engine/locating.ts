@@ -4,9 +4,15 @@ import type { JobContext } from '../../machines/jobContext.ts'
 import type { DataOrder } from '../../machines/ports.ts'
 import type { World } from './world.ts'
 
-/** What a locator is told beside the orders of the machines: where a job's data would be, and after a restart everything again that still holds. */
+/**
+ * What a locator is told beside the orders of the machines: where a job's data would be, and after a restart everything
+ * again that still holds.
+ */
 
-/** With the path of the job's data, for a locator that looks there. Not in the machines' own orders: those of old recordings name none. */
+/**
+ * With the path of the job's data, for a locator that looks there. Not in the machines' own orders: those of old
+ * recordings name none.
+ */
 export function withPath(world: World, order: DataOrder): DataOrder {
   if (order.type !== 'data.look') return order
   const job = world.actor(jobAddress(order.jobId))?.snapshot.context as JobContext | undefined

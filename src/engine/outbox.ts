@@ -24,8 +24,8 @@ export interface OutboxOptions {
 }
 
 /**
- * The only door out: announcements in order, and orders in order. An answer leaves before a process is started, which takes a core for a
- * millisecond; a process is started before anyone else is told anything.
+ * The only door out: announcements in order, and orders in order. An answer leaves before a process is started, which
+ * takes a core for a millisecond; a process is started before anyone else is told anything.
  */
 export class Outbox {
   readonly #options: OutboxOptions

@@ -14,8 +14,8 @@ import { prepare, type Compiled } from '../stepping/step.ts'
 import { Deadlines, type Timer } from './timers.ts'
 
 /**
- * Who lives in a world, who ended lately, and whose timers are due when. Keeps the books together; what an actor hears and what follows
- * from it is world.ts's.
+ * Who lives in a world, who ended lately, and whose timers are due when. Keeps the books together; what an actor hears
+ * and what follows from it is world.ts's.
  */
 export interface Actor {
   readonly address: Address
@@ -32,8 +32,8 @@ export interface LiveActor extends Actor {
   readonly watchers: Set<Address>
 }
 
-// A finished job is asked for by those who run after it and by abort. Prerequisites look back minutes; at 189 detectors every 30 s these are 26. As many
-// are in every mark, so that living on from one and beginning there is the same.
+// A finished job is asked for by those who run after it and by abort. Prerequisites look back minutes; at 189 detectors
+// every 30 s these are 26. As many are in every mark, so that living on from one and beginning there is the same.
 const ENDED_MAX = 10_000
 
 // Where a group waits for nothing but to be forgotten.

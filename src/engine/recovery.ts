@@ -31,7 +31,10 @@ export interface RecoveryOptions {
   readonly numbersAfter?: number | undefined
 }
 
-/** Folds the journal into the world with its effects held back. What was said after `lastSaid` may never have been heard. */
+/**
+ * Folds the journal into the world with its effects held back. What was said after `lastSaid` may never have been
+ * heard.
+ */
 export async function recover(options: RecoveryOptions): Promise<Recovered> {
   const { journal, world, answers, note, lastSaid, numbersAfter = 0 } = options
   let last: Recovered['last'] = { n: 0, at: 0, anchor: null }
@@ -64,7 +67,10 @@ export async function recover(options: RecoveryOptions): Promise<Recovered> {
   return { last: { ...last, n: numbersAfter }, hasGap: true, unsaid }
 }
 
-/** From the newest quiescent entry or checkpoint, unless other machines wrote it: what they left may not be what these expect. */
+/**
+ * From the newest quiescent entry or checkpoint, unless other machines wrote it: what they left may not be what these
+ * expect.
+ */
 async function fromTheNewestMark(journal: Journal): Promise<AsyncIterable<Entry>> {
   for await (const { what } of journal.read('quiescent')) {
     return journal.read(isMark(what) && what.machines !== MACHINES_VERSION ? 'start' : 'quiescent')

@@ -1,6 +1,7 @@
 /**
- * Plain data as JSON in which an object that is held in several places is written once. The state of a busy instance names the same pipelines and the
- * same configuration in every job and group: written out it is some ten times larger, and read back it would take as much more memory.
+ * Plain data as JSON in which an object that is held in several places is written once. The state of a busy instance
+ * names the same pipelines and the same configuration in every job and group: written out it is some ten times larger,
+ * and read back it would take as much more memory.
  */
 
 /** `$` is a place in `shared`; an object of its own that has a field `$` is wrapped as `{$: -1, of}`. */

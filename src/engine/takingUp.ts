@@ -16,8 +16,8 @@ export interface TakingUp {
 }
 
 /**
- * After a restart: gives what was running to the executor to adopt, and asks again for the data of jobs that were waiting for them, in the
- * order slots were granted.
+ * After a restart: gives what was running to the executor to adopt, and asks again for the data of jobs that were
+ * waiting for them, in the order slots were granted.
  */
 export function takeUp({ world, executor, locator, log }: TakingUp): void {
   const queue = world.actor('queue')?.snapshot.context as QueueContext | undefined

@@ -2,16 +2,21 @@ import { type Anchor, elapsedAt, type Entry } from '../journal/entry.ts'
 import type { Clock } from './clock.ts'
 
 /**
- * The time of the journal. An entry needs two times: `at`, which people read and days are counted by, has to be the wall clock's; timers and limits need one that
- * no correction of the wall clock moves. So entries run on the elapsed time, and carry beside it how far the wall clock has stepped in all (`steppedMs`).
- * Both are in the journal, so that a replay and the next process count on from the same two numbers:
+ * The time of the journal. An entry needs two times: `at`, which people read and days are counted by, has to be the
+ * wall clock's; timers and limits need one that no correction of the wall clock moves. So entries run on the elapsed
+ * time, and carry beside it how far the wall clock has stepped in all (`steppedMs`). Both are in the journal, so that a
+ * replay and the next process count on from the same two numbers:
  *
- * - the elapsed time, `at - steppedMs`, passes at the rate of the monotonic clock. All timers are due in it, so a step of the wall clock fires none and delays none;
- * - after a step forward (a late clock is corrected, a suspended machine wakes up) `at` is the wall clock's time with the very next entry;
- * - after a step back `at` would have to run backwards, and entries never do; standing still until the wall clock has caught up would give all entries of an hour the same time.
- *   So it runs at half the rate until then, and an hour is made up in an hour.
+ * - the elapsed time, `at - steppedMs`, passes at the rate of the monotonic clock. All timers are due in it, so a step
+ *   of the wall clock fires none and delays none;
+ * - after a step forward (a late clock is corrected, a suspended machine wakes up) `at` is the wall clock's time with
+ *   the very next entry;
+ * - after a step back `at` would have to run backwards, and entries never do; standing still until the wall clock has
+ *   caught up would give all entries of an hour the same time. So it runs at half the rate until then, and an hour is
+ *   made up in an hour.
  *
- * A later process on the same run of the machine goes on by the machine's monotonic clock (`anchor`). On another one only the wall clock tells how long no process ran.
+ * A later process on the same run of the machine goes on by the machine's monotonic clock (`anchor`). On another one
+ * only the wall clock tells how long no process ran.
  */
 export interface Timeline {
   /** The two times of an entry that is written now; never before those given earlier. */
@@ -24,7 +29,8 @@ export interface Timeline {
   readonly anchor: Anchor | null
 }
 
-// Both clocks run at the same rate, slewed alike by NTP, so that they differ by rounding and by steps. ntpd steps from 128 ms on.
+// Both clocks run at the same rate, slewed alike by NTP, so that they differ by rounding and by steps. ntpd steps from
+// 128 ms on.
 const STEP_MS_MIN = 100
 // The process may be held up between the two readings; then they are no pair.
 const READ_MS_MAX = 10

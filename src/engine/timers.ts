@@ -1,4 +1,7 @@
-/** Deadlines in order: a binary heap with lazy removal. A timer that was cancelled or armed anew is skipped when its old place comes up. */
+/**
+ * Deadlines in order: a binary heap with lazy removal. A timer that was cancelled or armed anew is skipped when its old
+ * place comes up.
+ */
 export interface Timer {
   readonly address: string
   readonly timer: string

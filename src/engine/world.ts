@@ -23,8 +23,9 @@ import { prepare, type Step } from '../stepping/step.ts'
 import type { Timer } from './timers.ts'
 
 /**
- * Every live actor of an instance, stepped entry by entry. A pure function in disguise: the same entries always give the same effects, in the same
- * order, with the same numbers; live operation, recovery, replay and simulation all are `apply`. It carries nothing out.
+ * Every live actor of an instance, stepped entry by entry. A pure function in disguise: the same entries always give
+ * the same effects, in the same order, with the same numbers; live operation, recovery, replay and simulation all are
+ * `apply`. It carries nothing out.
  */
 export interface World {
   /** Delivers one entry and everything that follows from it. */
@@ -42,7 +43,7 @@ export interface World {
   readonly size: number
   /** What a quiescent entry holds of the actors, or null while anything is open. */
   quiet(): Pick<Quiescent, 'actors' | 'ended'> | null
-  /** Another world in the same state, which goes its own way from here; within one process, and much cheaper than a checkpoint. */
+  /** Another world in the same state, which goes its own way from here; much cheaper than a checkpoint. */
   fork(observer?: StepObserver): World
   /** What a checkpoint holds of the actors, whatever they are doing. */
   whole(): Pick<Whole, 'actors' | 'ended'>
@@ -65,7 +66,7 @@ export interface StepObserver {
 // There is one of each, always: a broken one stays as it was before it broke.
 const PERMANENT: ReadonlySet<MachineKind> = new Set(['csc', 'queue', 'shelf'])
 
-// The code of errorCode when a machine breaks. 1 and 2 are taken by the Python OCPS (execution service out of reach, pipeline failed).
+// The errorCode of a broken machine. 1 and 2 are the Python OCPS's (service out of reach, pipeline failed).
 const MACHINE_BROKEN = 3
 
 export function createWorld(options: { instance: string; observer?: StepObserver }): World {
@@ -323,12 +324,10 @@ class LivingWorld implements World {
   }
 
   #announce(announcement: Announcement): void {
-    // Told here and not by the job, which so takes no step more for it and cannot break over it. Without interests nobody is there to be told.
-    if (
-      this.#people.ofKind('display').size > 0 &&
-      announcement.type === 'telemetry' &&
-      announcement.topic === 'dataset'
-    )
+    // Told here and not by the job, which so takes no step more for it and cannot break over it. Without interests
+    // nobody is there to be told.
+    const isShown = this.#people.ofKind('display').size > 0
+    if (isShown && announcement.type === 'telemetry' && announcement.topic === 'dataset')
       this.#mailbox.push({ to: 'display', message: { type: 'display.offer', image: imageOf(announcement) } })
     this.#effects.push({ do: 'announce', id: `${this.#entry.n}.${this.#spoken++}`, at: this.#entry.at, announcement })
   }
@@ -350,7 +349,7 @@ class LivingWorld implements World {
     this.#fault(input.kind, `actor ${address} when it was opened`, error)
   }
 
-  /** A machine threw: it stays as it was before (csc, queue) or ends (all others), and the CSC goes to FAULT with the evidence. */
+  /** A machine threw: it stays as it was before (csc, queue) or ends (all others); the CSC goes to FAULT. */
   #breakDown(actor: LiveActor, event: EventObject, error: unknown): void {
     // It stays as it was: a picture that is not shown is no reason for FAULT, which would hold up every job.
     if (actor.kind === 'display') return

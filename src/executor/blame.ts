@@ -1,6 +1,7 @@
 /**
- * Whose jobs were there when launchers died. One that dies is replaced, but a pipeline that ends its launcher again and again is what is
- * wrong: its jobs are refused for a while, and all others run. Knows pipelines by name; who was there is read from the ledger by others.
+ * Whose jobs were there when launchers died. One that dies is replaced, but a pipeline that ends its launcher again and
+ * again is what is wrong: its jobs are refused for a while, and all others run. Knows pipelines by name; who was there
+ * is read from the ledger by others.
  */
 
 /** One may be killed by hand and the next by the system short of memory. */
@@ -9,7 +10,10 @@ export const DEATHS_MAX = 3
 export const REMEMBERED_MS = 600_000
 
 export interface Blame {
-  /** A launcher died or was stopped while jobs of these pipelines ran, the one started last at the end; the pipeline refused from now on, or null. */
+  /**
+   * A launcher died or was stopped while jobs of these pipelines ran, the one started last at the end; the pipeline
+   * refused from now on, or null.
+   */
   launcherDied(pipelines: readonly string[], nowMs: number): string | null
   /** A job ended at a launcher that lives: whoever does that is not the one who kills. */
   jobEnded(pipeline: string): void
@@ -29,7 +33,8 @@ export function createBlame(): Blame {
         const recent = (deaths.get(pipeline) ?? []).filter(at => nowMs - at < REMEMBERED_MS)
         deaths.set(pipeline, [...recent, nowMs])
       }
-      // Of several that were there each time, it is the one that came last: it ends its launcher soon after it is begun.
+      // Of several that were there each time, it is the one that came last: it ends its launcher soon after it is
+      // begun.
       const guilty = pipelines.findLast(one => (deaths.get(one)?.length ?? 0) >= DEATHS_MAX && !isRefused(one, nowMs))
       if (guilty === undefined) return null
       deaths.clear()

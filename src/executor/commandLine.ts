@@ -1,7 +1,7 @@
 /**
  * What a job is started with: its argv and its environment, as pure functions of the order. A value is put into
- * one word and never read again for placeholders, and no shell sees it. Whether a template may be used at all is asked by configuration
- * with checkTemplate; whether the program exists is found out by starting it.
+ * one word and never read again for placeholders, and no shell sees it. Whether a template may be used at all is asked
+ * by configuration with checkTemplate; whether the program exists is found out by starting it.
  */
 import {
   dataValue,
@@ -45,8 +45,8 @@ export function placeholders(template: string): string[] {
 }
 
 /**
- * Null for a template that can be used, else one sentence. `command`: a word of a pipeline's command, where `{override.NAME}` needs NAME
- * among the pipeline's overrides. `dataPath`: the site's path of an exposure.
+ * Null for a template that can be used, else one sentence. `command`: a word of a pipeline's command, where
+ * `{override.NAME}` needs NAME among the pipeline's overrides. `dataPath`: the site's path of an exposure.
  */
 export function checkTemplate(
   template: string,

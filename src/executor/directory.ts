@@ -1,6 +1,7 @@
 /**
- * Where a job works: `<workDir>/<jobId>`, always its latest attempt. The launcher moves a directory that is there already aside, to
- * `<jobId>~1`, `<jobId>~2` and so on, so earlier attempts stay readable and nobody has to know which attempt counted.
+ * Where a job works: `<workDir>/<jobId>`, always its latest attempt. The launcher moves a directory that is there
+ * already aside, to `<jobId>~1`, `<jobId>~2` and so on, so earlier attempts stay readable and nobody has to know which
+ * attempt counted.
  */
 import { readdir } from 'node:fs/promises'
 import { jobDirectoryName } from '../../machines/domain/dataId.ts'
@@ -17,7 +18,10 @@ export function ledgerDirectory(workDir: string): string {
   return `${workDir}/.ledger`
 }
 
-/** The highest entry number among the job ids that have a directory here; 0: none. A hundred thousand directories take a tenth of a second. */
+/**
+ * The highest entry number among the job ids that have a directory here; 0: none. A hundred thousand directories take a
+ * tenth of a second.
+ */
 export async function highestJobIn(workDir: string): Promise<number> {
   const names = await readdir(workDir).catch(() => [])
   return names.reduce((highest, name) => Math.max(highest, Number(JOB_ID.exec(name)?.[1] ?? 0)), 0)
@@ -27,9 +31,10 @@ export async function highestJobIn(workDir: string): Promise<number> {
 const JOB_ID = /^\d{8}-(\d{6,15})(~|$)/
 
 /**
- * The text of `members.json`, '' for a job that gathers nothing: `{group, members: [{obsid, detector, pipeline, jobId, outcome, input,
- * workDir, datasets: {name: path}, metrics: {name: {value, unit}}}]}`. Paths are absolute; input is null where it cannot be known; pipeline,
- * jobId, outcome and workDir are for a member that was never processed by itself.
+ * The text of `members.json`, '' for a job that gathers nothing: `{group, members: [{obsid, detector, pipeline, jobId,
+ * outcome, input, workDir, datasets: {name: path}, metrics: {name: {value, unit}}}]}`. Paths are absolute; input is
+ * null where it cannot be known; pipeline, jobId, outcome and workDir are for a member that was never processed by
+ * itself.
  */
 export function membersText(order: StartOrder, inputs: Inputs, workDir: string): string {
   if (order.members === null) return ''

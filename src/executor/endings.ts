@@ -1,6 +1,6 @@
 /**
- * What a person is told when a job did not start, and what is reported when it ended; as functions of what the launcher said. Decides
- * nothing about success: that is the job machine's.
+ * What a person is told when a job did not start, and what is reported when it ended; as functions of what the launcher
+ * said. Decides nothing about success: that is the job machine's.
  */
 import { existsSync } from 'node:fs'
 import { constants } from 'node:os'

@@ -1,6 +1,7 @@
 /**
- * The environment of a job: a short list of what OCPS itself was given and what the pipeline's passEnv names, the pipeline's own variables, and OCPS_* facts
- * about the job. Nothing else of OCPS' environment reaches a pipeline, and no credential of OCPS ever does.
+ * The environment of a job: a short list of what OCPS itself was given and what the pipeline's passEnv names, the
+ * pipeline's own variables, and OCPS_* facts about the job. Nothing else of OCPS' environment reaches a pipeline, and
+ * no credential of OCPS ever does.
  */
 import { isPassedOn } from '../../machines/domain/passEnv.ts'
 import type { StartOrder } from '../../machines/ports.ts'
@@ -9,7 +10,10 @@ import { membersPath, type Surroundings } from './commandLine.ts'
 
 const PASSED_ON = ['PATH', 'HOME', 'LANG', 'TZ', 'TMPDIR', 'USER', 'LOGNAME']
 
-/** The environment of OCPS itself: what every job gets of it (PATH, HOME, LANG, LC_*, TZ, TMPDIR, USER and LOGNAME), and all of it. */
+/**
+ * The environment of OCPS itself: what every job gets of it (PATH, HOME, LANG, LC_*, TZ, TMPDIR, USER and LOGNAME), and
+ * all of it.
+ */
 export interface OwnEnvironment {
   readonly shared: ReadonlyMap<string, string>
   readonly all: ReadonlyMap<string, string>
@@ -23,7 +27,9 @@ export function ownEnvironment(own: Readonly<Record<string, string | undefined>>
   return { shared: new Map(shared), all: new Map(all) }
 }
 
-/** `NAME=value` for each variable of a job. A fact a job does not have (the detector of an exposure) is there and empty. */
+/**
+ * `NAME=value` for each variable of a job. A fact a job does not have (the detector of an exposure) is there and empty.
+ */
 export function environment(order: StartOrder, around: Surroundings, own: OwnEnvironment): Resolved<readonly string[]> {
   const { dataId } = order
   const { input } = around.inputs

@@ -1,7 +1,7 @@
 /**
- * Looks at the reports files of running jobs, round and round, in one timer that stands still when nothing runs. Polling, not fs.watch: a
- * watch costs about 0.1 ms per job to make and sees nothing on a network file system; a look costs 2 µs and a job shorter than one round
- * is never looked at before its end.
+ * Looks at the reports files of running jobs, round and round, in one timer that stands still when nothing runs.
+ * Polling, not fs.watch: a watch costs about 0.1 ms per job to make and sees nothing on a network file system; a look
+ * costs 2 µs and a job shorter than one round is never looked at before its end.
  */
 import type { Observe } from '../observer.ts'
 import type { ReportsFile } from './reportsFile.ts'

@@ -1,7 +1,7 @@
 /**
- * The launcher process as OCPS holds it: built when first needed, started, spoken to in batches, noticed when it dies. launcher.c is
- * compiled once into the cache directory; without a C compiler launcher.pl does the same at about half the speed. What the answers mean
- * is left to subprocess.ts.
+ * The launcher process as OCPS holds it: built when first needed, started, spoken to in batches, noticed when it dies.
+ * launcher.c is compiled once into the cache directory; without a C compiler launcher.pl does the same at about half
+ * the speed. What the answers mean is left to subprocess.ts.
  */
 import { execFile, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -10,7 +10,7 @@ import { mkdir, readFile, rename } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { isStopped } from './processes.ts'
+import { isStopped } from '../processes.ts'
 import { awakeRequest, parseSaid, type LauncherMessage } from './protocol.ts'
 
 export type LauncherKind = 'c' | 'fallback'
@@ -41,16 +41,21 @@ const HELLO_MS_MAX = 10_000
 /** How often a launcher is asked whether it is there. */
 const WATCH_MS = 1_000
 /**
- * Looks without a word from it, after which it is given up: a start blocks it for as long as exec takes, a second or two from a slow file
- * system. Looks, not seconds: an OCPS that was itself frozen has not looked.
+ * Looks without a word from it, after which it is given up: a start blocks it for as long as exec takes, a second or
+ * two from a slow file system. Looks, not seconds: an OCPS that was itself frozen has not looked.
  */
 const SILENT_LOOKS_MAX = 10
-/** A launcher that is stopped has a full pipe and hears no farewell; what it did not read is looked up in the ledger. */
+/**
+ * A launcher that is stopped has a full pipe and hears no farewell; what it did not read is looked up in the ledger.
+ */
 const FAREWELL_MS_MAX = 2_000
 /** A compiler takes 0.3 s; on a machine that swaps, more. */
 const COMPILE_MS_MAX = 60_000
 
-/** The command that runs the launcher; for kind c it is compiled if it has not been. Rejects with a sentence where that is impossible. */
+/**
+ * The command that runs the launcher; for kind c it is compiled if it has not been. Rejects with a sentence where that
+ * is impossible.
+ */
 export async function launcherCommand(kind: LauncherKind, cacheDir: string): Promise<readonly string[]> {
   const folder = sourceFolder()
   if (kind === 'fallback') return ['perl', join(folder, 'launcher.pl')]
@@ -76,7 +81,8 @@ export async function launcherCommand(kind: LauncherKind, cacheDir: string): Pro
 /** Starts a launcher; resolves when it has said hello. */
 export function openLauncher({ command, ledgerDir, hear, died, wasStopped }: LauncherOptions): Promise<Launcher> {
   const [program = '', ...args] = command
-  // detached: a session of its own, so that what ends OCPS (a closed terminal, a signal to its group) does not end the jobs.
+  // detached: a session of its own, so that what ends OCPS (a closed terminal, a signal to its group) does not end the
+  // jobs.
   const child = spawn(program, [...args, ledgerDir], { stdio: ['pipe', 'pipe', 'ignore'], detached: true })
   let waiting: string[] = []
   let closed = false

@@ -1,6 +1,6 @@
 /**
- * Keeps one launcher running: chooses the kind at the beginning, starts another when one dies, holds requests meanwhile. It gives up on
- * requests only when launchers keep dying before they answer anything.
+ * Keeps one launcher running: chooses the kind at the beginning, starts another when one dies, holds requests
+ * meanwhile. It gives up on requests only when launchers keep dying before they answer anything.
  */
 import { type Launcher, type LauncherKind, launcherCommand, openLauncher } from './launcher.ts'
 import type { LauncherMessage } from './protocol.ts'
@@ -20,23 +20,29 @@ export interface SuperviseOptions {
   readonly ledgerDir: string
   readonly log: Log
   readonly hear: (said: LauncherMessage) => void
-  /** Another OCPS may have told our launcher to start nothing more, and gone again; where we are still the active one another launcher is started. */
+  /**
+   * Another OCPS may have told our launcher to start nothing more, and gone again; where we are still the active one
+   * another launcher is started.
+   */
   readonly whenActive: (act: () => void) => void
   /**
-   * Called after all it said has been heard; requests sent from within go to the next one. True where it had begun jobs: so it works, though it may not
-   * have come to saying so.
+   * Called after all it said has been heard; requests sent from within go to the next one. True where it had begun
+   * jobs: so it works, though it may not have come to saying so.
    */
   readonly died: (pid: number, reason: string) => boolean
   /** Requests that were waiting are dropped. */
   readonly hopeless: (reason: string) => void
 }
 
-/** One may be killed by hand and the next by the system short of memory; a third in a row that says nothing will not be cured by a fourth. */
+/**
+ * One may be killed by hand and the next by the system short of memory; a third in a row that says nothing will not be
+ * cured by a fourth.
+ */
 const SILENT_DEATHS_MAX = 3
 
 /**
- * Whoever listens hears of a replaced launcher as a log message of level ERROR, not as the event errorCode: that one is salobj's reason for FAULT and is
- * published in no other state, and a launcher that was replaced holds up nothing.
+ * Whoever listens hears of a replaced launcher as a log message of level ERROR, not as the event errorCode: that one is
+ * salobj's reason for FAULT and is published in no other state, and a launcher that was replaced holds up nothing.
  */
 export async function superviseLauncher(options: SuperviseOptions): Promise<SupervisedLauncher> {
   const { log } = options

@@ -1,12 +1,12 @@
 /**
- * What launchers, living and dead, wrote about their jobs: `<workDir>/.ledger/<time>-<pid>-<n>`, one line per fact, written before OCPS
- * was told. It is how a job is taken up again. A launcher keeps its last two files (of about 4 MB); files of launchers that are gone are
- * removed here when they are old.
+ * What launchers, living and dead, wrote about their jobs: `<workDir>/.ledger/<time>-<pid>-<n>`, one line per fact,
+ * written before OCPS was told. It is how a job is taken up again. A launcher keeps its last two files (of about 4 MB);
+ * files of launchers that are gone are removed here when they are old.
  */
 import { readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import { readUntrusted } from '../jobFiles/untrusted.ts'
-import { bootId, isAlive, type ProcessIdentity } from './processes.ts'
+import { bootId, isAlive, type ProcessIdentity } from '../processes.ts'
 import { type Ending, parseSaid, type LauncherMessage } from './protocol.ts'
 
 export interface LauncherFacts extends ProcessIdentity {
@@ -75,7 +75,10 @@ export function isLauncherAlive(launcher: LauncherFacts): boolean {
   return launcher.bootId === bootId() && isAlive(launcher)
 }
 
-/** Job ids are an instance's own: two instances in one directory would take each other's jobs for theirs. Throws a sentence. */
+/**
+ * Job ids are an instance's own: two instances in one directory would take each other's jobs for theirs. Throws a
+ * sentence.
+ */
 export function claimWorkDir(workDir: string, instance: string): void {
   const path = `${workDir}/.instance`
   const owner = textFrom(path, 0)
@@ -85,8 +88,8 @@ export function claimWorkDir(workDir: string, instance: string): void {
 }
 
 /**
- * Tells every launcher of an earlier life to start nothing more: what it has not begun is ours to begin again. It says Q in its ledger when it has heard
- * that. A launcher that does not know the signal ignores it.
+ * Tells every launcher of an earlier life to start nothing more: what it has not begun is ours to begin again. It says
+ * Q in its ledger when it has heard that. A launcher that does not know the signal ignores it.
  */
 export function deafenLaunchers(directory: string): void {
   for (const name of ledgerFiles(directory)) {
@@ -101,13 +104,15 @@ export function deafenLaunchers(directory: string): void {
 }
 
 /**
- * Removes what nobody will ask for any more; called once, at start, after deafenLaunchers. With a new journal that is everything:
- * none of the jobs it knows can have an ending here. (One put back from an earlier copy looks like an old one; its next job ids go on behind all that are here.)
+ * Removes what nobody will ask for any more; called once, at start, after deafenLaunchers. With a new journal that is
+ * everything: none of the jobs it knows can have an ending here. (One put back from an earlier copy looks like an old
+ * one; its next job ids go on behind all that are here.)
  */
 export function tidyLedger(directory: string, nowMs: number, isJournalNew: boolean): void {
   const writtenAt = (path: string) => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? nowMs
   const paths = ledgerFiles(directory).map(name => `${directory}/${name}`)
-  // Old by the clock and by the newest word of a launcher: one of them alone may be of an hour in which the clock was wrong.
+  // Old by the clock and by the newest word of a launcher: one of them alone may be of an hour in which the clock was
+  // wrong.
   const present = Math.min(nowMs, Math.max(...paths.map(writtenAt)))
   for (const path of paths) {
     if (!isJournalNew && present - writtenAt(path) <= KEPT_MS) continue
@@ -148,7 +153,10 @@ function launcherOf(path: string): LauncherFacts | null {
 /** A ledger file has 4 MB and is followed by another; what is far longer was not written by a launcher. */
 const FILE_BYTES_MAX = 64 << 20
 
-/** One character is one byte: nothing in a ledger is outside ASCII. Jobs run as the same user, so even this is opened as theirs. */
+/**
+ * One character is one byte: nothing in a ledger is outside ASCII. Jobs run as the same user, so even this is opened as
+ * theirs.
+ */
 function textFrom(path: string, position: number, bytesMax = FILE_BYTES_MAX): string {
   return readUntrusted(dirname(path), basename(path), position, bytesMax)?.toString('latin1') ?? ''
 }

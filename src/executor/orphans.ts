@@ -1,15 +1,18 @@
 /**
- * Follows jobs that our present launcher did not start: those of an earlier OCPS, and those of a launcher that died under us. The ledger
- * tells how they end while their launcher lives; after that only whether their process is still there. It proves and tells; reporting is
- * left to subprocess.ts.
+ * Follows jobs that our present launcher did not start: those of an earlier OCPS, and those of a launcher that died
+ * under us. The ledger tells how they end while their launcher lives; after that only whether their process is still
+ * there. It proves and tells; reporting is left to subprocess.ts.
  */
 import { isLauncherAlive, type LauncherFacts, type Ledger, type LedgerEntry, openLedger } from './ledger.ts'
-import { bootId, isAlive, isStopped, type ProcessIdentity, signalGroup, sweep } from './processes.ts'
+import { bootId, isAlive, isStopped, type ProcessIdentity, signalGroup, sweep } from '../processes.ts'
 import type { Ending, LauncherMessage } from './protocol.ts'
 
 /** How late an ending is heard at most; one look is a stat-sized read per launcher, not per job. */
 const LOOK_MS = 25
-/** A launcher of an earlier OCPS says within milliseconds that it starts nothing more; one that is frozen or too old to know is waited for this long. */
+/**
+ * A launcher of an earlier OCPS says within milliseconds that it starts nothing more; one that is frozen or too old to
+ * know is waited for this long.
+ */
 const NOT_GIVEN_MS = 1_000
 
 /** A launcher says how a job ended within 4 s of its end (a second's grace for leftovers, three of proof). */
@@ -86,7 +89,8 @@ export function createOrphans({ ledgerDir, whenActive, ownLauncher }: OrphansOpt
     for (const ledger of new Set(Array.from(followed.values(), one => one.ledger))) {
       // First who lives, then what is written: a launcher that is dead now has written all it ever will.
       const living = ledger.launchers.filter(isLauncherAlive)
-      // A job may have stopped the launcher that waits for it, and nobody else looks after one that is not ours any more.
+      // A job may have stopped the launcher that waits for it, and nobody else looks after one that is not ours any
+      // more.
       for (const launcher of living) if (launcher.pid !== ownLauncher() && isStopped(launcher)) wake(launcher.pid)
       ledger.update()
       for (const one of followed.values()) if (one.ledger === ledger) lookAt(one, living, doomed)

@@ -1,6 +1,6 @@
 /**
- * The language between OCPS and its launcher, as launcher.c tells it: requests as fields ended by NUL behind a length, answers as lines.
- * The ledger holds the same lines. Pure; a line that is not of the language is null.
+ * The language between OCPS and its launcher, as launcher.c tells it: requests as fields ended by NUL behind a length,
+ * answers as lines. The ledger holds the same lines. Pure; a line that is not of the language is null.
  */
 import { constants } from 'node:os'
 import { encodeToken } from '../../machines/domain/dataId.ts'

@@ -1,6 +1,7 @@
 /**
- * One line of a reports file, as a report. Pure: it never throws, whatever bytes a pipeline wrote, and every line that is not blank gives
- * exactly one report, so that reports can be counted across a restart. Whether a dataset's file is really there is left to datasetFile.ts.
+ * One line of a reports file, as a report. Pure: it never throws, whatever bytes a pipeline wrote, and every line that
+ * is not blank gives exactly one report, so that reports can be counted across a restart. Whether a dataset's file is
+ * really there is left to datasetFile.ts.
  */
 import type { ExecutorReport } from '../../machines/domain/reports.ts'
 
@@ -147,7 +148,9 @@ function excerpt(text: string): string {
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
-/** JSON, and the bare NaN, Infinity and -Infinity of Python's json.dumps, which become the words. undefined: neither. */
+/**
+ * JSON, and the bare NaN, Infinity and -Infinity of Python's json.dumps, which become the words. undefined: neither.
+ */
 function parseJson(text: string): unknown {
   try {
     return JSON.parse(text)

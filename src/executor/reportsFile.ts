@@ -1,15 +1,20 @@
 /**
- * The reports file of one job, read forward while the job runs. Each line that is not blank is heard once and in order; a line without
- * its newline waits, until the job has ended. It is read in bounded slices so that no job can hold up the event loop; when to look is
- * left to whoever owns it (follow.ts).
+ * The reports file of one job, read forward while the job runs. Each line that is not blank is heard once and in order;
+ * a line without its newline waits, until the job has ended. It is read in bounded slices so that no job can hold up
+ * the event loop; when to look is left to whoever owns it (follow.ts).
  */
 import { closeSync, lstatSync, readSync, realpathSync, type Stats } from 'node:fs'
 import { openUntrusted } from '../jobFiles/untrusted.ts'
 import { bad, LINE_BYTES_MAX, type LineReport, parseReportLine, tooLong } from './reportLines.ts'
 
-/** A pipeline reports a few dozen facts; this many would be 190 000 journal entries in a second for 189 detectors if each reported 1 000. */
+/**
+ * A pipeline reports a few dozen facts; this many would be 190 000 journal entries in a second for 189 detectors if
+ * each reported 1 000.
+ */
 export const REPORTS_MAX = 10_000
-/** Ten thousand reports of 6 kB. Read in all, also over what was written anew: a file may be sparse, or grow for ever. */
+/**
+ * Ten thousand reports of 6 kB. Read in all, also over what was written anew: a file may be sparse, or grow for ever.
+ */
 export const REPORTS_BYTES_MAX = 64 << 20
 /** Blank ones among them: a gigabyte of newlines would take a core for minutes. */
 const LINES_MAX = 10 * REPORTS_MAX
@@ -24,8 +29,8 @@ export interface ReportsFile {
 }
 
 /**
- * `heardBefore` lines have been heard in an earlier life and are passed over. At most REPORTS_MAX lines are heard: then one badReport
- * says so, and nothing more is read; LINES_MAX and REPORTS_BYTES_MAX hold in the same way.
+ * `heardBefore` lines have been heard in an earlier life and are passed over. At most REPORTS_MAX lines are heard: then
+ * one badReport says so, and nothing more is read; LINES_MAX and REPORTS_BYTES_MAX hold in the same way.
  */
 export function reportsFile(directory: string, heardBefore: number, hear: (report: LineReport) => void): ReportsFile {
   let position = 0
@@ -129,8 +134,8 @@ function statusOf(directory: string): Stats | null {
 const REPORTS = 'reports.ndjson'
 
 /**
- * A dataset is announced only when its file is there and lies inside the job's directory after every symbolic link is followed. It is
- * proven now: whoever opens it later opens what is there then.
+ * A dataset is announced only when its file is there and lies inside the job's directory after every symbolic link is
+ * followed. It is proven now: whoever opens it later opens what is there then.
  */
 function proven(directory: string, report: Extract<LineReport, { type: 'executor.dataset' }>): LineReport {
   const { dataset, path } = report

@@ -1,6 +1,7 @@
 /**
- * The executor's twin: plays a script for each job instead of running anything, on whatever clock it is given, so that a whole night can
- * be stepped through in memory. It keeps the contract of the real one (test/executor/contract.ts); it knows no files and no processes.
+ * The executor's twin: plays a script for each job instead of running anything, on whatever clock it is given, so that
+ * a whole night can be stepped through in memory. It keeps the contract of the real one (test/executor/contract.ts); it
+ * knows no files and no processes.
  */
 import type { Usage } from '../../machines/domain/outcome.ts'
 import type { ExecutorReport } from '../../machines/domain/reports.ts'

@@ -2,8 +2,9 @@ import type { Executor, ReportSink } from '../../machines/ports.ts'
 import { createScriptedExecutor } from './scripted.ts'
 
 /**
- * The executor of simulation mode (`--simulate`): nothing is started and nothing is read; every job says that it is simulated, takes a second, and
- * succeeds. For trying scripts and displays against an instance that looks real on the wire.
+ * The executor of simulation mode (`--simulate`): nothing is started and nothing is read; every job says that it is
+ * simulated, takes a second, and succeeds. For trying scripts and displays against an instance that looks real on the
+ * wire.
  */
 export function createSimulatedExecutor(report: ReportSink): Executor {
   return createScriptedExecutor({

@@ -1,11 +1,12 @@
 /**
- * Processes that carry the mark of this instance's jobs (OCPS_INSTANCE and a job's directory in their environment) and that no job of ours
- * claims: left over where a journal was lost, a launcher was killed, or a process hid until its job was long settled. They are looked for
- * once, at start, and ended with every one of them in the log. Elsewhere than on Linux nothing is found.
+ * Processes that carry the mark of this instance's jobs (OCPS_INSTANCE and a job's directory in their environment) and
+ * that no job of ours claims: left over where a journal was lost, a launcher was killed, or a process hid until its job
+ * was long settled. They are looked for once, at start, and ended with every one of them in the log. Elsewhere than on
+ * Linux nothing is found.
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
-import { identityOf, isAlive, type ProcessIdentity } from './processes.ts'
+import { identityOf, isAlive, type ProcessIdentity } from '../processes.ts'
 import type { Log } from '../log.ts'
 
 export interface StrayOptions {
@@ -26,7 +27,10 @@ interface Stray extends ProcessIdentity {
 /** From TERM to KILL: nobody waits for what they do any more, so they get time to tidy up and no more. */
 const GRACE_MS = 2_000
 
-/** One look takes 2 to 8 ms for 100 processes, so there is one at start and one after the grace. Resolves when it is over. */
+/**
+ * One look takes 2 to 8 ms for 100 processes, so there is one at start and one after the grace. Resolves when it is
+ * over.
+ */
 export async function endStrays(options: StrayOptions): Promise<void> {
   const found = straysOf(options)
   if (found.length === 0) return

@@ -1,8 +1,8 @@
 /**
- * The executor that runs pipelines as subprocesses of this machine. It promises one of exited, startFailed and lost for every start and
- * every adoption, after all that the job reported; and that no order blocks the event loop or starts a process from it. The launcher
- * starts and ends processes, reportsFile.ts reads what they say, orphans.ts follows those of an earlier life; what a report means is
- * left to the machines.
+ * The executor that runs pipelines as subprocesses of this machine. It promises one of exited, startFailed and lost for
+ * every start and every adoption, after all that the job reported; and that no order blocks the event loop or starts a
+ * process from it. The launcher starts and ends processes, reportsFile.ts reads what they say, orphans.ts follows those
+ * of an earlier life; what a report means is left to the machines.
  */
 import { mkdirSync } from 'node:fs'
 import { constants } from 'node:os'
@@ -38,7 +38,10 @@ export interface SubprocessOptions {
   readonly report: ReportSink
   readonly log: Log
   readonly observe?: Observe | undefined
-  /** Acts now, later in order, or never: left out, always now. An OCPS that was frozen must not start or stop what another has taken over. */
+  /**
+   * Acts now, later in order, or never: left out, always now. An OCPS that was frozen must not start or stop what
+   * another has taken over.
+   */
   readonly whenActive?: (act: () => void) => void
   /** True where nothing the ledger holds can be about this journal's jobs. Left out: false. */
   readonly isJournalNew?: boolean
@@ -146,7 +149,10 @@ export async function createSubprocessExecutor(options: SubprocessOptions): Prom
     setImmediate(() => report({ type: 'executor.startFailed', ...idOf(job), code: 'START_FAILED', reason }))
   }
 
-  /** What ran at a launcher that is gone or stopped, the last to begin at the end. It may not have come to telling us: the ledger has it all. */
+  /**
+   * What ran at a launcher that is gone or stopped, the last to begin at the end. It may not have come to telling us:
+   * the ledger has it all.
+   */
   const begunBy = (pid: number): Job[] => {
     const held = new Map(inHand().map(job => [job.key, job]))
     const ledger = openLedger(ledgerDir, new Set(held.keys()))
@@ -188,7 +194,10 @@ export async function createSubprocessExecutor(options: SubprocessOptions): Prom
     }
   }
 
-  /** Those our present launcher has. One that is held back goes to whoever is there when it comes out; followed meanwhile, it would be asked for twice. */
+  /**
+   * Those our present launcher has. One that is held back goes to whoever is there when it comes out; followed
+   * meanwhile, it would be asked for twice.
+   */
   const inHand = (): Job[] =>
     [...jobs.values()].filter(job => !job.isHeldBack && !orphans.has(job.key) && !adopting.includes(job))
 
@@ -342,7 +351,9 @@ function idOf({ jobId, attempt }: Job): { jobId: string; attempt: number } {
   return { jobId, attempt }
 }
 
-/** An id that is no text (half a surrogate) cannot be spelled; that is a job that does not start, not a broken executor. */
+/**
+ * An id that is no text (half a surrogate) cannot be spelled; that is a job that does not start, not a broken executor.
+ */
 function attempted(prepare: () => Job | { readonly problem: string }): Job | { readonly problem: string } {
   try {
     return prepare()

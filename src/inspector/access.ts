@@ -1,6 +1,7 @@
 /**
- * Who may look: only requests that name the inspector by a name of its own (a rebound DNS name does not), and where it can be reached from other machines
- * only who holds the token. What opens a socket or changes something must also come from the inspector's own page. Decides; the gateway answers.
+ * Who may look: only requests that name the inspector by a name of its own (a rebound DNS name does not), and where it
+ * can be reached from other machines only who holds the token. What opens a socket or changes something must also come
+ * from the inspector's own page. Decides; the gateway answers.
  */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
@@ -91,7 +92,8 @@ export function createAccess({ host, port, names, token }: AccessOptions): Acces
     if (!isSame(asked.get('token') ?? '', token)) return null
     asked.delete('token')
     const rest = asked.toString()
-    // Behind a proxy that speaks TLS the browser is to send it there only; a forged header makes it stricter, never laxer.
+    // Behind a proxy that speaks TLS the browser is to send it there only; a forged header makes it stricter, never
+    // laxer.
     const secure = request.headers['x-forwarded-proto'] === 'https' ? '; Secure' : ''
     return {
       cookie: `${cookieName}=${token}; Path=/; HttpOnly; SameSite=Strict${secure}`,

@@ -1,6 +1,7 @@
 /**
- * What an operator sends from the page, on its way to the instance: checked against the contract, sent as `NAME@inspector`, so that the journal says where it
- * came from. Exists only where the inspector was told to allow commands. Whether a command is allowed now is decided by the instance, as for everybody.
+ * What an operator sends from the page, on its way to the instance: checked against the contract, sent as
+ * `NAME@inspector`, so that the journal says where it came from. Exists only where the inspector was told to allow
+ * commands. Whether a command is allowed now is decided by the instance, as for everybody.
  */
 import { ACK } from '../../machines/domain/announcements.ts'
 import { createSend, fromBus } from '../client/acknowledgements.ts'
@@ -50,7 +51,8 @@ export interface Commands {
 
 // People press buttons; more than these at once is a program gone wild.
 const AT_ONCE_MAX = 8
-// An instance acknowledges in milliseconds. After this the page is told that nothing is known, and may send the same again.
+// An instance acknowledges in milliseconds. After this the page is told that nothing is known, and may send the same
+// again.
 const ANSWER_MS = 10_000
 // With them a command is executed once: a name as in a header, and an id of the page's making.
 const WHO = /^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$/

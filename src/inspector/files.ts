@@ -1,7 +1,8 @@
 /**
- * The files of jobs, for looking at: a job's directory listed, and one file of it. Nothing outside the work directory is ever opened: the job id is
- * spelled as the executor spells it, and what a path really is (links followed) must lie in that job's directory. The job may be at work in it: what was
- * found is opened once, as what it is then, and only so much is looked at as a page can show.
+ * The files of jobs, for looking at: a job's directory listed, and one file of it. Nothing outside the work directory
+ * is ever opened: the job id is spelled as the executor spells it, and what a path really is (links followed) must lie
+ * in that job's directory. The job may be at work in it: what was found is opened once, as what it is then, and only so
+ * much is looked at as a page can show.
  */
 import { lstatSync, opendirSync, realpathSync } from 'node:fs'
 import { join, sep } from 'node:path'

@@ -1,6 +1,6 @@
 /**
- * The inspector's server: the page, the journal as it grows over a WebSocket, and files of jobs. Only shows, unless it was given commands to carry; who may
- * look is access.ts's. A slow page only makes itself late.
+ * The inspector's server: the page, the journal as it grows over a WebSocket, and files of jobs. Only shows, unless it
+ * was given commands to carry; who may look is access.ts's. A slow page only makes itself late.
  */
 import { closeSync, createReadStream } from 'node:fs'
 import { createServer, type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
@@ -119,8 +119,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   }
 
   /**
-   * Not a redirect: after one from elsewhere, such as a link in a chat, a browser would still call the visit a foreign one and keep the cookie to itself.
-   * A page of ours that moves on is the same site.
+   * Not a redirect: after one from elsewhere, such as a link in a chat, a browser would still call the visit a foreign
+   * one and keep the cookie to itself. A page of ours that moves on is the same site.
    */
   function letIn(response: ServerResponse, { cookie, location }: { cookie: string; location: string }): void {
     const to = location.replaceAll('&', '&amp;').replaceAll('"', '&quot;').replaceAll('<', '&lt;')

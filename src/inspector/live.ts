@@ -1,6 +1,7 @@
 /**
- * The journal as it grows, to every page that is open. Each batch is made once, however many pages take it; a page that cannot take it all is led past what
- * it missed, and one that takes nothing is let go, with the reason. Holds no more for a page than its socket may buffer.
+ * The journal as it grows, to every page that is open. Each batch is made once, however many pages take it; a page that
+ * cannot take it all is led past what it missed, and one that takes nothing is let go, with the reason. Holds no more
+ * for a page than its socket may buffer.
  */
 import { randomBytes } from 'node:crypto'
 import { deflateRawSync } from 'node:zlib'
@@ -14,7 +15,10 @@ export interface Looker {
 }
 
 export interface Live {
-  /** Serves it until what is returned is called. The query says what it holds already: `of` and `after`, both from a page that was here before. */
+  /**
+   * Serves it until what is returned is called. The query says what it holds already: `of` and `after`, both from a
+   * page that was here before.
+   */
   attach(looker: Looker, query: URLSearchParams): () => void
   close(): void
 }
@@ -152,7 +156,10 @@ export function createLive({
     })
   }
 
-  /** Leads over what was dropped meanwhile, or is too much to be read, to an entry that holds all that was open. False: there is none yet. */
+  /**
+   * Leads over what was dropped meanwhile, or is too much to be read, to an entry that holds all that was open. False:
+   * there is none yet.
+   */
   function mayGoOn(looker: Looker, one: Served): boolean {
     const { lines } = tail
     const [first] = lines

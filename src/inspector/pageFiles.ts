@@ -1,6 +1,7 @@
 /**
- * The built page, read once: what the gateway serves, and one file that needs no server for a recording. Promises that nothing but these files is served
- * as a part of the page, and that the single file runs nothing but our script (its CSP names the hash).
+ * The built page, read once: what the gateway serves, and one file that needs no server for a recording. Promises that
+ * nothing but these files is served as a part of the page, and that the single file runs nothing but our script (its
+ * CSP names the hash).
  */
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
@@ -34,7 +35,8 @@ export function readPage(charts: Charts): PageFiles {
 export function singleFile({ page, instance, lines }: { page: PageFiles; instance: string; lines: string }): string {
   const script = page.files.get('/app.js')?.body ?? ''
   const style = page.files.get('/app.css')?.body ?? ''
-  // Inside a script element only `</script` and `<!--` end or change it; JavaScript and JSON both read the escapes as the same text.
+  // Inside a script element only `</script` and `<!--` end or change it; JavaScript and JSON both read the escapes as
+  // the same text.
   const code = script.replaceAll('</script', String.raw`<\/script`).replaceAll('<!--', String.raw`<\!--`)
   const data = JSON.stringify({
     instance,

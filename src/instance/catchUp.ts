@@ -7,8 +7,9 @@ import { beginsAt, isMark } from '../journal/entry.ts'
 import type { Journal } from '../journal/port.ts'
 
 /**
- * What an instance said after a certain announcement, made again from its journal: the same entries lead to the same announcements under the same ids. It
- * begins at the newest mark that lies before, and lets the event loop turn as it goes.
+ * What an instance said after a certain announcement, made again from its journal: the same entries lead to the same
+ * announcements under the same ids. It begins at the newest mark that lies before, and lets the event loop turn as it
+ * goes.
  */
 export async function* announcementsAfter(
   { instance, journal }: { instance: string; journal: Pick<Journal, 'read'> },

@@ -5,9 +5,10 @@ import type { Numbered } from '../engine/engine.ts'
 import type { Log } from '../log.ts'
 
 /**
- * The lines of the log that follow from what an instance announces: one for every change of its state, and one for every job that failed. A job that
- * succeeded, was aborted or was skipped has no line: its result is an event, and a night has ten thousands of them. Every line of the log is
- * also an event `logMessage`, which presence.ts publishes, so that nothing else has to.
+ * The lines of the log that follow from what an instance announces: one for every change of its state, and one for
+ * every job that failed. A job that succeeded, was aborted or was skipped has no line: its result is an event, and a
+ * night has ten thousands of them. Every line of the log is also an event `logMessage`, which presence.ts publishes, so
+ * that nothing else has to.
  */
 export function createChronicle({ instance, log }: { instance: string; log: Log }): (said: Numbered) => void {
   let state: string | null = null

@@ -4,8 +4,9 @@ import type { Clock } from '../engine/clock.ts'
 import type { Log } from '../log.ts'
 
 /**
- * Carries announcements to one sink: in order, at least once, and without ever making anyone else wait. A sink that fails or is too slow falls behind: it is
- * left alone for a while, then brought what follows its cursor from the journal until it has caught up.
+ * Carries announcements to one sink: in order, at least once, and without ever making anyone else wait. A sink that
+ * fails or is too slow falls behind: it is left alone for a while, then brought what follows its cursor from the
+ * journal until it has caught up.
  */
 export interface DeliveryOptions {
   readonly name: string
@@ -18,7 +19,10 @@ export interface DeliveryOptions {
   readonly log: Log
 }
 
-/** Announcements that wait for a sink: about ten seconds of full load. One that is slower reads them from the journal instead. */
+/**
+ * Announcements that wait for a sink: about ten seconds of full load. One that is slower reads them from the journal
+ * instead.
+ */
 export const WAITING_MAX = 10_000
 // A sink that fails is tried again after a second, then ever more rarely, but at least once a minute.
 const AGAIN_MS = 1_000
@@ -30,7 +34,10 @@ export class Delivery {
   readonly #options: DeliveryOptions
   #waiting: Numbered[] = []
   #handing: Promise<void> | null = null
-  /** live: it hears what is said. reading: from the journal, and what is said meanwhile waits. resting: it failed, what is said is in the journal. */
+  /**
+   * live: it hears what is said. reading: from the journal, and what is said meanwhile waits. resting: it failed, what
+   * is said is in the journal.
+   */
   #state: 'live' | 'reading' | 'resting' | 'closed' = 'live'
   #taken: string | null = null
   #unwake = () => {}

@@ -2,19 +2,23 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { BusError } from '../bus/port.ts'
 import type { Log } from '../log.ts'
 
-/** exitControl; a signal or stop(); another process runs the instance; it cannot go on for a reason of its own, such as a journal that is damaged. */
+/**
+ * exitControl; a signal or stop(); another process runs the instance; it cannot go on for a reason of its own, such as
+ * a journal that is damaged.
+ */
 export interface Ended {
   readonly how: 'offline' | 'stopped' | 'lost' | 'broken'
   /** Empty where it was asked to end. */
   readonly why: string
 }
 
-// A server that does not take the last events within two seconds is gone; they are in the journal and said again at the next start.
+// A server that does not take the last events within two seconds is gone; they are in the journal and said again at the
+// next start.
 const FLUSH_MS = 2_000
 
 /**
- * How an instance ends. What was put together is noted here and taken apart in the reverse order, once, whether it ends while it is put together or later,
- * and for whatever reason; the first reason counts.
+ * How an instance ends. What was put together is noted here and taken apart in the reverse order, once, whether it ends
+ * while it is put together or later, and for whatever reason; the first reason counts.
  */
 export class Ending {
   readonly ended: Promise<Ended>

@@ -1,9 +1,10 @@
 import type { Observe } from '../observer.ts'
 
 /**
- * Lets out what an instance says and orders only while it is certain to be the active one. A process that was frozen does not know that another has taken
- * over; so before it speaks it looks at the clock, and when its lease may have run out it asks first. What waits meanwhile keeps its order; once shut,
- * nothing comes out. Who holds the lease and who writes the journal is decided elsewhere.
+ * Lets out what an instance says and orders only while it is certain to be the active one. A process that was frozen
+ * does not know that another has taken over; so before it speaks it looks at the clock, and when its lease may have run
+ * out it asks first. What waits meanwhile keeps its order; once shut, nothing comes out. Who holds the lease and who
+ * writes the journal is decided elsewhere.
  */
 export interface Gate {
   /** At once while we are certain; else in order when we are again; never once shut. */
@@ -15,7 +16,9 @@ export interface Gate {
 
 export interface GateOptions {
   readonly lease: { isSure(): boolean; lapses(): number }
-  /** Whether nobody else has written the journal; rejects while that cannot be asked. Asked when the lease had run out. */
+  /**
+   * Whether nobody else has written the journal; rejects while that cannot be asked. Asked when the lease had run out.
+   */
   readonly isOurs: () => Promise<boolean>
   readonly onLost: () => void
   readonly observe?: Observe | undefined
@@ -24,7 +27,10 @@ export interface GateOptions {
 // A renewal takes about a millisecond once the process runs again; the answer to who waits comes this late at most.
 const LOOK_MS = 20
 
-/** What waits needs no bound of its own: nothing new is journaled while the server is away, and while it is there the answer takes milliseconds. */
+/**
+ * What waits needs no bound of its own: nothing new is journaled while the server is away, and while it is there the
+ * answer takes milliseconds.
+ */
 export function createGate({ lease, isOurs, onLost, observe }: GateOptions): Gate {
   let waiting: (() => void)[] = []
   let isAsking = false

@@ -5,8 +5,8 @@ import { createGate, type Gate } from './gate.ts'
 import { newest } from './newest.ts'
 
 /**
- * Being the active process under a name. Whatever an instance writes, says, publishes or orders is let out here and nowhere else, and only while it is certain
- * that no other process has taken over.
+ * Being the active process under a name. Whatever an instance writes, says, publishes or orders is let out here and
+ * nowhere else, and only while it is certain that no other process has taken over.
  */
 export interface Leadership {
   /** Its first entry is written only when it is certain. */
@@ -50,8 +50,8 @@ export function lead({ lease, journal, isOurs, onLost, observe }: LeadershipOpti
 }
 
 /**
- * The first entry of a life fences off whoever wrote before. One that was so slow to begin that its lease may have run out does not write it: it would
- * fence off the one that has taken over meanwhile, and then nobody would be active.
+ * The first entry of a life fences off whoever wrote before. One that was so slow to begin that its lease may have run
+ * out does not write it: it would fence off the one that has taken over meanwhile, and then nobody would be active.
  */
 class FirstEntry {
   readonly #journal: Journal

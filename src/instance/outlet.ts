@@ -3,8 +3,9 @@ import { earliest, isAfter } from '../engine/announcementIds.ts'
 import type { Delivery } from './delivery.ts'
 
 /**
- * Everything an instance says leaves here, to each sink by a delivery of its own. At the start each sink goes on behind its own cursor: what the newest mark
- * holds is said again by the engine, and who was away longer catches up from the journal.
+ * Everything an instance says leaves here, to each sink by a delivery of its own. At the start each sink goes on behind
+ * its own cursor: what the newest mark holds is said again by the engine, and who was away longer catches up from the
+ * journal.
  */
 export class Outlet {
   readonly #deliveries: readonly Delivery[]

@@ -16,8 +16,9 @@ export interface ConfigurationWatched {
 }
 
 /**
- * What a CSC says without being asked and without its journal: the heartbeat, log messages as events, and a look at the configuration's files
- * once a second: in STANDBY at all of them (salobj), later at those that are applied and at the pipelines. None of it waits for work.
+ * What a CSC says without being asked and without its journal: the heartbeat, log messages as events, and a look at the
+ * configuration's files once a second: in STANDBY at all of them (salobj), later at those that are applied and at the
+ * pipelines. None of it waits for work.
  */
 export interface Presence {
   /** pino writes here; lines at or above the CSC's log level become events logMessage. */
@@ -68,7 +69,8 @@ export function createPresence({ instance, clock }: { instance: string; clock: C
           to.event('heartbeat'),
           JSON.stringify({ heartbeat: true, at: clock.now(), pid: process.pid }),
         )
-        // From the last due moment, not from now, so that delays do not add up; but what a frozen process missed is not made up for.
+        // From the last due moment, not from now, so that delays do not add up; but what a frozen process missed is not
+        // made up for.
         const now = clock.elapsed()
         observe?.('heartbeatLateMs', now - next)
         next = next + HEARTBEAT_MS > now ? next + HEARTBEAT_MS : now + HEARTBEAT_MS

@@ -1,6 +1,7 @@
 /**
- * What the NATS server in use promises about a command that was accepted, and whether it is fit to be used at all. Only a server of our own is known to write
- * through; of another one that is what the operator states, since no client can ask for it.
+ * What the NATS server in use promises about a command that was accepted, and whether it is fit to be used at all. Only
+ * a server of our own is known to write through; of another one that is what the operator states, since no client can
+ * ask for it.
  */
 import { hostname } from 'node:os'
 import type { EmbeddedServer, Survives } from '../bus/embedded.ts'
@@ -18,7 +19,9 @@ export interface ServerPromise {
   readonly serverVersion: string
 }
 
-/** `stated` is what was asked of a server of our own, and what another one is said to be configured for; null: nothing. */
+/**
+ * `stated` is what was asked of a server of our own, and what another one is said to be configured for; null: nothing.
+ */
 export function promiseOf(
   own: EmbeddedServer | null,
   { version }: ServerFacts,
@@ -37,7 +40,10 @@ export function promiseOf(
     : { promise: 'as the server is configured', survives: 'process', serverVersion: version }
 }
 
-/** Says that a server is old, and refuses one that other machines reach, or that cannot keep what was asked for. Throws UserError. */
+/**
+ * Says that a server is old, and refuses one that other machines reach, or that cannot keep what was asked for. Throws
+ * UserError.
+ */
 export function checkServer(
   { url, version, isLoopbackOnly }: ServerFacts,
   { stated, allowOld, log }: { stated: Survives | null; allowOld: boolean; log: Log },

@@ -12,7 +12,10 @@ export interface ServiceOptions {
   readonly instance: string
   /** An existing server; null starts one of our own on loopback. */
   readonly natsUrl: string | null
-  /** How that one is reached where a URL is not enough: keys, certificates, further servers. Its first server is natsUrl. */
+  /**
+   * How that one is reached where a URL is not enough: keys, certificates, further servers. Its first server is
+   * natsUrl.
+   */
   readonly nats?: NatsSettings
   readonly configDir: string
   /** LSST_SITE; '' for none. */
@@ -25,9 +28,15 @@ export interface ServiceOptions {
   readonly simulate: boolean
   /** Where log lines go (logFile.ts), or null for nowhere. Events logMessage are said in any case. */
   readonly logTo: pino.DestinationStream | null
-  /** Waits until nobody else is active under this name, for as long as it takes. Needs natsUrl, and the dataDir of the active one to take up its jobs. */
+  /**
+   * Waits until nobody else is active under this name, for as long as it takes. Needs natsUrl, and the dataDir of the
+   * active one to take up its jobs.
+   */
   readonly standby?: boolean
-  /** What an accepted command is to survive; of a server that is named: what that one is configured for. Unless given, power where our own server can. */
+  /**
+   * What an accepted command is to survive; of a server that is named: what that one is configured for. Unless given,
+   * power where our own server can.
+   */
   readonly survives?: Survives
   /** Use a server older than 2.10 although other machines reach it. */
   readonly allowOldServer?: boolean
@@ -43,7 +52,10 @@ export interface ServiceOptions {
 
 export interface Service {
   readonly instance: string
-  /** To connect to, credentials included: never shown, logged, written down or given to another process but in its environment. */
+  /**
+   * To connect to, credentials included: never shown, logged, written down or given to another process but in its
+   * environment.
+   */
   readonly natsUrl: string
   /** The same with all that it takes to connect: keys, certificates, further servers. */
   readonly nats: NatsSettings

@@ -6,9 +6,13 @@ import type { Log } from '../log.ts'
 import { UserError } from '../userError.ts'
 import type { Held } from './leadership.ts'
 
-/** Waiting to become the active process under a name: for a lease that its holder lost, and again when taking over did not work out. */
+/**
+ * Waiting to become the active process under a name: for a lease that its holder lost, and again when taking over did
+ * not work out.
+ */
 
-// The server notices within a quarter of a second that a lease ran out: who stands by has taken over three seconds after its holder died or froze.
+// The server notices within a quarter of a second that a lease ran out: who stands by has taken over three seconds
+// after its holder died or froze.
 export const LEASE_MS = 2_000
 // How often who waits for the lease asks for it: a handful of small requests.
 const LEASE_POLL_MS = 100
@@ -51,7 +55,10 @@ export interface LeaseWanted {
   readonly log: Log
 }
 
-/** Waits out the lease of a holder that died, and refuses if the holder lives; standing by, waits for as long as it takes. */
+/**
+ * Waits out the lease of a holder that died, and refuses if the holder lives; standing by, waits for as long as it
+ * takes.
+ */
 export async function takeLease(bus: Bus, wanted: LeaseWanted): Promise<{ lease: Held; isTakeover: boolean }> {
   const { instance, standby, onWaiting, onLost, log } = wanted
   const holder = `process ${process.pid} on ${hostname()} since ${new Date().toISOString()}`
@@ -78,7 +85,10 @@ export async function takeLease(bus: Bus, wanted: LeaseWanted): Promise<{ lease:
   }
 }
 
-/** A server that was away may have forgotten the lease; the active one, which comes back to it at the same moment, goes on if it lives. */
+/**
+ * A server that was away may have forgotten the lease; the active one, which comes back to it at the same moment, goes
+ * on if it lives.
+ */
 class ServerSeen {
   #notBefore = 0
   #isFirst = true

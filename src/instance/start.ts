@@ -18,8 +18,9 @@ import type { Service, ServiceOptions } from './service.ts'
 import { NotNow, takeLease, untilNow, willPass } from './standby.ts'
 
 /**
- * Starts one instance of OCPS: finds its server, becomes the active process under its name, and has it put together; whatever happens, everything is taken
- * apart again. Everything that can be wrong with what it was given is a UserError with a sentence.
+ * Starts one instance of OCPS: finds its server, becomes the active process under its name, and has it put together;
+ * whatever happens, everything is taken apart again. Everything that can be wrong with what it was given is a UserError
+ * with a sentence.
  */
 export type { Service, ServiceOptions }
 
@@ -89,7 +90,9 @@ function logTo(presence: Presence, stream: pino.DestinationStream | null): pino.
   )
 }
 
-/** A server of our own or the one that is named, with a connection for what must be said and one for what may be lost. */
+/**
+ * A server of our own or the one that is named, with a connection for what must be said and one for what may be lost.
+ */
 async function reachServer({ options, ending, log, cacheDir }: Surroundings, dataDir: string): Promise<Link> {
   const { instance, survives, observe } = options
   const server =

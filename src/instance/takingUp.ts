@@ -8,8 +8,9 @@ import type { Log } from '../log.ts'
 import type { Observe } from '../observer.ts'
 
 /**
- * Where an instance goes on: at the end of its journal, unless entries are known from elsewhere that the journal does not hold (an older copy was put
- * back, or its end was lost). Job ids are made of entry numbers, so it goes on behind all that are known.
+ * Where an instance goes on: at the end of its journal, unless entries are known from elsewhere that the journal does
+ * not hold (an older copy was put back, or its end was lost). Job ids are made of entry numbers, so it goes on behind
+ * all that are known.
  */
 interface TakenUp {
   readonly journal: Journal

@@ -1,7 +1,7 @@
 /**
- * The work directory belongs to one journal at a time: whoever works there takes the jobs it finds for its own and ends those it does not know. Who is active
- * under one journal is decided by the lease and by fencing, so a process that has taken over takes this lock from a frozen one; everyone else is refused while
- * its owner lives.
+ * The work directory belongs to one journal at a time: whoever works there takes the jobs it finds for its own and ends
+ * those it does not know. Who is active under one journal is decided by the lease and by fencing, so a process that has
+ * taken over takes this lock from a frozen one; everyone else is refused while its owner lives.
  */
 import { mkdir } from 'node:fs/promises'
 import { hostname } from 'node:os'

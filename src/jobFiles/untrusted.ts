@@ -1,7 +1,8 @@
 /**
- * Files in a job's directory, opened as what they are: the job may have put anything there. A directory is entered and a file opened
- * without following a link and without waiting, and only a regular file with the directory's owner on the directory's device is read.
- * What it holds, how long it is and whether it goes on growing is left to the reader to bound.
+ * Files in a job's directory, opened as what they are: the job may have put anything there. A directory is entered and
+ * a file opened without following a link and without waiting, and only a regular file with the directory's owner on the
+ * directory's device is read. What it holds, how long it is and whether it goes on growing is left to the reader to
+ * bound.
  */
 import { closeSync, constants, fstatSync, openSync, readSync, realpathSync, type Stats } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
@@ -16,8 +17,8 @@ const ENTER = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK
 const READ = O_RDONLY | O_NOFOLLOW | O_NONBLOCK
 
 /**
- * Opens `<directory>/<path>`, where the path to the directory is ours and the directory itself and all below it is the job's. Null for
- * everything that is not a regular file of the job's. The caller closes the descriptor.
+ * Opens `<directory>/<path>`, where the path to the directory is ours and the directory itself and all below it is the
+ * job's. Null for everything that is not a regular file of the job's. The caller closes the descriptor.
  */
 export function openUntrusted(directory: string, path: string): OpenedFile | null {
   const entered: number[] = []

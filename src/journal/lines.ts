@@ -1,6 +1,6 @@
 /**
- * Entries as lines of JSON, strictly: what does not parse, has the wrong shape, leaves a hole or runs backwards in time is an error that
- * names the place. Messages inside an entry are checked by whoever folds them.
+ * Entries as lines of JSON, strictly: what does not parse, has the wrong shape, leaves a hole or runs backwards in time
+ * is an error that names the place. Messages inside an entry are checked by whoever folds them.
  */
 import { type Anchor, type Entry, isMark, MARK_FORMAT, mayBegin } from './entry.ts'
 import { type DamageCode, JournalError } from './port.ts'
@@ -28,7 +28,9 @@ export interface Fault {
   readonly why: string
 }
 
-/** What is wrong with an entry behind the one before; null: nothing. `anywhere`: it may be any where it is the first. */
+/**
+ * What is wrong with an entry behind the one before; null: nothing. `anywhere`: it may be any where it is the first.
+ */
 export function faultBehind(
   before: Entry | null,
   entry: Entry,

@@ -1,7 +1,7 @@
 /**
- * The journal over a bus's log. Promises all or none per message; an append larger than the server's payload becomes several, and a
- * crash between them leaves the first ones, which is what the machines would have seen anyway. Messages that no journal wrote are passed over and
- * counted. Who is allowed to try is the lease's.
+ * The journal over a bus's log. Promises all or none per message; an append larger than the server's payload becomes
+ * several, and a crash between them leaves the first ones, which is what the machines would have seen anyway. Messages
+ * that no journal wrote are passed over and counted. Who is allowed to try is the lease's.
  */
 import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -42,10 +42,15 @@ const headersMax = 4096
 /** The rest of an append of several messages must follow its first; it waits for space this long between tries. */
 const spaceRetryMs = 250
 
-/** Each counted message is remembered, so that it is not counted again; more than this is a flood, and counted roughly. */
+/**
+ * Each counted message is remembered, so that it is not counted again; more than this is a flood, and counted roughly.
+ */
 const foreignMax = 100_000
 
-/** A batch of the inbox and what the engine adds to it: what a message that is gone held is not known, and no number may be given out twice. */
+/**
+ * A batch of the inbox and what the engine adds to it: what a message that is gone held is not known, and no number may
+ * be given out twice.
+ */
 export const ENTRIES_PER_MESSAGE_MAX = 400
 
 const token = /^[A-Za-z0-9_-]{1,64}$/
@@ -163,7 +168,8 @@ async function* read(place: LogCursor, from: 'start' | 'mark'): AsyncGenerator<E
   const before = from === 'mark' ? await partsBefore(place) : 0
   for await (const found of survey(place, from, before)) {
     if (found.kind === 'damage') {
-      // Whatever was in them, what is left is whole. Who opened it has been told, and must not give their numbers out again.
+      // Whatever was in them, what is left is whole. Who opened it has been told, and must not give their numbers out
+      // again.
       if (found.damage.code === 'END_LOST') return
       throw damageError(found.damage)
     }
@@ -195,8 +201,8 @@ function createCount(tell: JournalOptions['onForeign']): (message: LogMessage) =
 }
 
 /**
- * Counts up for people; the random part is for the server: two orchestrators that start at once must not use the same id for different
- * messages, or the second would be told that its message is stored already.
+ * Counts up for people; the random part is for the server: two orchestrators that start at once must not use the same
+ * id for different messages, or the second would be told that its message is stored already.
  */
 function nextEpoch(before: string): string {
   const count = Number(/^\d+/.exec(before)?.[0] ?? 0) + 1

@@ -1,6 +1,6 @@
 /**
- * The journal without a server: lines in an array, so that what comes out is what JSON keeps of what went in. Can be told to refuse or
- * to keep its writer waiting. Same contract test as the real one.
+ * The journal without a server: lines in an array, so that what comes out is what JSON keeps of what went in. Can be
+ * told to refuse or to keep its writer waiting. Same contract test as the real one.
  */
 import { beginsAt, type Entry } from './entry.ts'
 import { checkFollows, createLineReader, toLine } from './lines.ts'

@@ -1,6 +1,6 @@
 /**
- * Entries as messages of a log: the entries of one append are lines of one message, whose id is `<epoch>:<n of its last entry>`. A message that is
- * anything else was not written by a journal, whoever published it.
+ * Entries as messages of a log: the entries of one append are lines of one message, whose id is `<epoch>:<n of its last
+ * entry>`. A message that is anything else was not written by a journal, whoever published it.
  */
 import type { LogMessage } from '../bus/port.ts'
 import { beginsAt, type Entry } from './entry.ts'

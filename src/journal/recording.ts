@@ -1,6 +1,7 @@
 /**
- * A journal exported: one entry per line of JSON, compressed if the name ends in .gz, so that a night can be looked at with grep and
- * replayed anywhere. Promises that what is read is complete and in order, or an error naming file and line.
+ * A journal exported: one entry per line of JSON, compressed if the name ends in .gz, so that a night can be looked at
+ * with grep and replayed anywhere. Promises that what is read is complete and in order, or an error naming file and
+ * line.
  */
 import { createReadStream, createWriteStream } from 'node:fs'
 import { rename, rm } from 'node:fs/promises'
@@ -66,7 +67,10 @@ async function* toChunks(entries: Entries, counted: { count: number }): AsyncGen
   if (lines.length > 0) yield `${lines.join('\n')}\n`
 }
 
-/** Many at once: a turn of the event loop for each would take longer than reading it. Not node:readline, which waits for ever when the stream below it fails. */
+/**
+ * Many at once: a turn of the event loop for each would take longer than reading it. Not node:readline, which waits for
+ * ever when the stream below it fails.
+ */
 async function* linesOf(path: string): AsyncGenerator<readonly string[]> {
   let rest = ''
   const file = createReadStream(path)

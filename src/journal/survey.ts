@@ -1,6 +1,6 @@
 /**
- * Goes over what a journal's log holds and tells entries, strangers' messages and damage apart, without stopping at any of them. Who must be able to
- * trust what was read stops at the first damage; who wants what is left goes on.
+ * Goes over what a journal's log holds and tells entries, strangers' messages and damage apart, without stopping at any
+ * of them. Who must be able to trust what was read stops at the first damage; who wants what is left goes on.
  */
 import type { Log, LogMessage } from '../bus/port.ts'
 import { type Entry } from './entry.ts'

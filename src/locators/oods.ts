@@ -10,9 +10,10 @@ import type { LocatorPart } from '../parts.ts'
 import { createPaths, type Look, type Paths } from './path.ts'
 
 /**
- * Hears `imageInOODS` (ctrl_oods). Where a camera is configured it reports what was ingested and the machines decide what is ready; where none is, it remembers what
- * was ingested lately and tells the jobs that wait for it. Events that were sent while nobody listened, before the start or during an outage, are made up
- * for by looking at the path: a file that was there when listening began may have been ingested unheard.
+ * Hears `imageInOODS` (ctrl_oods). Where a camera is configured it reports what was ingested and the machines decide
+ * what is ready; where none is, it remembers what was ingested lately and tells the jobs that wait for it. Events that
+ * were sent while nobody listened, before the start or during an outage, are made up for by looking at the path: a file
+ * that was there when listening began may have been ingested unheard.
  */
 export interface OodsOptions {
   readonly bus: Pick<Bus, 'subscribe' | 'onStatus'>

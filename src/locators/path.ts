@@ -4,8 +4,9 @@ import type { LocatorAnswer } from '../../machines/domain/messages.ts'
 import type { DataOrder, Locator } from '../../machines/ports.ts'
 
 /**
- * Where the path template of a site says that the data of a job are, and since when. As a locator of its own it serves sites without an OODS: a job may run when its
- * files are there. An NFS server that hangs holds up who waits for data, and nobody else.
+ * Where the path template of a site says that the data of a job are, and since when. As a locator of its own it serves
+ * sites without an OODS: a job may run when its files are there. An NFS server that hangs holds up who waits for data,
+ * and nobody else.
  */
 export interface PathOptions {
   readonly report: (answer: LocatorAnswer) => void
@@ -64,7 +65,8 @@ export function createPathLocator({ report, paths = createPaths(), every = inter
 }
 
 export function createPaths(writtenAt: WrittenAt = modifiedAt): Paths {
-  // One after the other: a file system that hangs then holds one of Node's four threads for file access, and not all of them.
+  // One after the other: a file system that hangs then holds one of Node's four threads for file access, and not all of
+  // them.
   let last: Promise<unknown> = Promise.resolve()
   return {
     completeAt(look) {

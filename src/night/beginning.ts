@@ -1,6 +1,7 @@
 /**
- * A beginning for readers of a journal that gives none: an instance with thousands of open jobs writes no checkpoint. What is dropped from the front of the
- * lines is folded instead, a little at a time, and then stands in their place as one line. It is never written anywhere.
+ * A beginning for readers of a journal that gives none: an instance with thousands of open jobs writes no checkpoint.
+ * What is dropped from the front of the lines is folded instead, a little at a time, and then stands in their place as
+ * one line. It is never written anywhere.
  */
 import { inParts } from '../engine/checkpoint.ts'
 import { createWorld } from '../engine/world.ts'
@@ -12,7 +13,10 @@ export interface Beginning {
   readonly folded: number
   /** Folds one more. Throws where the machines of this version cannot hear it. */
   fold(line: string): void
-  /** All that is open after what was folded, as a line under the number of the last one. It stands for them all: the next to be folded follows it. */
+  /**
+   * All that is open after what was folded, as a line under the number of the last one. It stands for them all: the
+   * next to be folded follows it.
+   */
   asLine(): { readonly n: number; readonly line: string }
 }
 

@@ -1,6 +1,6 @@
 /**
- * Why a job or a group is where it is, in one sentence: the text of the page and of `ocps explain`. Everything in it is read from the fold; where the
- * fold does not say, the sentence does not either. Times are UTC.
+ * Why a job or a group is where it is, in one sentence: the text of the page and of `ocps explain`. Everything in it is
+ * read from the fold; where the fold does not say, the sentence does not either. Times are UTC.
  */
 import { jobAddress } from '../../machines/domain/messages.ts'
 import { isAwaited } from '../../machines/groupMembers.ts'

@@ -1,5 +1,6 @@
 /**
- * The detectors of an exposure as they lie beside each other: LSSTCam's focal plane where it is one, else a grid. And which jobs worked on which detector.
+ * The detectors of an exposure as they lie beside each other: LSSTCam's focal plane where it is one, else a grid. And
+ * which jobs worked on which detector.
  */
 import { compareExposures } from '../../machines/domain/dataId.ts'
 import type { JobRecord, Night } from './night.ts'
@@ -70,7 +71,8 @@ const SCIENCE_DETECTORS = 189
 const RAFT_GAP = 0.25
 const LSSTCAM_WIDTH = 5 * 3 + 4 * RAFT_GAP
 
-// Rafts in the order of their detectors' numbers (obs_lsst, policy/lsstCam). The first digit counts rows from below, the second columns.
+// Rafts in the order of their detectors' numbers (obs_lsst, policy/lsstCam). The first digit counts rows from below,
+// the second columns.
 const RAFTS = '01 02 03 10 11 12 13 14 20 21 22 23 24 30 31 32 33 34 41 42 43'.split(' ')
 const CORNERS = '00 04 40 44'.split(' ')
 const LSSTCAM: readonly Place[] = [

@@ -1,6 +1,6 @@
 /**
- * The head of a journal line: what has to be known of an entry before anybody folds it. Read without parsing the line where it was written by OCPS, since
- * most lines are only kept and passed on. Throws SyntaxError for what is not JSON.
+ * The head of a journal line: what has to be known of an entry before anybody folds it. Read without parsing the line
+ * where it was written by OCPS, since most lines are only kept and passed on. Throws SyntaxError for what is not JSON.
  */
 import { beginsAt, type Entry, isMark } from '../journal/entry.ts'
 

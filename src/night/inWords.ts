@@ -5,8 +5,8 @@ import type { Entry } from '../journal/entry.ts'
 import type { Effect } from '../engine/world.ts'
 
 /**
- * Entries and what follows from them as lines a person reads: for a difference in a replay and for transcripts. Short by design; the whole
- * is in the recording and in the events.
+ * Entries and what follows from them as lines a person reads: for a difference in a replay and for transcripts. Short
+ * by design; the whole is in the recording and in the events.
  */
 export function inWords({ door, from, what }: Pick<Entry, 'door' | 'from' | 'what'>): string {
   if (what.type === 'command.processData') {

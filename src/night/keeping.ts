@@ -1,6 +1,6 @@
 /**
- * The newest lines of a journal, so many that memory has an end, and always from a line on that reading may begin with. Where the journal gives no such
- * line in time, what is dropped is folded into one that stands for it.
+ * The newest lines of a journal, so many that memory has an end, and always from a line on that reading may begin with.
+ * Where the journal gives no such line in time, what is dropped is folded into one that stands for it.
  */
 import { type Beginning, createBeginning } from './beginning.ts'
 import { headOf } from './head.ts'

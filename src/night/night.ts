@@ -1,6 +1,7 @@
 /**
- * A night as a person looks at it: the same machines folded over the same journal, and beside them what machines forget, such as jobs that are over and
- * what each actor heard. Runs in the browser and in Node; reads entries, carries nothing out. Both the live page and time travel are this fold.
+ * A night as a person looks at it: the same machines folded over the same journal, and beside them what machines
+ * forget, such as jobs that are over and what each actor heard. Runs in the browser and in Node; reads entries, carries
+ * nothing out. Both the live page and time travel are this fold.
  */
 import type { AnyMachineSnapshot, EventObject } from 'xstate'
 import type { Acknowledgement } from '../../machines/domain/announcements.ts'
@@ -49,7 +50,9 @@ export interface Night {
   apply(entry: Entry): void
   /** A mark holds something this night does not know: nothing was applied yet, or something was passed over. */
   readonly needsMark: boolean
-  /** Instead of applying a mark that holds nothing new: as in the engine, living on and beginning there are the same. */
+  /**
+   * Instead of applying a mark that holds nothing new: as in the engine, living on and beginning there are the same.
+   */
   passMark(mark: Pick<Entry, 'n' | 'at'>): void
   /** What is applied next does not follow what was applied last; the next mark says what is. */
   leap(): void

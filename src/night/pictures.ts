@@ -1,6 +1,7 @@
 /**
- * Which images there are to look at, and how they belong together: what the display's views show, the exposures of a group with their combined image, the
- * detectors of an exposure. Read from the fold; whether a file is there is the gateway's to say.
+ * Which images there are to look at, and how they belong together: what the display's views show, the exposures of a
+ * group with their combined image, the detectors of an exposure. Read from the fold; whether a file is there is the
+ * gateway's to say.
  */
 import type { DisplayImage } from '../../machines/domain/announcements.ts'
 import { compareExposures, type DataId } from '../../machines/domain/dataId.ts'
@@ -61,7 +62,10 @@ export function setsOf(night: Night, by: 'group' | 'exposure'): readonly Picture
   return [...sets].map(([title, pictures]) => ({ title, pictures: pictures.sort(inOrder) })).reverse()
 }
 
-/** What is worth comparing with a picture by blinking: the same kind of image, of the same detector, of every exposure in the set. */
+/**
+ * What is worth comparing with a picture by blinking: the same kind of image, of the same detector, of every exposure
+ * in the set.
+ */
 export function blinkable(pictures: readonly Picture[], { dataset, dataId, pipeline }: Picture): readonly Picture[] {
   if (dataId.obsid === null) return blinkableFirst(pictures)
   return pictures.filter(

@@ -1,6 +1,7 @@
 /**
- * Metrics as series: of each metric and unit every value with the job it is of, over time or sequence number, and which of them are out of the ordinary.
- * Ordinary is what the pipeline's other values are; whether a value is good is not decided here.
+ * Metrics as series: of each metric and unit every value with the job it is of, over time or sequence number, and which
+ * of them are out of the ordinary. Ordinary is what the pipeline's other values are; whether a value is good is not
+ * decided here.
  */
 import { exposureNumbers } from '../../machines/domain/dataId.ts'
 import type { JobRecord } from './night.ts'
@@ -30,11 +31,17 @@ export interface Series {
 export interface Outlier {
   readonly point: Point
   readonly value: number
-  /** How far from the median of its pipeline, in standard deviations as the median absolute deviation estimates them; signed. */
+  /**
+   * How far from the median of its pipeline, in standard deviations as the median absolute deviation estimates them;
+   * signed.
+   */
   readonly sigmas: number
 }
 
-/** Every metric there is, by name. Over sequence numbers only exposures of the newest observing day, for those begin anew every day. */
+/**
+ * Every metric there is, by name. Over sequence numbers only exposures of the newest observing day, for those begin
+ * anew every day.
+ */
 export function seriesOf(jobs: readonly JobRecord[], axis: Axis): readonly Series[] {
   const day = axis === 'time' ? null : newestDay(jobs)
   const all = new Map<string, { metric: string; unit: string; points: Point[] }>()

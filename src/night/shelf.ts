@@ -1,6 +1,6 @@
 /**
- * The dead-letter shelf as a person reads it: what ended without success and can be run again, and what became of that which was. Read from the fold; a job
- * whose end lies before the first entry is known by what the shelf keeps of it.
+ * The dead-letter shelf as a person reads it: what ended without success and can be run again, and what became of that
+ * which was. Read from the fold; a job whose end lies before the first entry is known by what the shelf keeps of it.
  */
 import type { ShelfItem } from '../../machines/domain/messages.ts'
 import type { ShelfContext } from '../../machines/shelf.ts'

@@ -1,7 +1,8 @@
 /**
- * What a job that waits for slots needs, who is ahead of it, and what is kept free for whom: as facts for `ocps top` and the page, and in words for
- * `ocps explain`. Jobs start in order. A small job does not start ahead of a large one that does not fit yet, although it would fit: how long it runs is
- * known only as a time limit, after which it may be tried again, so that the large one could wait for ever. The sentence says so.
+ * What a job that waits for slots needs, who is ahead of it, and what is kept free for whom: as facts for `ocps top`
+ * and the page, and in words for `ocps explain`. Jobs start in order. A small job does not start ahead of a large one
+ * that does not fit yet, although it would fit: how long it runs is known only as a time limit, after which it may be
+ * tried again, so that the large one could wait for ever. The sentence says so.
  */
 import { inOrder, type Waiting, type WaitingList } from '../../machines/domain/waitingList.ts'
 import { DEFAULT_POOL, poolNames } from '../../machines/domain/pools.ts'

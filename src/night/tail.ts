@@ -1,6 +1,7 @@
 /**
- * The journal of an instance as it grows, kept here as lines, and whether the instance is there. Reads only: no lease, no entry, nothing asked of the
- * engine but one question about its process. Goes on through restarts of OCPS and of its server, and re-reads what it missed.
+ * The journal of an instance as it grows, kept here as lines, and whether the instance is there. Reads only: no lease,
+ * no entry, nothing asked of the engine but one question about its process. Goes on through restarts of OCPS and of its
+ * server, and re-reads what it missed.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Bus, Incoming } from '../bus/port.ts'
@@ -14,7 +15,10 @@ import type { NatsSettings } from '../settings/schema.ts'
 import { createKeeping, type Kept } from './keeping.ts'
 
 export interface Tail {
-  /** Oldest first; begins at entry 1, at a quiescent entry or at a checkpoint unless there was none for long. Entries that only hold digests are left out. */
+  /**
+   * Oldest first; begins at entry 1, at a quiescent entry or at a checkpoint unless there was none for long. Entries
+   * that only hold digests are left out.
+   */
   readonly lines: readonly Kept[]
   /** Raised when what was read before is void: the beginning was dropped, or the journal is another one. */
   readonly generation: number

@@ -1,6 +1,7 @@
-// How one frame lies on another, found from their stars: triangles of bright stars that have the same three sides in both vote for
-// which star is which (Groth 1986, AJ 91, 1244; Valdes et al. 1995, PASP 107, 1119), the votes propose a shift and a rotation, and all
-// stars refine it. Sides are compared in pixels, not as ratios: frames of one detector have one scale, and that tells far more apart.
+// How one frame lies on another, found from their stars: triangles of bright stars that have the same three sides in
+// both vote for which star is which (Groth 1986, AJ 91, 1244; Valdes et al. 1995, PASP 107, 1119), the votes propose a
+// shift and a rotation, and all stars refine it. Sides are compared in pixels, not as ratios: frames of one detector
+// have one scale, and that tells far more apart.
 
 import { createGrid, type Point } from './grid.ts'
 import { matchTriangles, type Pair } from './triangles.ts'
@@ -11,11 +12,16 @@ const BRIGHT = 40
 const REFINE = 80
 /** How far the places of one star may differ, pixels; the second is for shallow frames with stars many pixels wide. */
 const TOLERANCES = [1.5, 4]
-/** The share of the stars in the common area that must match. Two fields matched by chance share about one in a hundred. */
+/**
+ * The share of the stars in the common area that must match. Two fields matched by chance share about one in a hundred.
+ */
 const MATCHED_SHARE_MIN = 0.35
 const MATCHED_MIN = 4
 
-/** Takes a place on the reference to the place of the same star on the frame: x′ = cos x − sin y + dx, y′ = sin x + cos y + dy. Pixels. */
+/**
+ * Takes a place on the reference to the place of the same star on the frame: x′ = cos x − sin y + dx, y′ = sin x + cos
+ * y + dy. Pixels.
+ */
 export interface Transform {
   readonly cos: number
   readonly sin: number
@@ -138,7 +144,10 @@ function nearest(grid: IndexedGrid, { x, y }: Point, reach: number): Indexed | u
   return best
 }
 
-/** Every reference star with the frame's star nearest to where it should be; a frame's star is given once, to the brightest. */
+/**
+ * Every reference star with the frame's star nearest to where it should be; a frame's star is given once, to the
+ * brightest.
+ */
 function matchStars(stars: readonly Point[], grid: IndexedGrid, transform: Transform, reach: number): Pair[] {
   const taken = new Set<number>()
   const pairs: Pair[] = []
@@ -151,7 +160,10 @@ function matchStars(stars: readonly Point[], grid: IndexedGrid, transform: Trans
   return pairs
 }
 
-/** The least-squares rotation and shift of matched stars (Kabsch in two dimensions); null where they do not fix a rotation. */
+/**
+ * The least-squares rotation and shift of matched stars (Kabsch in two dimensions); null where they do not fix a
+ * rotation.
+ */
 function fitRigid(pairs: readonly Pair[], stars: readonly Point[], others: readonly Point[]): Transform | null {
   const matched = pairs.flatMap(({ reference, frame }) => {
     const [from, to] = [stars[reference], others[frame]]

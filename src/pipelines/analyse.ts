@@ -1,4 +1,5 @@
-// One frame, measured: background, stars, point spread function. The order of the steps is here; each step has its own file.
+// One frame, measured: background, stars, point spread function. The order of the steps is here; each step has its own
+// file.
 
 import { type Background, estimateBackground, subtractBackground } from './background.ts'
 import { type Candidate, detect } from './detect.ts'
@@ -9,8 +10,8 @@ import { type Frame, measurePsf, type Psf, PSF_STARS_MIN } from './psf.ts'
 import { FWHM_PER_SIGMA, gaussianKernel } from './smooth.ts'
 
 /**
- * Kernels of the first look, pixels FWHM, tried until one shows stars enough; where the stars turn out much wider or narrower than
- * it, one more look uses their width. The wide one is for shallow, oversampled frames.
+ * Kernels of the first look, pixels FWHM, tried until one shows stars enough; where the stars turn out much wider or
+ * narrower than it, one more look uses their width. The wide one is for shallow, oversampled frames.
  */
 const FIRST_KERNELS = [3, 7]
 
@@ -68,7 +69,10 @@ export function analyse(image: Image, { threshold, saturation }: AnalyseOptions)
   return { background, residual, stars, psf, saturatedPixels: saturated.length, missingPixels: missing }
 }
 
-/** The level pixels saturate at, adu: SATURATE in the header, otherwise the top of an 8- or 16-bit range, otherwise Infinity. */
+/**
+ * The level pixels saturate at, adu: SATURATE in the header, otherwise the top of an 8- or 16-bit range, otherwise
+ * Infinity.
+ */
 export function saturationLevel({ header, bitpix }: Image): number {
   const told = numberIn(header, 'SATURATE')
   if (told !== undefined && told > 0) return told
@@ -89,7 +93,9 @@ interface Look {
   readonly psf: Psf
 }
 
-/** The first kernel with stars enough (or the one with most), and then once more with a kernel as wide as the stars are. */
+/**
+ * The first kernel with stars enough (or the one with most), and then once more with a kernel as wide as the stars are.
+ */
 function bestLook(look: (kernel: number) => Look): Look {
   const best = FIRST_KERNELS.reduce<Look | null>((soFar, kernel) => {
     if (soFar !== null && soFar.psf.stars >= PSF_STARS_MIN) return soFar

@@ -1,6 +1,6 @@
-// Background and noise on a mesh, as SExtractor makes them (Bertin & Arnouts 1996, A&AS 117, 393, §3): each cell's pixels are clipped
-// at 3 σ, the mode is estimated from median and mean, the mesh is median-filtered and interpolated. Stars are not masked;
-// the clipping and the filter carry that.
+// Background and noise on a mesh, as SExtractor makes them (Bertin & Arnouts 1996, A&AS 117, 393, §3): each cell's
+// pixels are clipped at 3 σ, the mode is estimated from median and mean, the mesh is median-filtered and interpolated.
+// Stars are not masked; the clipping and the filter carry that.
 
 import type { Image } from './fits/image.ts'
 import { type Clipped, clip, median } from './statistics.ts'
@@ -27,7 +27,9 @@ interface Mesh {
   readonly noises: Float32Array
 }
 
-/** Background and noise of `image`; NaN pixels are left out, cells without enough pixels take their neighbours' values. */
+/**
+ * Background and noise of `image`; NaN pixels are left out, cells without enough pixels take their neighbours' values.
+ */
 export function estimateBackground(image: Image): Background {
   const { width, height } = image
   const columns = Math.max(1, Math.round(width / CELL))
@@ -108,8 +110,8 @@ function gather(image: Image, left: number, right: number, bottom: number, top: 
 }
 
 /**
- * Where stars skew a cell, mode ≈ 2.5 median − 1.5 mean; where the two are more than 0.3 σ apart that breaks down and the median
- * serves (Bertin & Arnouts 1996, eq. 1).
+ * Where stars skew a cell, mode ≈ 2.5 median − 1.5 mean; where the two are more than 0.3 σ apart that breaks down and
+ * the median serves (Bertin & Arnouts 1996, eq. 1).
  */
 function mode({ mean, median: middle, sigma }: Clipped): number {
   return sigma > 0 && Math.abs(mean - middle) < 0.3 * sigma ? 2.5 * middle - 1.5 * mean : middle

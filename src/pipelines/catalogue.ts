@@ -1,4 +1,5 @@
-// The star catalogue as a file: what quicklook writes and stack reads. Units stand at its top, so that the file explains itself.
+// The star catalogue as a file: what quicklook writes and stack reads. Units stand at its top, so that the file
+// explains itself.
 
 import type { Star } from './analyse.ts'
 import type { Image } from './fits/image.ts'

@@ -1,10 +1,13 @@
-// Aligned frames become one: a weighted mean of each pixel over the frames, without those that lie off the median by more than noise
-// and seeing explain: cosmic rays, satellites, hot pixels. The noise is modelled, not taken from the few values of a pixel, because
-// with three frames a σ of three values clips nothing.
+// Aligned frames become one: a weighted mean of each pixel over the frames, without those that lie off the median by
+// more than noise and seeing explain: cosmic rays, satellites, hot pixels. The noise is modelled, not taken from the
+// few values of a pixel, because with three frames a σ of three values clips nothing.
 
 import { quickselect } from './statistics.ts'
 
-/** Times the expected error of a value against the median: one good pixel in 16 000 is lost, and no cosmic ray worth the name stays. */
+/**
+ * Times the expected error of a value against the median: one good pixel in 16 000 is lost, and no cosmic ray worth the
+ * name stays.
+ */
 const KAPPA = 4
 /** Seeing and residual misalignment change a star's core by up to this share from frame to frame. */
 const STAR_SHARE = 0.3
@@ -61,8 +64,9 @@ export function combine(layers: readonly Layer[], gain: number): Combined {
 }
 
 /**
- * The median; of an even number the middle value nearer to the background, not their mean: of two that disagree it is the one without
- * the cosmic ray, whose own light and whose ringing under resampling both lead away from it. Reorders the values.
+ * The median; of an even number the middle value nearer to the background, not their mean: of two that disagree it is
+ * the one without the cosmic ray, whose own light and whose ringing under resampling both lead away from it. Reorders
+ * the values.
  */
 function middleOf(values: Float64Array, count: number): number {
   const lower = quickselect(values, count, (count - 1) >> 1)

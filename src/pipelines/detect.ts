@@ -1,5 +1,5 @@
-// Finds star candidates: local maxima of the smoothed image above a threshold, one per saturated blob, and none that is only a bump
-// on a brighter neighbour's flank. Says where something is; what it is, measure.ts finds out.
+// Finds star candidates: local maxima of the smoothed image above a threshold, one per saturated blob, and none that is
+// only a bump on a brighter neighbour's flank. Says where something is; what it is, measure.ts finds out.
 
 import { type Background, interpolateLine } from './background.ts'
 import type { Image } from './fits/image.ts'
@@ -7,8 +7,8 @@ import { createGrid, type Grid } from './grid.ts'
 import { type Kernel, smooth } from './smooth.ts'
 
 /**
- * The brightest this many are kept. A globular cluster on a 4k × 4k detector shows about 20 000; more means the noise was
- * misjudged, and time and catalogue must stay bounded.
+ * The brightest this many are kept. A globular cluster on a 4k × 4k detector shows about 20 000; more means the noise
+ * was misjudged, and time and catalogue must stay bounded.
  */
 const CANDIDATES_MAX = 50_000
 
@@ -70,8 +70,8 @@ function isPeak(smoothed: Float32Array, at: number, width: number, value: number
 }
 
 /**
- * A flat-topped star breaks into several maxima. All candidates within two pixels of one connected saturated blob become one, at the
- * blob's centre.
+ * A flat-topped star breaks into several maxima. All candidates within two pixels of one connected saturated blob
+ * become one, at the blob's centre.
  */
 function mergeSaturated(
   found: readonly Candidate[],
@@ -154,8 +154,9 @@ function blobNear({ labels, list }: Blobs, { x, y }: Candidate, width: number): 
 }
 
 /**
- * Keeps a candidate where the image dips by more than the noise between it and every brighter one nearby. The dip is asked to be
- * 3 σ of the smoothed image including the photon noise of the star light, and 3 % of the candidate's height: a real PSF has knees.
+ * Keeps a candidate where the image dips by more than the noise between it and every brighter one nearby. The dip is
+ * asked to be 3 σ of the smoothed image including the photon noise of the star light, and 3 % of the candidate's
+ * height: a real PSF has knees.
  */
 function keepProminent(
   candidates: readonly Candidate[],

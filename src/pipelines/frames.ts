@@ -1,5 +1,5 @@
-// The frames of a stack: read, aligned on the one that fits most others, scaled to it. Says of every frame whether it goes in and why
-// not; combining is left to others.
+// The frames of a stack: read, aligned on the one that fits most others, scaled to it. Says of every frame whether it
+// goes in and why not; combining is left to others.
 
 import { readFileSync } from 'node:fs'
 import { type Alignment, align, applyTransform, IDENTITY, type Transform } from './align.ts'
@@ -37,7 +37,10 @@ export interface Placement {
   readonly frames: readonly Placed[]
 }
 
-/** Reads the stars of the members, or finds those of one without a catalogue; one that cannot be read is returned with its reason. */
+/**
+ * Reads the stars of the members, or finds those of one without a catalogue; one that cannot be read is returned with
+ * its reason.
+ */
 export function listFrames(
   members: readonly Member[],
   settings: AnalyseOptions,
@@ -91,7 +94,9 @@ export function readFrame(member: Member, size: { width: number; height: number 
   }
 }
 
-/** The shift and rotation of a frame's stars against the reference at the middle of the detector: pixels and degrees. */
+/**
+ * The shift and rotation of a frame's stars against the reference at the middle of the detector: pixels and degrees.
+ */
 export function describeTransform(transform: Transform, { width, height }: { width: number; height: number }) {
   const centre = { x: (width - 1) / 2, y: (height - 1) / 2 }
   const moved = applyTransform(transform, centre)

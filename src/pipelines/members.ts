@@ -1,4 +1,5 @@
-// What a gather job combines: the members of a group, settled or never processed by themselves, as the executor writes them to members.json.
+// What a gather job combines: the members of a group, settled or never processed by themselves, as the executor writes
+// them to members.json.
 
 import { readFileSync } from 'node:fs'
 import { fieldsOf } from './catalogue.ts'

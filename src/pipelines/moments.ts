@@ -1,6 +1,6 @@
-// Position, flux and shape of one star by adaptive Gaussian moments: the weight is an elliptical Gaussian that is moved and reshaped
-// until it matches the star (Bernstein & Jarvis 2002, AJ 123, 583, §3; Hirata & Seljak 2003). The nearest there is to an optimal
-// weighting in white noise, and far less hurt by neighbours than unweighted moments.
+// Position, flux and shape of one star by adaptive Gaussian moments: the weight is an elliptical Gaussian that is moved
+// and reshaped until it matches the star (Bernstein & Jarvis 2002, AJ 123, 583, §3; Hirata & Seljak 2003). The nearest
+// there is to an optimal weighting in white noise, and far less hurt by neighbours than unweighted moments.
 
 import type { Point } from './grid.ts'
 import { FWHM_PER_SIGMA } from './smooth.ts'
@@ -32,8 +32,8 @@ interface Sums {
 }
 
 /**
- * Follows the star near `start` on the background-subtracted `residual`, beginning with a round Gaussian of `fwhm` pixels. Null where
- * it does not settle: too faint, moved by more than `fwhm`, or shape degenerate.
+ * Follows the star near `start` on the background-subtracted `residual`, beginning with a round Gaussian of `fwhm`
+ * pixels. Null where it does not settle: too faint, moved by more than `fwhm`, or shape degenerate.
  */
 export function adaptiveMoments(
   residual: Float32Array,
@@ -76,8 +76,9 @@ export function adaptiveMoments(
 }
 
 /**
- * Place (pixels) and flux (adu) of a star near `start` through a round Gaussian weight of fixed `fwhm`: the windowed centroid of those
- * too faint to show their own shape. Stays at `start` where the light leads away by more than half a width.
+ * Place (pixels) and flux (adu) of a star near `start` through a round Gaussian weight of fixed `fwhm`: the windowed
+ * centroid of those too faint to show their own shape. Stays at `start` where the light leads away by more than half a
+ * width.
  */
 export function fixedMoments(
   residual: Float32Array,

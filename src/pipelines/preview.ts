@@ -1,5 +1,5 @@
-// An image a person can judge at a glance: averaged down, stretched by asinh so that the faintest and the brightest stars both show
-// (Lupton et al. 2004, PASP 116, 133), first row at the bottom as every FITS viewer draws it.
+// An image a person can judge at a glance: averaged down, stretched by asinh so that the faintest and the brightest
+// stars both show (Lupton et al. 2004, PASP 116, 133), first row at the bottom as every FITS viewer draws it.
 
 import { PNG } from 'pngjs'
 import { quantile } from './statistics.ts'
@@ -11,7 +11,10 @@ const SOFTENING = 8
 /** Grey of the background, 0…255: dark, and still telling noise from nothing. */
 const BACKGROUND_GREY = 26
 
-/** The stretch as a table over light from DARKEST to above white, white being 1: an asinh per pixel would take longer than all the rest. */
+/**
+ * The stretch as a table over light from DARKEST to above white, white being 1: an asinh per pixel would take longer
+ * than all the rest.
+ */
 const STEPS = 8192
 const DARKEST = -0.1
 const STRETCH = Uint8Array.from({ length: STEPS + 1 }, (_, step) => {
@@ -29,7 +32,10 @@ export interface Preview {
   readonly grey: Uint8Array
 }
 
-/** `residual`: the image minus its background, adu; `noise`: of one pixel, adu. Pixels without a value are drawn as background. */
+/**
+ * `residual`: the image minus its background, adu; `noise`: of one pixel, adu. Pixels without a value are drawn as
+ * background.
+ */
 export function renderPreview(residual: Float32Array, width: number, height: number, noise: number): Preview {
   const shrink = Math.max(1, Math.max(width, height) / SIDE_MAX)
   const [columns, rows] = [Math.max(1, Math.round(width / shrink)), Math.max(1, Math.round(height / shrink))]
@@ -74,8 +80,8 @@ function whiteLevel(values: Float32Array, noise: number): number {
 }
 
 /**
- * Each output pixel is the mean over the area it covers, edges weighted by overlap: stars keep their light, noise averages. Pixels
- * without a value are drawn as background.
+ * Each output pixel is the mean over the area it covers, edges weighted by overlap: stars keep their light, noise
+ * averages. Pixels without a value are drawn as background.
  */
 function averageDown(source: Float32Array, width: number, height: number, columns: number, rows: number): Float32Array {
   const result = new Float32Array(columns * rows)

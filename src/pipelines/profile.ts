@@ -1,13 +1,17 @@
-// The width of the point spread function: one Moffat profile fitted to the pooled radial profile of many good stars (Moffat 1969,
-// A&A 3, 455). Pooling samples the profile far finer than pixels do, so undersampled stars keep their true width; a Gaussian would
-// read wings as width. The width is that of the stars as the pixels saw them: the pixel's own response is in it.
+// The width of the point spread function: one Moffat profile fitted to the pooled radial profile of many good stars
+// (Moffat 1969, A&A 3, 455). Pooling samples the profile far finer than pixels do, so undersampled stars keep their
+// true width; a Gaussian would read wings as width. The width is that of the stars as the pixels saw them: the pixel's
+// own response is in it.
 
 import { gaussianFwhm, type Moments } from './moments.ts'
 import { clip } from './statistics.ts'
 
 /** Width of a radial bin, pixels: fine against any star, wide enough that a dozen stars fill every bin. */
 const BIN = 0.25
-/** Moffat exponents tried; 2.5–4.8 is the atmosphere's range (Trujillo et al. 2001, MNRAS 328, 977), 30 as good as a Gaussian. */
+/**
+ * Moffat exponents tried; 2.5–4.8 is the atmosphere's range (Trujillo et al. 2001, MNRAS 328, 977), 30 as good as a
+ * Gaussian.
+ */
 const BETAS = [1.8, 2.2, 2.6, 3, 3.5, 4, 4.8, 6, 8, 12, 30]
 
 interface Bin {
@@ -17,8 +21,8 @@ interface Bin {
 }
 
 /**
- * FWHM, pixels, of the profile common to `stars` on the background-subtracted `residual`; NaN of no stars. For elliptical stars it
- * is the geometric mean of the axes.
+ * FWHM, pixels, of the profile common to `stars` on the background-subtracted `residual`; NaN of no stars. For
+ * elliptical stars it is the geometric mean of the axes.
  */
 export function profileFwhm(residual: Float32Array, width: number, height: number, stars: readonly Moments[]): number {
   if (stars.length === 0) return Number.NaN
@@ -32,7 +36,10 @@ export function profileFwhm(residual: Float32Array, width: number, height: numbe
   return best.fwhm
 }
 
-/** Mean brightness against elliptical radius, each star scaled by its own amplitude; outliers (neighbours, cosmic rays) clipped. */
+/**
+ * Mean brightness against elliptical radius, each star scaled by its own amplitude; outliers (neighbours, cosmic rays)
+ * clipped.
+ */
 function radialBins(
   residual: Float32Array,
   width: number,
@@ -66,7 +73,10 @@ function radialBins(
     })
 }
 
-/** The best width for one exponent: golden-section search over the FWHM, amplitude and offset solved exactly at each step. */
+/**
+ * The best width for one exponent: golden-section search over the FWHM, amplitude and offset solved exactly at each
+ * step.
+ */
 function bestWidth(bins: readonly Bin[], beta: number, typical: number): { misfit: number; fwhm: number } {
   const ratio = (Math.sqrt(5) - 1) / 2
   let low = 0.4 * typical

@@ -1,5 +1,5 @@
-// The point spread function of a frame: which stars may speak for it, and what they say together. Bright stars are measured one by
-// one; on a shallow frame without any, the faint ones are added up into one star and that is measured.
+// The point spread function of a frame: which stars may speak for it, and what they say together. Bright stars are
+// measured one by one; on a shallow frame without any, the faint ones are added up into one star and that is measured.
 
 import type { Candidate } from './detect.ts'
 import { createGrid } from './grid.ts'
@@ -15,7 +15,9 @@ const CANDIDATES_MAX = 600
 export const PSF_STARS_MIN = 5
 /** Fifteen σ gives one star's width to about 7 %, the median of five to 3 %. */
 const SIGNAL_TO_NOISE_MIN = 15
-/** Faint stars added up where there are no bright ones, and half the side of the sum, pixels (2.5 × the widest kernel). */
+/**
+ * Faint stars added up where there are no bright ones, and half the side of the sum, pixels (2.5 × the widest kernel).
+ */
 const ADDED_MAX = 40
 const ADDED_REACH = 30
 
@@ -29,7 +31,9 @@ export interface Psf {
   readonly ellipticity: number
   /** How many stars said so. */
   readonly stars: number
-  /** What adaptive moments say for the typical star, pixels: starts the measurement of every star and scales its width. */
+  /**
+   * What adaptive moments say for the typical star, pixels: starts the measurement of every star and scales its width.
+   */
   readonly gaussian: number
 }
 
@@ -117,15 +121,17 @@ function signalToNoise({ flux, xx, xy, yy }: Moments, noise: number): number {
   return flux / (noise * Math.sqrt(4 * Math.PI * Math.sqrt(xx * yy - xy * xy)))
 }
 
-/** The typical shape as a covariance, where noise is as often along as across; a mean of ellipticities would never be 0. */
+/**
+ * The typical shape as a covariance, where noise is as often along as across; a mean of ellipticities would never be 0.
+ */
 function middleShape(shapes: readonly Moments[]): Moments {
   const middle = (pick: (shape: Moments) => number): number => median(shapes.map(pick))
   return { x: 0, y: 0, flux: 0, xx: middle(({ xx }) => xx), xy: middle(({ xy }) => xy), yy: middle(({ yy }) => yy) }
 }
 
 /**
- * The brightest candidates without a neighbour of more than a third of their height within three widths: in a cluster no star is
- * truly alone, and the median and the clipped profile carry the rest.
+ * The brightest candidates without a neighbour of more than a third of their height within three widths: in a cluster
+ * no star is truly alone, and the median and the clipped profile carry the rest.
  */
 function isolated(candidates: readonly Candidate[], fwhm: number): Candidate[] {
   const reach = 3 * fwhm

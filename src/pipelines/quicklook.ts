@@ -1,5 +1,6 @@
-// The quicklook pipeline: `node quicklook.js <frame.fits[.gz]>` measures one frame while the telescope still points there, and leaves
-// preview.png and catalogue.json in the working directory. Overrides: threshold (times the noise), saturation (adu).
+// The quicklook pipeline: `node quicklook.js <frame.fits[.gz]>` measures one frame while the telescope still points
+// there, and leaves preview.png and catalogue.json in the working directory. Overrides: threshold (times the noise),
+// saturation (adu).
 
 import { writeFileSync } from 'node:fs'
 import { analyse, saturationLevel } from './analyse.ts'

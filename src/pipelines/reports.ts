@@ -1,5 +1,5 @@
-// How a pipeline tells OCPS what it found: one line of JSON per report on file descriptor 3, which the executor opened on
-// reports.ndjson. Run by hand there is no such file, and the lines go to stdout.
+// How a pipeline tells OCPS what it found: one line of JSON per report on file descriptor 3, which the executor opened
+// on reports.ndjson. Run by hand there is no such file, and the lines go to stdout.
 
 import { fstatSync, writeSync } from 'node:fs'
 
@@ -7,7 +7,10 @@ const REPORTS_FD = 3
 const STDOUT_FD = 1
 
 export interface Reports {
-  /** `value` NaN and ±Infinity are spelled out, as JSON has none; null means not measured. `unit` in astropy's spelling, '' for none. */
+  /**
+   * `value` NaN and ±Infinity are spelled out, as JSON has none; null means not measured. `unit` in astropy's spelling,
+   * '' for none.
+   */
   readonly metric: (name: string, value: number | null, unit: string) => void
   /** `path` relative to the working directory. */
   readonly dataset: (name: string, path: string, mime: string) => void
@@ -40,7 +43,9 @@ function spelled(value: number | null): number | string | null {
   return value === null || Number.isFinite(value) ? value : String(value)
 }
 
-/** Node's own event loop may sit on descriptor 3 when nobody handed one over; only a regular file can be the executor's. */
+/**
+ * Node's own event loop may sit on descriptor 3 when nobody handed one over; only a regular file can be the executor's.
+ */
 function isRegularFile(fd: number): boolean {
   try {
     return fstatSync(fd).isFile()

@@ -1,5 +1,6 @@
-// A frame as the reference's pixels would have seen it: Lanczos-3 interpolation, which keeps the noise nearly white and stars
-// nearly as sharp as they were; bilinear would smooth both and flatter the measured depth (Bertin et al. 2002, ASPC 281, 228).
+// A frame as the reference's pixels would have seen it: Lanczos-3 interpolation, which keeps the noise nearly white and
+// stars nearly as sharp as they were; bilinear would smooth both and flatter the measured depth (Bertin et al. 2002,
+// ASPC 281, 228).
 
 import type { Transform } from './align.ts'
 
@@ -8,7 +9,10 @@ const REACH = 3
 const PHASES = 512
 const TAPS = kernelTable()
 
-/** `pixels` (width × height) at the places the transform gives for every pixel of an equally large reference; NaN outside and beside NaN. */
+/**
+ * `pixels` (width × height) at the places the transform gives for every pixel of an equally large reference; NaN
+ * outside and beside NaN.
+ */
 export function resample(pixels: Float32Array, width: number, height: number, transform: Transform): Float32Array {
   const { cos, sin, dx, dy } = transform
   const result = new Float32Array(pixels.length).fill(Number.NaN)

@@ -1,5 +1,6 @@
-// What every built-in pipeline's process does around its work: read the environment, turn a failure into one sentence on stderr and
-// an exit code. Overrides were checked against the catalogue by OCPS already; here they are checked again for runs by hand.
+// What every built-in pipeline's process does around its work: read the environment, turn a failure into one sentence
+// on stderr and an exit code. Overrides were checked against the catalogue by OCPS already; here they are checked again
+// for runs by hand.
 
 import { EXIT, PipelineFailure, reasonOf } from './failure.ts'
 import { openReports, type Reports } from './reports.ts'
@@ -8,7 +9,10 @@ export interface PipelineRun {
   /** Arguments after the script's name. */
   readonly args: readonly string[]
   readonly reports: Reports
-  /** A number from OCPS_OVERRIDES, or `otherwise` where it is not overridden. Throws PipelineFailure (exit 2) for anything else. */
+  /**
+   * A number from OCPS_OVERRIDES, or `otherwise` where it is not overridden. Throws PipelineFailure (exit 2) for
+   * anything else.
+   */
   readonly numberOverride: (name: string, otherwise: number) => number
 }
 

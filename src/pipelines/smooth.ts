@@ -1,4 +1,5 @@
-// Smoothing by a Gaussian, the matched filter for stars in white noise (Stetson 1987, PASP 99, 191, §III; Bertin & Arnouts 1996, §4).
+// Smoothing by a Gaussian, the matched filter for stars in white noise (Stetson 1987, PASP 99, 191, §III; Bertin &
+// Arnouts 1996, §4).
 
 /** FWHM of a Gaussian per σ, 2 √(2 ln 2). */
 export const FWHM_PER_SIGMA = 2.354820045
@@ -6,7 +7,9 @@ export const FWHM_PER_SIGMA = 2.354820045
 export interface Kernel {
   /** One axis of the separable kernel from its centre outwards; the whole sums to 1. */
   readonly taps: Float64Array
-  /** The noise of a smoothed pixel per noise of a pixel: √Σk² over the two-dimensional kernel, for uncorrelated noise. */
+  /**
+   * The noise of a smoothed pixel per noise of a pixel: √Σk² over the two-dimensional kernel, for uncorrelated noise.
+   */
   readonly noiseFactor: number
 }
 

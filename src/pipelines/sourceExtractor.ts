@@ -1,6 +1,7 @@
-// SExtractor as a pipeline: `node sourceExtractor.js <frame.fits>` runs the tool of Bertin & Arnouts (1996, A&AS 117, 393) with all
-// settings on its command line, and turns its catalogue into metrics and a catalogue.json that stack can read. The binary is
-// OCPS_SOURCE_EXTRACTOR, or source-extractor (Debian), or sex (upstream). Overrides: threshold (times the noise per pixel).
+// SExtractor as a pipeline: `node sourceExtractor.js <frame.fits>` runs the tool of Bertin & Arnouts (1996, A&AS 117,
+// 393) with all settings on its command line, and turns its catalogue into metrics and a catalogue.json that stack can
+// read. The binary is OCPS_SOURCE_EXTRACTOR, or source-extractor (Debian), or sex (upstream). Overrides: threshold
+// (times the noise per pixel).
 
 import { spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -11,7 +12,9 @@ import { readImage } from './fits/read.ts'
 import { type PipelineRun, runPipeline } from './run.ts'
 import { median } from './statistics.ts'
 
-/** Per pixel of the filtered image, as SExtractor counts it: its own default, fit for crowded and empty fields alike. */
+/**
+ * Per pixel of the filtered image, as SExtractor counts it: its own default, fit for crowded and empty fields alike.
+ */
 const THRESHOLD = 1.5
 const PARAMETERS = [
   'X_IMAGE',
@@ -78,7 +81,10 @@ function sourceExtractor({ args, reports, numberOverride }: PipelineRun): void {
   reports.progress(1, 'done')
 }
 
-/** Runs the first binary there is and returns what it said. Throws PipelineFailure (exit 4) where there is none or it fails. */
+/**
+ * Runs the first binary there is and returns what it said. Throws PipelineFailure (exit 4) where there is none or it
+ * fails.
+ */
 function run(args: readonly string[]): string {
   const told = process.env['OCPS_SOURCE_EXTRACTOR'] ?? ''
   const names = told === '' ? ['source-extractor', 'sex'] : [told]
@@ -122,7 +128,10 @@ function readRow(line: string): { star: Star; flags: number; signalToNoise: numb
   return { star, flags, signalToNoise }
 }
 
-/** The number after a label in SExtractor's messages ("Background: 513.1 RMS: 23.3 / Threshold: 34.9"); null where it is not there. */
+/**
+ * The number after a label in SExtractor's messages ("Background: 513.1 RMS: 23.3 / Threshold: 34.9"); null where it is
+ * not there.
+ */
 function figureAfter(label: string, words: string): number | null {
   const figure = new RegExp(`${label}\\s*(-?[0-9.]+(?:[eE][+-]?[0-9]+)?)`, 'u').exec(words)?.[1]
   return figure === undefined ? null : Number(figure)

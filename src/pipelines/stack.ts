@@ -1,5 +1,6 @@
-// The stack pipeline: `OCPS_MEMBERS=members.json node stack.js` combines the frames of a group into one deeper frame, says by
-// measurement how much deeper it is, and leaves stack.fits, stack.png, catalogue.json and alignment.json in the working directory.
+// The stack pipeline: `OCPS_MEMBERS=members.json node stack.js` combines the frames of a group into one deeper frame,
+// says by measurement how much deeper it is, and leaves stack.fits, stack.png, catalogue.json and alignment.json in the
+// working directory.
 
 import { writeFileSync } from 'node:fs'
 import { analyse } from './analyse.ts'

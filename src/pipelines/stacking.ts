@@ -1,5 +1,5 @@
-// From members to one deeper image: choose, align, resample, scale, combine. Every member ends in exactly one of `used` and `leftOut`,
-// the latter with its reason. Writes and reports nothing; stack.ts does.
+// From members to one deeper image: choose, align, resample, scale, combine. Every member ends in exactly one of `used`
+// and `leftOut`, the latter with its reason. Writes and reports nothing; stack.ts does.
 
 import { type AnalyseOptions, gainOf } from './analyse.ts'
 import { estimateBackground } from './background.ts'
@@ -12,7 +12,10 @@ import type { Members } from './members.ts'
 import { resample } from './resample.ts'
 import { median } from './statistics.ts'
 
-/** Pixels held at once over all frames, 1.2 GB as float32: 200 frames of 1.4 Mpix or 17 of 4k × 4k. Frames beyond stay out, named. */
+/**
+ * Pixels held at once over all frames, 1.2 GB as float32: 200 frames of 1.4 Mpix or 17 of 4k × 4k. Frames beyond stay
+ * out, named.
+ */
 const PIXELS_MAX = 300_000_000
 
 export interface LeftOut {
@@ -36,7 +39,10 @@ export interface Stack {
   readonly rejectedValues: number
 }
 
-/** Stacks a group; `settings` find the stars of frames without a catalogue. `tell` hears how far it is (0…1) and who is left out. Throws PipelineFailure (exit 3) where no frame can be used. */
+/**
+ * Stacks a group; `settings` find the stars of frames without a catalogue. `tell` hears how far it is (0…1) and who is
+ * left out. Throws PipelineFailure (exit 3) where no frame can be used.
+ */
 export function stackGroup(
   members: Members,
   settings: AnalyseOptions,
@@ -99,7 +105,10 @@ export function stackGroup(
   }
 }
 
-/** All frames of a detector have one size: that of the first that can be read. One of another size is left out later, named. */
+/**
+ * All frames of a detector have one size: that of the first that can be read. One of another size is left out later,
+ * named.
+ */
 function sizeOf(listed: readonly Listed[], members: Members): { width: number; height: number } {
   for (const { member } of listed) {
     const image = readFrame(member, null)
@@ -109,8 +118,8 @@ function sizeOf(listed: readonly Listed[], members: Members): { width: number; h
 }
 
 /**
- * A frame as it goes into the stack. Only its overall background is taken off, not the mesh: the light of a cluster or a nebula is
- * signal here.
+ * A frame as it goes into the stack. Only its overall background is taken off, not the mesh: the light of a cluster or
+ * a nebula is signal here.
  */
 function layerOf(image: Image, { transform, scale }: Placed): { layer: Layer; level: number } {
   const { width, height } = image

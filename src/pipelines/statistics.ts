@@ -60,14 +60,16 @@ export interface Clipped {
 }
 
 /**
- * Mean, median and σ of the first `length` values after clipping at ±3 σ around the median until nothing more falls out. Reorders and
- * compacts `values`. `quantum` is the step of quantised data: the median is then interpolated within its step, so that integer
- * pixels do not round the background. σ is corrected for what a cut at 3 σ takes from a normal distribution.
+ * Mean, median and σ of the first `length` values after clipping at ±3 σ around the median until nothing more falls
+ * out. Reorders and compacts `values`. `quantum` is the step of quantised data: the median is then interpolated within
+ * its step, so that integer pixels do not round the background. σ is corrected for what a cut at 3 σ takes from a
+ * normal distribution.
  */
 export function clip(values: Float32Array, length: number, quantum: number): Clipped {
   let count = length
   let result: Clipped = { mean: Number.NaN, median: Number.NaN, sigma: Number.NaN, count: 0 }
-  // Twelve rounds: convergence takes 3 to 6; a distribution without a bulk may crawl on, and then nothing better would come.
+  // Twelve rounds: convergence takes 3 to 6; a distribution without a bulk may crawl on, and then nothing better would
+  // come.
   for (let round = 0; round < 12 && count > 0; round++) {
     const middle = smoothMedian(values, count, quantum)
     let sum = 0

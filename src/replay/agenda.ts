@@ -1,6 +1,6 @@
 /**
- * What is going to happen in a virtual night, taken off in order of time; at the same moment by rank, then in the order it was put down. A
- * binary heap: a night holds some million things, most of them put down early.
+ * What is going to happen in a virtual night, taken off in order of time; at the same moment by rank, then in the order
+ * it was put down. A binary heap: a night holds some million things, most of them put down early.
  */
 export interface Planned<T> {
   /** Milliseconds since 1970 UTC. */

@@ -10,8 +10,8 @@ import { createTallying, type Tallying } from './tally.ts'
 import { createWorld, type Effect, type World } from '../engine/world.ts'
 
 /**
- * What really happened in a recording, taken apart: what was asked and when, how each attempt of each job went, when data came. It is what
- * a supposed night with another configuration is made of; it supposes nothing itself.
+ * What really happened in a recording, taken apart: what was asked and when, how each attempt of each job went, when
+ * data came. It is what a supposed night with another configuration is made of; it supposes nothing itself.
  */
 export interface History {
   readonly instance: string
@@ -25,7 +25,9 @@ export interface History {
   readonly attemptsOfData: ReadonlyMap<string, Attempt>
   readonly looks: ReadonlyMap<string, Look>
   readonly looksOfData: ReadonlyMap<string, Look>
-  /** Address, timer and due moment → when it really fired, and as which entry: a real clock is some milliseconds late. */
+  /**
+   * Address, timer and due moment → when it really fired, and as which entry: a real clock is some milliseconds late.
+   */
   readonly firings: ReadonlyMap<string, { readonly at: number; readonly n: number }>
   readonly tallying: Tallying
   readonly lastAt: number
@@ -44,7 +46,10 @@ export interface Attempt {
   readonly pipeline: string
   /** Which pool's slots it took, and how many. */
   readonly place: Pick<Pipeline, 'slots' | 'pool'>
-  /** Ordered, and a slot free for it, as far as was known: it begins then. Milliseconds since 1970 UTC; null: it never did. */
+  /**
+   * Ordered, and a slot free for it, as far as was known: it begins then. Milliseconds since 1970 UTC; null: it never
+   * did.
+   */
   begunAt: number | null
   readonly reports: TimedReport[]
   end: TimedReport | null

@@ -1,8 +1,8 @@
 import type { Entry } from '../journal/entry.ts'
 
 /**
- * Which instance wrote a recording: its name is in what the machines order, so a replay needs it. Certain where the journal says it; else a
- * guess, and the answer says which.
+ * Which instance wrote a recording: its name is in what the machines order, so a replay needs it. Certain where the
+ * journal says it; else a guess, and the answer says which.
  */
 export interface Named {
   readonly instance: string

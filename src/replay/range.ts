@@ -2,8 +2,9 @@ import type { Entry } from '../journal/entry.ts'
 import type { Journal } from '../journal/port.ts'
 
 /**
- * A part of a journal that explains itself: it begins at the newest quiescent entry that is not later than the range, or at the very
- * beginning, so that whoever folds it is in the right state when the range begins. Reads only; asks for no lease and appends nothing.
+ * A part of a journal that explains itself: it begins at the newest quiescent entry that is not later than the range,
+ * or at the very beginning, so that whoever folds it is in the right state when the range begins. Reads only; asks for
+ * no lease and appends nothing.
  */
 export interface Range {
   /** Milliseconds since 1970 UTC; null: from the beginning. */
@@ -12,7 +13,10 @@ export interface Range {
   readonly to: number | null
 }
 
-/** Reads the journal twice where the range begins late: keeping a night's entries until the right one comes would need its size in memory. */
+/**
+ * Reads the journal twice where the range begins late: keeping a night's entries until the right one comes would need
+ * its size in memory.
+ */
 export async function* entriesIn(journal: Pick<Journal, 'read'>, { from, to }: Range): AsyncGenerator<Entry> {
   const firstN = from === null ? 0 : await beginningFor(journal, from)
   for await (const entry of journal.read('start')) {

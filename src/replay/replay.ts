@@ -7,8 +7,9 @@ import { inWords, saidInWords } from '../night/inWords.ts'
 import { createWorld, type Effect, type World } from '../engine/world.ts'
 
 /**
- * Folds a recording through the machines of today and holds what they say against the digests of what was said then. Promises the first
- * difference, placed to the entry, and an honest count of what nobody wrote digests of. Nothing is carried out; files are the caller's.
+ * Folds a recording through the machines of today and holds what they say against the digests of what was said then.
+ * Promises the first difference, placed to the entry, and an honest count of what nobody wrote digests of. Nothing is
+ * carried out; files are the caller's.
  */
 export interface Replayed {
   readonly instance: string
@@ -16,7 +17,9 @@ export interface Replayed {
   readonly announcements: number
   /** Entries whose digest was recorded and is the same now. */
   readonly compared: number
-  /** Entries that led to something, but the recording ends, or its writer died, before their digests were written down. */
+  /**
+   * Entries that led to something, but the recording ends, or its writer died, before their digests were written down.
+   */
   readonly notCovered: number
   /** Times of the first and the last entry, milliseconds since 1970 UTC; null for an empty recording. */
   readonly from: number | null
@@ -54,7 +57,9 @@ export interface ReplayOptions {
 /** The fold cannot go on: an entry does not hold what the machines need to hear it. */
 export class ReplayError extends Error {}
 
-/** Throws ReplayError, and what reading the recording throws. Stops comparing at the first difference, never folding. */
+/**
+ * Throws ReplayError, and what reading the recording throws. Stops comparing at the first difference, never folding.
+ */
 export async function replay({ open, instance, onSaid }: ReplayOptions): Promise<Replayed> {
   const began = performance.now()
   const world = createWorld({ instance })
@@ -133,7 +138,9 @@ function check({ digests }: Said, pending: Map<number, string>, firstN: number):
   return { same, mismatch: null, left: new Map([...pending].filter(([n]) => n > until)) }
 }
 
-/** Folds again up to the entry, now looking at who hears what: looking always would cost the replay half of its speed. */
+/**
+ * Folds again up to the entry, now looking at who hears what: looking always would cost the replay half of its speed.
+ */
 async function describe(
   { n, recorded, now }: Mismatch,
   entries: AsyncIterable<Entry>,

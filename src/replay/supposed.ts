@@ -5,8 +5,9 @@ import { createCapacityBook, neverBegan } from '../../machines/domain/capacity.t
 import { attemptKey, dataAttemptKey, dataKey, isEnd, type Attempt, type TimedReport, type History } from './history.ts'
 
 /**
- * The executor and the locator of a supposed night: every attempt goes as it went in the recording, begun as an executor does: when it fits. What
- * never ran there, or was cut short, takes the median of its pipeline, and is counted with a sentence that says so.
+ * The executor and the locator of a supposed night: every attempt goes as it went in the recording, begun as an
+ * executor does: when it fits. What never ran there, or was cut short, takes the median of its pipeline, and is counted
+ * with a sentence that says so.
  */
 export interface Supposed {
   /** What is to come of this order: nothing yet where it waits for a slot. */

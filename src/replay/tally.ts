@@ -4,8 +4,8 @@ import { REFUSALS } from '../../machines/domain/refusals.ts'
 import type { Effect } from '../engine/world.ts'
 
 /**
- * What came of a night, in numbers: how jobs and groups ended, how long they waited, who was refused. Made of what was said and ordered
- * alone, so that a recorded night and a supposed one are measured with the same measure.
+ * What came of a night, in numbers: how jobs and groups ended, how long they waited, who was refused. Made of what was
+ * said and ordered alone, so that a recorded night and a supposed one are measured with the same measure.
  */
 export interface Tally {
   /** Jobs accepted. */

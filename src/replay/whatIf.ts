@@ -12,9 +12,9 @@ import { createTallying, type Tallying } from './tally.ts'
 import { createWorld } from '../engine/world.ts'
 
 /**
- * The recorded night once more, under another configuration, on virtual time: commands come when they came, jobs take as long and end as they
- * did, data arrive when they arrived; queue, limits, policies, retries and timers are the new ones. With the recorded configuration it gives
- * the recorded outcomes. What it has to suppose it counts.
+ * The recorded night once more, under another configuration, on virtual time: commands come when they came, jobs take
+ * as long and end as they did, data arrive when they arrived; queue, limits, policies, retries and timers are the new
+ * ones. With the recorded configuration it gives the recorded outcomes. What it has to suppose it counts.
  */
 export interface WhatIfOptions {
   readonly history: History
@@ -37,10 +37,12 @@ type Happening =
   | { readonly kind: 'report'; readonly what: Reported; readonly called: { off: boolean } }
   | { readonly kind: 'timer'; readonly address: string; readonly timer: string }
 
-// The longest time limit or wait there is; what is not over a day after the recording never will be (a queue that stays paused).
+// The longest time limit or wait there is; what is not over a day after the recording never will be (a queue that stays
+// paused).
 const AFTERWARDS_MS = 24 * 3_600_000
 
-// At the same moment what was recorded keeps its order, and what was not comes after it: reports first, a job that ends in time is in time.
+// At the same moment what was recorded keeps its order, and what was not comes after it: reports first, a job that ends
+// in time is in time.
 const RANK_REPORT = 1e15
 const RANK_TIMER = 2e15
 

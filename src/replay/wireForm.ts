@@ -4,8 +4,8 @@ import { executeBody } from '../contract/execute.ts'
 import { requestedWorkBody } from '../contract/work.ts'
 
 /**
- * A journaled command as a client would send it: the inverse of contract/commands.ts and contract/execute.ts, tested against them. Job ids it names are translated,
- * because another instance gives other ones.
+ * A journaled command as a client would send it: the inverse of contract/commands.ts and contract/execute.ts, tested
+ * against them. Job ids it names are translated, because another instance gives other ones.
  */
 export interface WireForm {
   readonly name: string

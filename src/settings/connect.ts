@@ -1,6 +1,6 @@
 /**
- * The one way to NATS: whoever connects says in which role, and what the settings know of servers, keys and TLS is used. Files are checked first, so that a
- * wrong path is a sentence and not a server that refuses.
+ * The one way to NATS: whoever connects says in which role, and what the settings know of servers, keys and TLS is
+ * used. Files are checked first, so that a wrong path is a sentence and not a server that refuses.
  */
 import type { NatsOptions } from '../bus/nats-options.ts'
 import { connectNats } from '../bus/nats.ts'
@@ -10,8 +10,8 @@ import { encryption, login } from './keyFiles.ts'
 import { LEAVES, type NatsSettings, natsSchema, type Settings, SETTINGS_VARIABLE } from './schema.ts'
 
 /**
- * Throws UserError for a file that cannot be used, BusError UNREACHABLE if no server answers. The role is what the server's own monitoring shows, such as
- * `ocps.LATISS`.
+ * Throws UserError for a file that cannot be used, BusError UNREACHABLE if no server answers. The role is what the
+ * server's own monitoring shows, such as `ocps.LATISS`.
  */
 export async function connect(
   { nats }: Pick<Settings, 'nats'>,
@@ -51,7 +51,10 @@ export const NATS_VARIABLES: readonly string[] = [
   ...LEAVES.flatMap(({ key, env }) => (key.startsWith('nats.') && env !== null ? [env] : [])),
 ]
 
-/** For a child that is to connect as we do: in its environment, because the arguments of a process are seen by everybody. Undefined is not set. */
+/**
+ * For a child that is to connect as we do: in its environment, because the arguments of a process are seen by
+ * everybody. Undefined is not set.
+ */
 export function toEnvironment(nats: NatsSettings): Record<string, string | undefined> {
   return {
     ...Object.fromEntries(NATS_VARIABLES.map(name => [name, undefined])),

@@ -1,6 +1,6 @@
 /**
- * Reads the files that settings name for a connection, and says of each what is wrong with it before a server is asked. What a file holds is neither kept
- * nor shown.
+ * Reads the files that settings name for a connection, and says of each what is wrong with it before a server is asked.
+ * What a file holds is neither kept nor shown.
  */
 import { X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'

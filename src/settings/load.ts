@@ -1,6 +1,7 @@
 /**
- * Puts the settings together from three layers, each above the one before: a YAML file, the environment, and options. Every value knows where it came from.
- * A mistake is one UserError that names file, variable or option, the key, and what was expected.
+ * Puts the settings together from three layers, each above the one before: a YAML file, the environment, and options.
+ * Every value knows where it came from. A mistake is one UserError that names file, variable or option, the key, and
+ * what was expected.
  */
 import { readFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
@@ -120,7 +121,10 @@ function placed({ isPath }: Leaf, value: unknown, base: string): unknown {
   return isPath && typeof value === 'string' ? resolve(base, value) : value
 }
 
-/** What stands in a variable or behind an option, as the file would hold it; what it cannot be read as is left to the schema to refuse. */
+/**
+ * What stands in a variable or behind an option, as the file would hold it; what it cannot be read as is left to the
+ * schema to refuse.
+ */
 function fromText({ schema }: Leaf, text: string): unknown {
   const inner = unwrapped(schema)
   if (inner instanceof z.ZodArray) return text.split(',').map(one => one.trim())

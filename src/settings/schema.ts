@@ -1,6 +1,7 @@
 /**
- * Settings: what a process has to know of the place it runs in, such as the server it connects to and where its disk is. Every key is declared here once,
- * with its default, its sentence, its variable and its option. Nothing of it is journaled or published, and no key holds a secret: secrets are files.
+ * Settings: what a process has to know of the place it runs in, such as the server it connects to and where its disk
+ * is. Every key is declared here once, with its default, its sentence, its variable and its option. Nothing of it is
+ * journaled or published, and no key holds a secret: secrets are files.
  */
 import { z } from 'zod'
 import { masked, parseUrl } from '../bus/serverUrl.ts'
@@ -17,6 +18,16 @@ const url = text.superRefine((value, context) => {
 })
 const PORT_RULE = 'a port is a number from 0 to 65535'
 const file = text.min(1).nullable().default(null)
+
+/** What a part understands is the part's own affair: it checks its settings when it is opened. */
+function parts(kind: string, does: string) {
+  return z
+    .record(z.string(), z.union([z.literal(false), z.record(z.string(), z.unknown())]))
+    .default({})
+    .meta({
+      description: `Settings of the ${kind} that ${does}, by name; \`false\` leaves one out. Only in a file; paths in them are absolute`,
+    })
+}
 
 /** How NATS is reached: what `connect` needs. */
 export const natsSchema = z.strictObject({
@@ -157,6 +168,12 @@ export const settingsSchema = z
         }),
       })
       .prefault({}),
+  })
+  .extend({
+    doors: parts('doors', 'commands come in by'),
+    locators: parts('locators', 'data are looked for by'),
+    executors: parts('executors', 'jobs are run by'),
+    sinks: parts('sinks', 'events and telemetry go to'),
   })
   .meta({ title: 'OCPS settings' })
 

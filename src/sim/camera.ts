@@ -1,7 +1,7 @@
 /**
- * A simulated camera: answers takeImage, says startIntegration and endReadout, and leaves each exposure's FITS file at its place, whole
- * or not at all. One exposure at a time, in the order asked. What is on the pixels is a frame source's business (frames.ts), who hears
- * the events is nobody's here.
+ * A simulated camera: answers takeImage, says startIntegration and endReadout, and leaves each exposure's FITS file at
+ * its place, whole or not at all. One exposure at a time, in the order asked. What is on the pixels is a frame source's
+ * business (frames.ts), who hears the events is nobody's here.
  */
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'

@@ -1,5 +1,5 @@
-// How a script takes an image with the simulated camera. At a real site this is the camera's own CSC (ts_observatory_control); it is kept
-// apart from the client of OCPS, which knows nothing of cameras.
+// How a script takes an image with the simulated camera. At a real site this is the camera's own CSC
+// (ts_observatory_control); it is kept apart from the client of OCPS, which knows nothing of cameras.
 
 import { connect } from '../settings/connect.ts'
 import type { NatsSettings } from '../settings/schema.ts'

@@ -1,5 +1,5 @@
-// What a simulated camera finds on its detector: a drawn sky, a little different with every exposure, or real frames from a directory,
-// in order. Bytes of a FITS file in both cases; nothing is written here.
+// What a simulated camera finds on its detector: a drawn sky, a little different with every exposure, or real frames
+// from a directory, in order. Bytes of a FITS file in both cases; nothing is written here.
 
 import { readdir, readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
@@ -39,7 +39,10 @@ const SKY = 150
 /** How far the telescope is moved between exposures at most, pixels either way. */
 const DITHER = 16
 
-/** A drawn sky: the same seed shows the same stars. Cards SIMFWHM (pix) and SIMSKY (adu) tell the truth to measure against. */
+/**
+ * A drawn sky: the same seed shows the same stars. Cards SIMFWHM (pix) and SIMSKY (adu) tell the truth to measure
+ * against.
+ */
 export function simulatedFrames(seed: number): FrameSource {
   return shot => Promise.resolve(renderExposure(simulatedExposure(seed, shot)))
 }
@@ -94,7 +97,9 @@ export async function framesIn(directory: string): Promise<string[]> {
   return frames.map(name => resolve(join(directory, name)))
 }
 
-/** How long a real frame was exposed, by its header, seconds; undefined where it does not say, or is no frame at all. */
+/**
+ * How long a real frame was exposed, by its header, seconds; undefined where it does not say, or is no frame at all.
+ */
 export function exposureTimeOf(path: string): number | undefined {
   try {
     return exposureTime(readImage(path).header)

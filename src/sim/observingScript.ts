@@ -1,6 +1,6 @@
 /**
- * An observing script: takes a group of exposures, has each one measured while the next is taken, and in the end has them combined. All
- * it knows of OCPS is the client library; it runs anywhere that reaches the NATS server:
+ * An observing script: takes a group of exposures, has each one measured while the next is taken, and in the end has
+ * them combined. All it knows of OCPS is the client library; it runs anywhere that reaches the NATS server:
  *
  *     node dist/src/sim/observingScript.js --url nats://127.0.0.1:4222 --instance LATISS --exposures 5
  */

@@ -1,6 +1,7 @@
 /**
- * A simulated OODS (Observatory Operations Data Service): hears that an exposure was read out and, a little later, says that it was
- * ingested, with the words of ctrl_oods and, where asked, with its faults. It looks at no file; it has no Butler.
+ * A simulated OODS (Observatory Operations Data Service): hears that an exposure was read out and, a little later, says
+ * that it was ingested, with the words of ctrl_oods and, where asked, with its faults. It looks at no file; it has no
+ * Butler.
  */
 import type { Bus } from '../bus/port.ts'
 import { camera, oods } from '../contract/subjects.ts'
@@ -8,8 +9,9 @@ import type { ImageInOODS } from '../contract/oods.ts'
 import { endReadoutSchema } from './topics.ts'
 
 /**
- * What goes wrong with one exposure. `lost`: no event, as after a restart of the OODS. `duplicate`: said twice. `late`: after lateMs. `unreadable`: a
- * metadata failure, which does not even say whose (`??`). `failed`: an ingest failure, which names a number instead of the obsid.
+ * What goes wrong with one exposure. `lost`: no event, as after a restart of the OODS. `duplicate`: said twice. `late`:
+ * after lateMs. `unreadable`: a metadata failure, which does not even say whose (`??`). `failed`: an ingest failure,
+ * which names a number instead of the obsid.
  */
 export type IngestFault = 'lost' | 'duplicate' | 'late' | 'unreadable' | 'failed'
 

@@ -1,4 +1,5 @@
-// Seeded random numbers for simulations: the same seed and purpose give the same numbers on every machine. Not for secrets.
+// Seeded random numbers for simulations: the same seed and purpose give the same numbers on every machine. Not for
+// secrets.
 
 export interface Random {
   /** 0 ≤ u < 1, 32 bits. */

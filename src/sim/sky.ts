@@ -1,5 +1,6 @@
-// A simulated camera's pixels: a field of stars through a PSF, with photon noise, read noise, saturation and cosmic rays. Pure and
-// seeded: the same settings give the same bytes on every machine, `seed` fixes the field and `exposureSeed` the noise on it.
+// A simulated camera's pixels: a field of stars through a PSF, with photon noise, read noise, saturation and cosmic
+// rays. Pure and seeded: the same settings give the same bytes on every machine, `seed` fixes the field and
+// `exposureSeed` the noise on it.
 
 import { type CardValue } from '../pipelines/fits/header.ts'
 import { encodeUint16Image } from '../pipelines/fits/write.ts'
@@ -49,9 +50,15 @@ export interface SkyStar {
   readonly flux: number
 }
 
-/** How far around the detector the field goes on, as a fraction of its size: the largest dither that finds stars everywhere. */
+/**
+ * How far around the detector the field goes on, as a fraction of its size: the largest dither that finds stars
+ * everywhere.
+ */
 const MARGIN = 0.25
-/** Fluxes of the faintest and brightest stars, adu per second; between them N(>F) ∝ F^−0.8, the slope of a field off the Milky Way. */
+/**
+ * Fluxes of the faintest and brightest stars, adu per second; between them N(>F) ∝ F^−0.8, the slope of a field off the
+ * Milky Way.
+ */
 const FAINTEST = 30
 const BRIGHTEST = 60_000
 const SLOPE = 0.8
@@ -86,7 +93,10 @@ export function renderExposure(exposure: Exposure): Uint8Array {
   return encodeUint16Image(exposure.width, exposure.height, renderPixels(exposure), Object.entries(cards))
 }
 
-/** Where every star of the field falls in this exposure and how bright it is: the truth to measure against. Brightest first. */
+/**
+ * Where every star of the field falls in this exposure and how bright it is: the truth to measure against. Brightest
+ * first.
+ */
 export function skyStars(exposure: Exposure): SkyStar[] {
   const { width, height, starCount, dither = { dx: 0, dy: 0 }, rotation = 0 } = exposure
   const random = createRandom(exposure.seed, 'field')
@@ -112,7 +122,10 @@ function powerLaw(u: number): number {
 
 type Stamp = (light: Float64Array, star: SkyStar) => void
 
-/** Adds a star's light to the image, out to where it is lost in the noise. The profile is tabulated in r², which spares a power per pixel. */
+/**
+ * Adds a star's light to the image, out to where it is lost in the noise. The profile is tabulated in r², which spares
+ * a power per pixel.
+ */
 function createStamp({ width, height, fwhm, profile = 3.5, skyLevel, gain, readNoise }: Exposure): Stamp {
   const reachMax = 25 * fwhm
   const perStep = 16 / (fwhm * fwhm)

@@ -1,4 +1,5 @@
-// What the observing script says of itself: one step per line of JSON for a program that reads along, or one sentence for a person.
+// What the observing script says of itself: one step per line of JSON for a program that reads along, or one sentence
+// for a person.
 
 import { z } from 'zod'
 

@@ -1,6 +1,6 @@
 /**
- * The simulated telescope as a process of its own: a camera and its OODS at the far end of NATS, as at a real site. Says `ready` on
- * stdout once it hears; ends by SIGINT or SIGTERM.
+ * The simulated telescope as a process of its own: a camera and its OODS at the far end of NATS, as at a real site.
+ * Says `ready` on stdout once it hears; ends by SIGINT or SIGTERM.
  */
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'

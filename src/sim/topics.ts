@@ -1,9 +1,13 @@
-// What the simulated camera and OODS say, and the one question the camera answers: the field names of ts_xml's CCCamera/ATCamera
-// startIntegration and endReadout, as JSON; imageInOODS is contract/oods.ts's, the subjects of the events contract/subjects.ts's.
+// What the simulated camera and OODS say, and the one question the camera answers: the field names of ts_xml's
+// CCCamera/ATCamera startIntegration and endReadout, as JSON; imageInOODS is contract/oods.ts's, the subjects of the
+// events contract/subjects.ts's.
 
 import { z } from 'zod'
 
-/** Asks a simulated camera for one exposure; the answer is a TakeImageAnswer. A real camera is commanded over its own middleware. */
+/**
+ * Asks a simulated camera for one exposure; the answer is a TakeImageAnswer. A real camera is commanded over its own
+ * middleware.
+ */
 export const takeImageSubject = (cameraName: string): string => `camera.${cameraName}.cmd.takeImage`
 
 /** An hour: longer than any exposure, shorter than a mistake in units. */
@@ -60,8 +64,8 @@ export function taiSeconds(utcMs: number): number {
 }
 
 /**
- * Lists travel in one text, divided by colons. A group id holds colons itself, so a colon within a value is written `\:` and a
- * backslash `\\`; splitFields undoes it.
+ * Lists travel in one text, divided by colons. A group id holds colons itself, so a colon within a value is written
+ * `\:` and a backslash `\\`; splitFields undoes it.
  */
 export function joinFields(values: readonly string[]): string {
   return values.map(value => value.replaceAll(/[\\:]/gu, character => `\\${character}`)).join(':')

@@ -2,8 +2,9 @@ import type { AnyStateMachine, EventObject } from 'xstate'
 import { invariant } from './invariant.ts'
 
 /**
- * What a transition does, prepared: XState's assign, emit, enqueueActions and the two actions that `after` is made of, with their
- * expressions and parameters taken out once. Any other action is refused by name, because nothing here would carry it out.
+ * What a transition does, prepared: XState's assign, emit, enqueueActions and the two actions that `after` is made of,
+ * with their expressions and parameters taken out once. Any other action is refused by name, because nothing here would
+ * carry it out.
  */
 export type Act =
   | { readonly does: 'assign'; readonly assignment: Assignment; readonly params: Params }

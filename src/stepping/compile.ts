@@ -17,15 +17,18 @@ import {
 } from './stateTree.ts'
 
 /**
- * XState's interpretation of a machine, prepared: which transitions an event can take in a state, where they lead, and what is left and
- * entered on the way are looked up instead of worked out for every event. Several times faster than machine.transition, with the same
- * snapshots, emissions, timers and errors: a random test holds it against XState's public functions. README.md lists what is supported;
- * anything else is refused when the machine is prepared, not when the event comes.
+ * XState's interpretation of a machine, prepared: which transitions an event can take in a state, where they lead, and
+ * what is left and entered on the way are looked up instead of worked out for every event. Several times faster than
+ * machine.transition, with the same snapshots, emissions, timers and errors: a random test holds it against XState's
+ * public functions. README.md lists what is supported; anything else is refused when the machine is prepared, not when
+ * the event comes.
  */
 export interface Compiled<Emitted extends EventObject = EventObject> {
   /** The first snapshot, with what entering it asks for. */
   begin(input: unknown): Step<Emitted>
-  /** The next snapshot. The very same object, with no emissions and no timers, means that the machine ignored the event. */
+  /**
+   * The next snapshot. The very same object, with no emissions and no timers, means that the machine ignored the event.
+   */
   step(snapshot: AnyMachineSnapshot, event: EventObject): Step<Emitted>
 }
 
@@ -76,7 +79,8 @@ interface Inside {
   readonly historyValue: History
 }
 
-// More than any machine needs that does not turn in a circle: a queue with 10 000 slots may fill them in one go, a slot a step.
+// More than any machine needs that does not turn in a circle: a queue with 10 000 slots may fill them in one go, a slot
+// a step.
 const MICROSTEPS_MAX = 100_000
 
 const NO_HISTORY: History = {}
@@ -176,7 +180,8 @@ export function compile(machine: AnyStateMachine): Compiled {
     if (known) return known
     const { source, reenter } = candidate
     const to = placeOf(leaf)
-    // What stays active: all of it lies above the domain of the transition, and the domain itself does (SCXML, "getTransitionDomain").
+    // What stays active: all of it lies above the domain of the transition, and the domain itself does (SCXML,
+    // "getTransitionDomain").
     const aim = target.type === 'history' ? recalled(target, history) : target
     const isWithin = aim === source || isUnder(aim, source)
     const domain = !reenter && isWithin ? source : commonParent(source, aim)

@@ -1,6 +1,6 @@
 /**
- * One whole run: every system that is wanted and there, round by round. Promises that nothing it started is left running, also after Ctrl-C;
- * what to do with the figures is main.ts's and gate.ts's.
+ * One whole run: every system that is wanted and there, round by round. Promises that nothing it started is left
+ * running, also after Ctrl-C; what to do with the figures is main.ts's and gate.ts's.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { cpus, release, tmpdir } from 'node:os'

@@ -3,7 +3,10 @@ import { existsSync, readFileSync } from 'node:fs'
 
 let offset = 0
 
-/** To be called before a measurement: the wall clock is slewed by time servers, and after minutes the two differ by milliseconds. */
+/**
+ * To be called before a measurement: the wall clock is slewed by time servers, and after minutes the two differ by
+ * milliseconds.
+ */
 export function setClock(): void {
   const before = Date.now()
   let wall = before

@@ -1,4 +1,6 @@
-/** What is looked at once, not in every round: a queue that grows, what comes back after a blow, and the memory of jobs. */
+/**
+ * What is looked at once, not in every round: a queue that grows, what comes back after a blow, and the memory of jobs.
+ */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Host } from './hosts.ts'
 import { type Bench, WARM_UP, withHost } from './measures.ts'
@@ -6,7 +8,10 @@ import type { Peer } from './port.ts'
 import { countNamed, cpuMs, memoryKb } from './processTree.ts'
 import type { Sheet } from './sheet.ts'
 
-/** The cost of a job with more and more waiting; how it comes back after kill -9 with all of them; how fast what it wrote is replayed. */
+/**
+ * The cost of a job with more and more waiting; how it comes back after kill -9 with all of them; how fast what it
+ * wrote is replayed.
+ */
 export async function growth(bench: Bench, peer: Peer): Promise<void> {
   const { sheet, sizes } = bench
   const { name } = peer

@@ -1,6 +1,7 @@
 /**
- * `npm run bench:gate [-- --rounds N --from FILE --write]`: measures OCPS against the bare loops and compares the ratios with those in
- * baseline.json. Fails where one is worse than before by more than both runs' own noise; `--write` makes what was measured the baseline.
+ * `npm run bench:gate [-- --rounds N --from FILE --write]`: measures OCPS against the bare loops and compares the
+ * ratios with those in baseline.json. Fails where one is worse than before by more than both runs' own noise; `--write`
+ * makes what was measured the baseline.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -20,7 +21,9 @@ interface Baseline {
 
 /** Two runs of the same code on a quiet machine differ by this much. */
 const NOISE_MIN = 0.1
-/** More rounds than the bench has, because a gate that cries wolf is switched off; and no more depth than shows a slope. */
+/**
+ * More rounds than the bench has, because a gate that cries wolf is switched off; and no more depth than shows a slope.
+ */
 const SIZES = { ...FULL, rounds: 5, depthMax: 10_000, batches: 5 }
 
 /** Where two runs differ by more than a factor of two nothing can be judged. */

@@ -1,6 +1,6 @@
 /**
- * One system in a process of its own, with the script that uses it: `host.js <peer>`. Answers the calls of port.ts over IPC, one at a time,
- * and takes everything down when its parent goes.
+ * One system in a process of its own, with the script that uses it: `host.js <peer>`. Answers the calls of port.ts over
+ * IPC, one at a time, and takes everything down when its parent goes.
  */
 import { setClock } from './clock.ts'
 import { peers } from './peers/index.ts'

@@ -1,6 +1,6 @@
 /**
- * What cannot be beaten on this machine: programs started in a bare loop, by Node and by C, with nothing written down and nobody told; and the
- * message server alone. The loops are asked like peers, in the same rounds.
+ * What cannot be beaten on this machine: programs started in a bare loop, by Node and by C, with nothing written down
+ * and nobody told; and the message server alone. The loops are asked like peers, in the same rounds.
  */
 import { spawn } from 'node:child_process'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -98,7 +98,10 @@ const BODY = JSON.stringify({
 const TIMEOUT_MS = 10_000
 const PAUSE_MS = 10
 
-/** The server alone, as OCPS runs it: a message stored in a stream and confirmed, and a question answered by another connection. */
+/**
+ * The server alone, as OCPS runs it: a message stored in a stream and confirmed, and a question answered by another
+ * connection.
+ */
 export async function natsLimits(storeDir: string, watched: number, count: number): Promise<NatsLimits> {
   const server = await startEmbeddedServer({ storeDir })
   const bus = await connectNats({ url: server.url, name: 'limits' })

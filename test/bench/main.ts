@@ -1,6 +1,7 @@
 /**
- * `npm run bench [-- --quick --only ocps,bullmq --rounds N --json FILE]`: OCPS and what else could be used, on the same work in the same run.
- * Prints tables; ratios are what counts, the machine's own speed varies by a third from hour to hour.
+ * `npm run bench [-- --quick --only ocps,bullmq --rounds N --json FILE]`: OCPS and what else could be used, on the same
+ * work in the same run. Prints tables; ratios are what counts, the machine's own speed varies by a third from hour to
+ * hour.
  */
 import { writeFileSync } from 'node:fs'
 import { bench } from './bench.ts'

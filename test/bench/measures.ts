@@ -47,14 +47,18 @@ export async function throughput(bench: Bench, peer: Peer, concurrency: number, 
   })
 }
 
-/** About so many, with every slot taken to the end: half a wave of long jobs would say more of itself than of the system. */
+/**
+ * About so many, with every slot taken to the end: half a wave of long jobs would say more of itself than of the
+ * system.
+ */
 function inWaves(count: number, concurrency: number): number {
   return Math.max(1, Math.floor(count / concurrency)) * concurrency
 }
 
 /**
- * Compiles what is compiled late, opens what is opened late: a queue runs all night, and it is the night that is to be compared. OCPS, BullMQ and the
- * Node loop all gain by it; those that are slow, or have been warm from the beginning, are let go after some seconds.
+ * Compiles what is compiled late, opens what is opened late: a queue runs all night, and it is the night that is to be
+ * compared. OCPS, BullMQ and the Node loop all gain by it; those that are slow, or have been warm from the beginning,
+ * are let go after some seconds.
  */
 async function warmUp(host: Host, peer: Peer): Promise<void> {
   const until = performance.now() + WARM_UP_MS

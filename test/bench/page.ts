@@ -1,7 +1,8 @@
 /**
- * `npm run bench:page [-- --quick --only frames,seeks,pages --json FILE --profile PREFIX]`: the inspector under load. A page in a real browser while 1 000 jobs
- * a second change 5 000 live actors; seeks over 100 000 entries; and what twenty open pages cost the instance. Prints a table each and one sentence on what
- * it shows; everything runs on this machine, the browser draws without a graphics card.
+ * `npm run bench:page [-- --quick --only frames,seeks,pages --json FILE --profile PREFIX]`: the inspector under load. A
+ * page in a real browser while 1 000 jobs a second change 5 000 live actors; seeks over 100 000 entries; and what
+ * twenty open pages cost the instance. Prints a table each and one sentence on what it shows; everything runs on this
+ * machine, the browser draws without a graphics card.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { availableParallelism, loadavg, tmpdir } from 'node:os'

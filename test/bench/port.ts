@@ -1,12 +1,16 @@
 /**
- * What the bench asks of every system it measures: OCPS, its peers and the bare loops alike. A peer sets itself up as its own documentation
- * recommends, under a folder of its own and on loopback; what is asked of it when is measures.ts's.
+ * What the bench asks of every system it measures: OCPS, its peers and the bare loops alike. A peer sets itself up as
+ * its own documentation recommends, under a folder of its own and on loopback; what is asked of it when is
+ * measures.ts's.
  */
 export interface Peer {
   readonly name: string
   /** What becomes of accepted jobs when its daemon dies by `kill -9`, one clause. */
   readonly durability: string
-  /** At most so many jobs of one kind in one run, because it is slow: rates are steady by then. null: as many as there are. */
+  /**
+   * At most so many jobs of one kind in one run, because it is slow: rates are steady by then. null: as many as there
+   * are.
+   */
   readonly jobsMax: number | null
   /** Jobs to watch on their way, one at a time. */
   readonly watchedMax: number
@@ -42,7 +46,10 @@ export interface Running {
   run(work: Work): Promise<Ran>
   /** Jobs one at a time on an idle system. null: it gives no answers that could be timed. */
   readonly watch: ((work: Work) => Promise<Watched>) | null
-  /** So many members, then one job that starts when all of them have ended; their ids are `member…` and `gather`. null: it knows no such thing. */
+  /**
+   * So many members, then one job that starts when all of them have ended; their ids are `member…` and `gather`. null:
+   * it knows no such thing.
+   */
   readonly gather: ((work: Work) => Promise<void>) | null
   readonly queue: HeldQueue | null
   /** kill -9 of what holds the queue, then a start. */
@@ -91,7 +98,10 @@ export interface HeldQueue {
   hold(): Promise<void>
   /** So many more jobs wait. Milliseconds to acknowledge each. */
   fill(work: Work): Promise<readonly number[]>
-  /** Lets the queue go until so many results were seen, and holds it again, until nothing runs. Seconds to the last of these results. */
+  /**
+   * Lets the queue go until so many results were seen, and holds it again, until nothing runs. Seconds to the last of
+   * these results.
+   */
   drain(count: number): Promise<number>
 }
 

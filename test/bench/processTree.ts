@@ -1,6 +1,6 @@
 /**
- * What a system costs this machine: CPU and memory of a process and everything below it, as /proc tells. Complete where account.c is the
- * root, which inherits orphans and counts what it waited for; elsewhere at least that much.
+ * What a system costs this machine: CPU and memory of a process and everything below it, as /proc tells. Complete where
+ * account.c is the root, which inherits orphans and counts what it waited for; elsewhere at least that much.
  */
 import { readdirSync, readFileSync } from 'node:fs'
 

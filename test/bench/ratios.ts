@@ -1,4 +1,7 @@
-/** The figures that hold from one machine and one hour to the next: ratios within one round. Shown in the table, compared by the gate. */
+/**
+ * The figures that hold from one machine and one hour to the next: ratios within one round. Shown in the table,
+ * compared by the gate.
+ */
 import type { Sheet } from './sheet.ts'
 
 export interface Ratio {

@@ -1,4 +1,7 @@
-/** Where figures are noted: by system and figure, one value per round in the order of rounds. Promises medians with their spread, nothing more. */
+/**
+ * Where figures are noted: by system and figure, one value per round in the order of rounds. Promises medians with
+ * their spread, nothing more.
+ */
 export class Sheet {
   readonly #values = new Map<string, Map<FigureName, number[]>>()
 

@@ -1,11 +1,17 @@
-/** How much is measured. The whole bench takes about a quarter of an hour on two quiet cores; it prints the minutes it took. */
+/**
+ * How much is measured. The whole bench takes about a quarter of an hour on two quiet cores; it prints the minutes it
+ * took.
+ */
 export interface Sizes {
   readonly rounds: number
   readonly concurrencies: readonly number[]
   /** Jobs of /bin/true. */
   readonly trues: number
   readonly sleeps: number
-  /** Over all rounds and concurrencies: a frame takes half a second of a core, and every round is compared with its own bare loop. */
+  /**
+   * Over all rounds and concurrencies: a frame takes half a second of a core, and every round is compared with its own
+   * bare loop.
+   */
   readonly quicklooks: number
   readonly watched: number
   readonly members: number

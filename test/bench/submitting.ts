@@ -1,4 +1,7 @@
-/** For peers that take one job at a time by a call: many at once with a bounded number in flight, and one by one on an idle system. */
+/**
+ * For peers that take one job at a time by a call: many at once with a bounded number in flight, and one by one on an
+ * idle system.
+ */
 import { setTimeout as delay } from 'node:timers/promises'
 import { now } from './clock.ts'
 import type { Ran, Watched, Work } from './port.ts'

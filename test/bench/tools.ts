@@ -1,6 +1,7 @@
 /**
- * What the bench itself needs of this machine: its small C programs, compiled at first use into a cache, and where programs are. Where there
- * is no cc, stamps come from the shell's `date`, and what needs the other programs is skipped with a sentence.
+ * What the bench itself needs of this machine: its small C programs, compiled at first use into a cache, and where
+ * programs are. Where there is no cc, stamps come from the shell's `date`, and what needs the other programs is skipped
+ * with a sentence.
  */
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'

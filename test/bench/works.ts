@@ -1,4 +1,6 @@
-/** The jobs every system is given: nothing, waiting, and a real frame's quicklook; and one that only says when it began. */
+/**
+ * The jobs every system is given: nothing, waiting, and a real frame's quicklook; and one that only says when it began.
+ */
 import { existsSync, readdirSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'

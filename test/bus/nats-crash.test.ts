@@ -10,7 +10,7 @@ import { connectNats } from '../../src/bus/nats.ts'
 import { shownUrl } from '../../src/bus/serverUrl.ts'
 import type { Bus } from '../../src/bus/port.ts'
 import { findServer } from '../../src/bus/server-binary.ts'
-import { isAlive } from '../../src/bus/store-lock.ts'
+import { isAlivePid } from '../../src/processes.ts'
 import { cleanUpAfterEach } from '../cleanUp.ts'
 import { collect, flush, text } from './contract.ts'
 import { eventually, rejection } from './eventually.ts'
@@ -37,7 +37,7 @@ async function connect(): Promise<Bus> {
 
 /** Kills the server and waits until this connection is back. */
 async function crash(bus: Bus): Promise<void> {
-  await eventually('the server runs', () => isAlive(server.pid))
+  await eventually('the server runs', () => isAlivePid(server.pid))
   const seen: string[] = []
   bus.onStatus(status => seen.push(status))
   process.kill(server.pid, 'SIGKILL')

@@ -8,8 +8,8 @@ import { type LeaseResult } from '../../src/bus/port.ts'
 import { silentLog } from '../../src/log.ts'
 
 /*
- * The lease against a bucket in memory whose entries expire as a server's do, on a clock that is stepped: what the holder is sure of, and when it has lost it. That
- * a real server keeps its side is contract.ts's.
+ * The lease against a bucket in memory whose entries expire as a server's do, on a clock that is stepped: what the
+ * holder is sure of, and when it has lost it. That a real server keeps its side is contract.ts's.
  */
 
 const TTL_MS = 2_000
@@ -117,7 +117,9 @@ async function hold(holder: string): Promise<Holder> {
 
 const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms)
 
-/** The machine is suspended: the monotonic clock and all timers stand still, the wall clock and everybody else go on. */
+/**
+ * The machine is suspended: the monotonic clock and all timers stand still, the wall clock and everybody else go on.
+ */
 const suspend = (ms: number) => vi.setSystemTime(Date.now() + ms)
 
 describe('lease', () => {

@@ -9,7 +9,10 @@ import { cleanUpAfterAll } from '../cleanUp.ts'
 import { collect, text } from './contract.ts'
 import { eventually, rejection } from './eventually.ts'
 
-/* Fencing by place, where a repeated id or a lost confirmation makes it hard to say whose a message is. The rest is contract.ts's. */
+/*
+ * Fencing by place, where a repeated id or a lost confirmation makes it hard to say whose a message is. The rest is
+ * contract.ts's.
+ */
 
 let bus: Bus
 const cleanUp = cleanUpAfterAll()
@@ -34,7 +37,10 @@ async function writers() {
   const [first, second] = [await bus.log(options), await bus.log(options)]
   await first.append({ body: '1', id: 'a:1', after: '' })
   await second.last()
-  /** Publishes under an id that no writer uses until the server takes it a second time: it has forgotten those before it, too. */
+  /**
+   * Publishes under an id that no writer uses until the server takes it a second time: it has forgotten those before
+   * it, too.
+   */
   const forgotten = async () => {
     const isTaken = async () => {
       const answer = await bus.request(options.subject, '', { headers: { 'Nats-Msg-Id': 'probe' }, timeoutMs: 2_000 })

@@ -1,5 +1,6 @@
 /**
- * A process that owns an embedded server, to be killed by a test: starts it on the store named, says so on one line, and waits.
+ * A process that owns an embedded server, to be killed by a test: starts it on the store named, says so on one line,
+ * and waits.
  */
 import { startEmbeddedServer } from '../../src/bus/embedded.ts'
 

@@ -1,4 +1,5 @@
-// Lets a child process of a test run the sources as they are: Node 20 does not read TypeScript, and a test must not depend on a build.
+// Lets a child process of a test run the sources as they are: Node 20 does not read TypeScript, and a test must not
+// depend on a build.
 import { readFile } from 'node:fs/promises'
 import { register } from 'node:module'
 import { fileURLToPath } from 'node:url'

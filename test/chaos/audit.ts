@@ -4,8 +4,8 @@ import type { Heard } from './auditor.ts'
 import type { Acknowledged, Sent } from './load.ts'
 
 /**
- * Compares what was acknowledged with what was announced and with what really ran. Reads three files; the numbers that must be zero are marked, and say which
- * job or group they are about.
+ * Compares what was acknowledged with what was announced and with what really ran. Reads three files; the numbers that
+ * must be zero are marked, and say which job or group they are about.
  */
 export interface Evidence {
   readonly loadFile: string
@@ -186,7 +186,9 @@ function mayBeRefused(command: Sent | undefined, result: string): boolean {
   return command?.command === 'retry'
 }
 
-/** By its name and by what became of its members: one whose launcher was killed may be lost, and then the policy counts. */
+/**
+ * By its name and by what became of its members: one whose launcher was killed may be lost, and then the policy counts.
+ */
 function isRightGroup({ group, outcome, members }: GroupResult): boolean {
   const haveAll = members.every(member => member.outcome === 'succeeded')
   if (haveAll) return outcome === 'complete'

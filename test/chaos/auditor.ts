@@ -4,8 +4,8 @@ import { connectNats } from '../../src/bus/nats.ts'
 import { INSTANCE } from './world.ts'
 
 /**
- * Someone who only listens, in a process of its own, and writes down what is announced: results with their message ids, and who beats. It judges nothing;
- * that is audit.ts's.
+ * Someone who only listens, in a process of its own, and writes down what is announced: results with their message ids,
+ * and who beats. It judges nothing; that is audit.ts's.
  */
 export type Heard =
   | { readonly what: 'result'; readonly id: string; readonly result: JobResult }

@@ -5,8 +5,9 @@ import { createRandom } from '../../src/sim/random.ts'
 import { INSTANCE } from './world.ts'
 
 /**
- * The script's side of chaos, in a process of its own: sends commands at a steady rate, each under one message id until it is answered for good, and writes
- * down what was sent and what was acknowledged. Told to stop it sends nothing new, and says when everything is answered.
+ * The script's side of chaos, in a process of its own: sends commands at a steady rate, each under one message id until
+ * it is answered for good, and writes down what was sent and what was acknowledged. Told to stop it sends nothing new,
+ * and says when everything is answered.
  */
 export interface Sent {
   readonly what: 'sent'

@@ -12,8 +12,9 @@ import { marked, signal } from './processes.ts'
 import { createWorld, helper, INSTANCE, removeWorld, type World } from './world.ts'
 
 /**
- * `npm run chaos -- --rounds 200 --seed 7 --long-outages 4`: the real thing under load while its processes are killed and frozen at random moments; then an audit from the outside.
- * The seed decides what is done in which order; what the machine makes of it is different every time. Exit code 1 when anything that must be zero is not.
+ * `npm run chaos -- --rounds 200 --seed 7 --long-outages 4`: the real thing under load while its processes are killed
+ * and frozen at random moments; then an audit from the outside. The seed decides what is done in which order; what the
+ * machine makes of it is different every time. Exit code 1 when anything that must be zero is not.
  */
 const { values } = parseArgs({
   options: {

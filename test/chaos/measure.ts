@@ -16,8 +16,9 @@ import { marked, signal } from './processes.ts'
 import { createWorld, INSTANCE, removeWorld, type World } from './world.ts'
 
 /**
- * `npm run chaos -- --measure`: how long it takes until someone serves again: after a kill, a freeze and a stop of the active one; with 300 jobs open; and
- * after a night of 190 000 jobs, quiet at its end or killed in its middle. Prints one line each; nothing is judged.
+ * `npm run chaos -- --measure`: how long it takes until someone serves again: after a kill, a freeze and a stop of the
+ * active one; with 300 jobs open; and after a night of 190 000 jobs, quiet at its end or killed in its middle. Prints
+ * one line each; nothing is judged.
  */
 const ROUNDS = 10
 const JOBS = 190_000

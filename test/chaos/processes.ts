@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs'
 
 /**
- * What runs on this machine, as /proc tells it: the jobs and launchers of one work directory, and how to signal them one by one. Promises nothing about
- * processes without that mark.
+ * What runs on this machine, as /proc tells it: the jobs and launchers of one work directory, and how to signal them
+ * one by one. Promises nothing about processes without that mark.
  */
 export interface Marked {
   readonly pid: number

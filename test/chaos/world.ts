@@ -18,8 +18,9 @@ import { fileURLToPath } from 'node:url'
 import { findServer } from '../../src/bus/server-binary.ts'
 
 /**
- * The world chaos happens in: a temporary folder with a configuration, a nats-server and two `ocps serve --standby` of one instance as children, each started
- * again when it ends. It starts and ends processes; which of them is hurt is main.ts's.
+ * The world chaos happens in: a temporary folder with a configuration, a nats-server and two `ocps serve --standby` of
+ * one instance as children, each started again when it ends. It starts and ends processes; which of them is hurt is
+ * main.ts's.
  */
 export const INSTANCE = 'CHAOS'
 
@@ -36,7 +37,10 @@ export interface World {
   serverPid(): number | null
   /** Down for so long, then up again on the same store. */
   serverDownFor(ms: number): void
-  /** The wall clock of every `ocps serve` is so far off from now on, seconds; null where Debian's faketime is not installed. */
+  /**
+   * The wall clock of every `ocps serve` is so far off from now on, seconds; null where Debian's faketime is not
+   * installed.
+   */
   readonly setClock: ((offsetS: number) => void) | null
   slots: readonly Slot[]
   /** How processes ended that nobody had ended. */
@@ -296,7 +300,8 @@ dataPath: ""
     // Leaves a process behind that hides from its group.
     leaver: 'setsid sleep 600 & sleep 0.2; exit 0',
     sleeper: 'exec sleep 600',
-    // Runs while OCPS, its server and launchers die and are taken over: it is adopted in every round. Lost once it stays lost, for all to see.
+    // Runs while OCPS, its server and launchers die and are taken over: it is adopted in every round. Lost once it
+    // stays lost, for all to see.
     long: `${metric('a')}; sleep $((5 + $$ % 4)); ${metric('b')}; sleep 0.3; ${metric('c')}`,
     fifoErr: 'echo x >&2; sleep 0.2; rm -f stderr.log; mkfifo stderr.log; exit 3',
     fifoOut: 'mkfifo stdout.log; echo hello; exit 3',

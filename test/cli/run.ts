@@ -6,7 +6,10 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
 
-/** The command line as people run it: the built program in a process of its own, with nothing of our environment but what it needs. */
+/**
+ * The command line as people run it: the built program in a process of its own, with nothing of our environment but
+ * what it needs.
+ */
 export const root = new URL('../..', import.meta.url).pathname
 export const program = join(root, 'dist/src/cli/main.js')
 

@@ -13,7 +13,10 @@ import { aConfiguration, aPipeline, createNight, type Night } from '../harness.t
 import { needs } from '../needs.ts'
 import { buildIfMissing, type Child, end, linesOf, nextLine, ocps, program, start } from './run.ts'
 
-/* `ocps top`: what it draws of a night in memory on a stepped clock, and how it behaves on a terminal, in a pipe, and without an instance. */
+/*
+ * `ocps top`: what it draws of a night in memory on a stepped clock, and how it behaves on a terminal, in a pipe, and
+ * without an instance.
+ */
 
 const withScript = needs('script')
 

@@ -5,8 +5,8 @@ import { createOcps, type Ocps } from '../../src/client/ocps.ts'
 import { subjects } from '../../src/contract/subjects.ts'
 
 /**
- * A client and something that answers like an instance, in memory: the test says what is answered and what is said, in which order.
- * What an instance really does is told by the end-to-end tests.
+ * A client and something that answers like an instance, in memory: the test says what is answered and what is said, in
+ * which order. What an instance really does is told by the end-to-end tests.
  */
 export interface Fake {
   readonly ocps: Ocps

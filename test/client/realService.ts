@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { type Service, startService, type ServiceOptions } from '../../src/instance/start.ts'
 
 /**
- * A real instance with a real nats-server in folders of its own, and pipelines that are a line of shell each. Leaves nothing behind.
+ * A real instance with a real nats-server in folders of its own, and pipelines that are a line of shell each. Leaves
+ * nothing behind.
  */
 export interface RealService {
   readonly service: Service

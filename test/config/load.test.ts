@@ -40,7 +40,9 @@ configFiles: [fast.yaml]
 
 let serial = 0
 
-/** A configuration folder of its own, and how to read it. The files given replace or join `_init.yaml` and one pipeline. */
+/**
+ * A configuration folder of its own, and how to read it. The files given replace or join `_init.yaml` and one pipeline.
+ */
 function folder(files: Readonly<Record<string, string>> = {}, site = 'summit') {
   const dir = join(root, `c${++serial}`)
   for (const [name, text] of Object.entries({ '_init.yaml': INIT, 'pipelines/quicklook.yaml': PIPELINE, ...files })) {

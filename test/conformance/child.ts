@@ -3,8 +3,9 @@ import { startService, type ServiceOptions } from '../../src/instance/start.ts'
 import { UserError } from '../../src/userError.ts'
 
 /*
- * One instance as a process of its own, for tests that kill it: options as JSON in the first argument; says on stdout that it is ready, how it ended, or in one
- * sentence why it does not start. SIGTERM stops it, and so does the end of whoever started it.
+ * One instance as a process of its own, for tests that kill it: options as JSON in the first argument; says on stdout
+ * that it is ready, how it ended, or in one sentence why it does not start. SIGTERM stops it, and so does the end of
+ * whoever started it.
  */
 const say = (line: object) => process.stdout.write(`${JSON.stringify(line)}\n`)
 

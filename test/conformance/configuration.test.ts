@@ -5,7 +5,8 @@ import { eventually } from '../bus/eventually.ts'
 import { startInstance, type Running } from './instance.ts'
 
 /*
- * How `start` reads its configuration, as salobj layers it (configurable_csc.py): what is refused leaves the CSC in STANDBY and nothing applied.
+ * How `start` reads its configuration, as salobj layers it (configurable_csc.py): what is refused leaves the CSC in
+ * STANDBY and nothing applied.
  */
 let running: Running
 

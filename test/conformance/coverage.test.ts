@@ -2,8 +2,8 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
 
 /*
- * Every case of the conformance list has a test here whose title begins with its number, or stands in the table below with the reason why it cannot apply.
- * The list holds the odd numbers from 1 to 99.
+ * Every case of the conformance list has a test here whose title begins with its number, or stands in the table below
+ * with the reason why it cannot apply. The list holds the odd numbers from 1 to 99.
  */
 const notApplicable: Readonly<Record<number, string>> = {
   41: 'an instance has a name and a configuration folder of its own; there is no list of instances in the configuration that could lack it or hold it twice',

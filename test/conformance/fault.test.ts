@@ -10,8 +10,8 @@ import { rejection } from '../bus/eventually.ts'
 const withCompiler = needs('compiler')
 
 /*
- * FAULT, as salobj has it (base_csc.py fault). A fault comes from inside, never from the wire, so it is put into a whole instance in memory; what the wire can
- * bring about is tested with a real process.
+ * FAULT, as salobj has it (base_csc.py fault). A fault comes from inside, never from the wire, so it is put into a
+ * whole instance in memory; what the wire can bring about is tested with a real process.
  */
 const R = 'queue machine: settled a job that was not running'
 const fault = {

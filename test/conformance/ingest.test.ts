@@ -13,7 +13,8 @@ const cleanUp = cleanUpAfterEach()
 const outcome = (result: Fields) => result['outcome'] as Fields
 
 /*
- * Readiness at a site with a camera of two sensors, by events as ctrl_oods sends them, over a restart and with an event that nobody heard.
+ * Readiness at a site with a camera of two sensors, by events as ctrl_oods sends them, over a restart and with an event
+ * that nobody heard.
  */
 it('a job waits for all detectors of its exposure; a restart forgets none, and finds what was ingested meanwhile', async () => {
   const running = await startInstance()

@@ -12,8 +12,9 @@ import { endAll } from '../endAll.ts'
 import { connectWire, type Wire } from './wire.ts'
 
 /*
- * Real instances for tests: a folder of its own with a configuration and small pipelines, a service in this process or in a child, and an observer on the wire.
- * Pipelines wait for files that the test writes, so that no test waits for time.
+ * Real instances for tests: a folder of its own with a configuration and small pipelines, a service in this process or
+ * in a child, and an observer on the wire. Pipelines wait for files that the test writes, so that no test waits for
+ * time.
  */
 export interface Place {
   readonly dir: string

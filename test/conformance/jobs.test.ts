@@ -9,8 +9,9 @@ import { optionsFor, startInstance, type Gate, type Running } from './instance.t
 import { connectWire, must, type Fields, type Sending, type Wire } from './wire.ts'
 
 /*
- * processData and abortJob as a script sees them: what OCPS' `execute`, `abort_job` and `job_result` promised (csc.md §2), with our names. Real processes; one
- * instance answers at once (async), the other when the processing is complete (sync).
+ * processData and abortJob as a script sees them: what OCPS' `execute`, `abort_job` and `job_result` promised (csc.md
+ * §2), with our names. Real processes; one instance answers at once (async), the other when the processing is complete
+ * (sync).
  */
 let running: Running
 let sync: { service: Service; wire: Wire }

@@ -6,8 +6,8 @@ import { makePlace, optionsFor, startChild, startInstance, type Running } from '
 import { connectWire, must, type Fields } from './wire.ts'
 
 /*
- * What the cases of the list imply but do not spell: what disable, standby and a stop do to jobs, pause and a full queue, log messages, data that are not there
- * yet, and a synchronous client whose instance dies.
+ * What the cases of the list imply but do not spell: what disable, standby and a stop do to jobs, pause and a full
+ * queue, log messages, data that are not there yet, and a synchronous client whose instance dies.
  */
 let running: Running
 let exposure = 0
@@ -116,7 +116,8 @@ describe('operations', () => {
       )
     const late = await submit('data', { dataId: { obsid: 'LATE' }, readiness: { waitFor: 60 } })
     await wire.event('jobState', state => state['jobId'] === late && state['state'] === 'held')
-    // A job that asks for OTHER runs once the event after the failure is heard; had the failure counted, the job would not be held any more.
+    // A job that asks for OTHER runs once the event after the failure is heard; had the failure counted, the job would
+    // not be held any more.
     const other = await submit('data', { dataId: { obsid: 'OTHER' }, readiness: { waitFor: 60 } })
     await wire.event('jobState', state => state['jobId'] === other && state['state'] === 'held')
     say('LATE', 1)

@@ -8,8 +8,8 @@ import { makePlace, optionsFor, startChild, startInstance, type Running } from '
 import { connectWire, must, type Wire } from './wire.ts'
 
 /*
- * Who is there and who hears what: heartbeats under load, several instances on one server, several clients, late joiners, and commands sent to nobody. One
- * server for all; the instance under load is a process of its own.
+ * Who is there and who hears what: heartbeats under load, several instances on one server, several clients, late
+ * joiners, and commands sent to nobody. One server for all; the instance under load is a process of its own.
  */
 let host: Running
 
@@ -28,7 +28,8 @@ function beside(instance: string, changes: object = {}): ServiceOptions {
 
 const dataId = (seqNum: number) => ({ obsid: `AT_O_20261122_${String(seqNum).padStart(6, '0')}` })
 
-// A beat is due every second; who listens gives up after several. How late one is on a quiet machine is the benchmark's business.
+// A beat is due every second; who listens gives up after several. How late one is on a quiet machine is the benchmark's
+// business.
 const GAP_MAX_MS = 2_500
 
 describe('presence', () => {

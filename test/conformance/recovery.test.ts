@@ -5,8 +5,8 @@ import { makePlace, optionsFor, startChild, startInstance } from './instance.ts'
 import { connectWire, must } from './wire.ts'
 
 /*
- * What was accepted survives the process: kill -9 right after the acknowledgement, start again on the same data, and count on the wire. The server is another
- * process that stays, so one observer sees both lives.
+ * What was accepted survives the process: kill -9 right after the acknowledgement, start again on the same data, and
+ * count on the wire. The server is another process that stays, so one observer sees both lives.
  */
 const dataId = (seqNum: number) => ({ obsid: `AT_O_20261122_${String(seqNum).padStart(6, '0')}` })
 

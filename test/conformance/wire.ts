@@ -4,8 +4,9 @@ import type { AckBody } from '../../machines/domain/announcements.ts'
 import { eventually } from '../bus/eventually.ts'
 
 /*
- * An observer of the wire that shares no code with the product: one plain NATS connection that hears everything under `ocps.` and the answers to what it
- * sends, in the order the server delivers them. One connection of the service publishes acknowledgements and events, so what it said earlier is heard earlier.
+ * An observer of the wire that shares no code with the product: one plain NATS connection that hears everything under
+ * `ocps.` and the answers to what it sends, in the order the server delivers them. One connection of the service
+ * publishes acknowledgements and events, so what it said earlier is heard earlier.
  */
 export interface Heard {
   readonly subject: string

@@ -4,7 +4,8 @@ import { camera, oods, subjects } from '../../src/contract/subjects.ts'
 import { channelsOf, document } from './wire.ts'
 
 /*
- * The AsyncAPI document: whole in itself, and about every subject there is. The official parser found nothing to mend in it; it is too large to be kept here.
+ * The AsyncAPI document: whole in itself, and about every subject there is. The official parser found nothing to mend
+ * in it; it is too large to be kept here.
  */
 type Node = Readonly<Record<string, unknown>>
 

@@ -10,8 +10,8 @@ import { aConfiguration, aPipeline, createNight, type Night, type NightOptions }
 import { listening, problemOf, type OnWire } from './wire.ts'
 
 /*
- * execute and abort_job as scripts for the Python OCPS send them (ts_xml OCPS_Commands): how they are understood, what is refused, and what a night with them
- * sounds like on the wire. Numbers are those of the conformance list.
+ * execute and abort_job as scripts for the Python OCPS send them (ts_xml OCPS_Commands): how they are understood, what
+ * is refused, and what a night with them sounds like on the wire. Numbers are those of the conformance list.
  */
 const OBSID = 'AT_O_20261122_000017'
 const QUERY = "instrument='LATISS' AND exposure=2026112200017"

@@ -12,7 +12,8 @@ import { simulate } from '../scenarios/simulate.ts'
 import { listening, misfit, problemOf } from './wire.ts'
 
 /*
- * Every message is as its schema says: those of whole nights, recorded and simulated, carried by the feed; and on the wire of a real instance.
+ * Every message is as its schema says: those of whole nights, recorded and simulated, carried by the feed; and on the
+ * wire of a real instance.
  */
 const folder = new URL('../scenarios/', import.meta.url).pathname
 const recordings = readdirSync(folder).filter(name => name.endsWith('.ndjson.gz'))

@@ -6,7 +6,8 @@ import { createFeed } from '../../src/sinks/nats/feed.ts'
 import type { Numbered } from '../../src/engine/engine.ts'
 
 /*
- * What announcements are on the wire, through the real feed over a bus in memory, and whether the documents describe them.
+ * What announcements are on the wire, through the real feed over a bus in memory, and whether the documents describe
+ * them.
  */
 export interface OnWire {
   readonly subject: string

@@ -1,5 +1,5 @@
-// The demo as a stranger runs it: compiled, as a process of its own. It must end well, say what is true of the simulated sky, and leave
-// nothing running, also when it is interrupted, killed or given rubbish.
+// The demo as a stranger runs it: compiled, as a process of its own. It must end well, say what is true of the
+// simulated sky, and leave nothing running, also when it is interrupted, killed or given rubbish.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
@@ -180,7 +180,10 @@ interface RunningProcess {
   readonly command: string
 }
 
-/** Processes of this demo: its own inherit our mark, pipelines are told their instance. Empty where there is no /proc to look into. */
+/**
+ * Processes of this demo: its own inherit our mark, pipelines are told their instance. Empty where there is no /proc to
+ * look into.
+ */
 async function running(): Promise<RunningProcess[]> {
   const marks = [`OCPS_DEMO_TEST=${instance}`, `OCPS_INSTANCE=${instance}`]
   const pids = existsSync('/proc/self/environ') ? (await readdir('/proc')).filter(name => /^\d+$/.test(name)) : []

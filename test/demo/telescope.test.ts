@@ -1,4 +1,5 @@
-// The simulated camera and OODS over the memory bus: what they say is what their real models say, and what is written is whole.
+// The simulated camera and OODS over the memory bus: what they say is what their real models say, and what is written
+// is whole.
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

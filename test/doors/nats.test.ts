@@ -6,7 +6,10 @@ import type { Log } from '../../src/log.ts'
 import { createNight } from '../harness.ts'
 import { openDoorsOf } from './desk.ts'
 
-/* What comes off the wire is checked here and nowhere else: the door of an instance in memory, with messages as a bus delivers them. */
+/*
+ * What comes off the wire is checked here and nowhere else: the door of an instance in memory, with messages as a bus
+ * delivers them.
+ */
 
 interface Sent {
   readonly subject: string

@@ -5,7 +5,9 @@ import { createAsk } from '../../src/client/queries.ts'
 import { createNight } from '../harness.ts'
 import { openDoorsOf } from './desk.ts'
 
-/* How a query fails: with a code of one list and a sentence that names what was wrong, on the wire and in the client. */
+/*
+ * How a query fails: with a code of one list and a sentence that names what was wrong, on the wire and in the client.
+ */
 
 async function door(facts: () => Record<string, unknown> = () => ({})) {
   const night = await createNight()

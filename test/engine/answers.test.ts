@@ -4,7 +4,10 @@ import { ACK, complete, inProgress } from '../../machines/domain/announcements.t
 import { createAnswers, REMEMBERED } from '../../src/engine/answers.ts'
 import { aCaller, NIGHTFALL } from '../harness.ts'
 
-/* How long an acknowledged message id is remembered: a stated time and number at least, over restarts and marks; never without bound. */
+/*
+ * How long an acknowledged message id is remembered: a stated time and number at least, over restarts and marks; never
+ * without bound.
+ */
 
 function answered(count: number, everyMs: number) {
   const answers = createAnswers()

@@ -5,8 +5,8 @@ import { createMemoryJournal } from '../../src/journal/memory.ts'
 import { aConfiguration, createNight, type Night } from '../harness.ts'
 
 /*
- * Beginning at a quiescent entry: when nothing is open the engine writes down what is left, and a process that begins there is in the
- * same state as one that has lived, or has folded the whole journal.
+ * Beginning at a quiescent entry: when nothing is open the engine writes down what is left, and a process that begins
+ * there is in the same state as one that has lived, or has folded the whole journal.
  */
 
 const asked = (obsid: string, rest: object = {}) => ({ dataId: { obsid }, pipeline: 'quicklook', ...rest })

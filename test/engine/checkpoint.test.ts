@@ -9,7 +9,8 @@ import { readRecording } from '../../src/journal/recording.ts'
 import { createNight, type Night } from '../harness.ts'
 
 /*
- * A night that never rests: the engine writes down all that is open, and who begins there goes on exactly as who has lived until there.
+ * A night that never rests: the engine writes down all that is open, and who begins there goes on exactly as who has
+ * lived until there.
  */
 
 describe('an object that is held in several places', () => {

@@ -17,8 +17,9 @@ import {
 } from '../harness.ts'
 
 /*
- * Random commands, reports, pauses and restarts thrown at a night in memory. After each one the promises of OCPS are counted over what
- * was said and what is open; at the end everything is brought to its end, and the journal is replayed.
+ * Random commands, reports, pauses and restarts thrown at a night in memory. After each one the promises of OCPS are
+ * counted over what was said and what is open; at the end everything is brought to its end, and the journal is
+ * replayed.
  */
 
 // Fixed, so that a failure is the same tomorrow; fast-check prints the path to the smallest case.

@@ -5,7 +5,9 @@ import { createTimeline } from '../../src/engine/timeline.ts'
 import { elapsedAt } from '../../src/journal/entry.ts'
 import { NIGHTFALL } from '../harness.ts'
 
-/* The two times of an entry: what people read, and what durations are measured in. The wall clock is stepped at will. */
+/*
+ * The two times of an entry: what people read, and what durations are measured in. The wall clock is stepped at will.
+ */
 
 const HOUR = 3_600_000
 const EMPTY = { at: 0, anchor: null }

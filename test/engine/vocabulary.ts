@@ -9,8 +9,8 @@ import { aCaller, aConfiguration, aPipeline, exit, loaded, STARTED, type Machine
 import { broke, ended, neverWas, outcome } from '../machines/endings.ts'
 
 /*
- * What each machine can hear, as arbitraries: its own events with plausible payloads over few names, so that random sequences meet.
- * Also the inputs machines begin with.
+ * What each machine can hear, as arbitraries: its own events with plausible payloads over few names, so that random
+ * sequences meet. Also the inputs machines begin with.
  */
 
 const jobId = fc.constantFrom('a', 'b', 'c', 'j1')

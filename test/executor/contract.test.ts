@@ -1,4 +1,7 @@
-/** Holds all three executors to the one contract. The programs are small shell scripts; the scripts of the twin say the same. */
+/**
+ * Holds all three executors to the one contract. The programs are small shell scripts; the scripts of the twin say the
+ * same.
+ */
 import { expect } from 'vitest'
 import type { Pipeline } from '../../machines/domain/pipeline.ts'
 import type { LauncherKind } from '../../src/executor/launcher.ts'

@@ -1,6 +1,6 @@
 /**
- * What every executor promises, whatever it starts jobs with: the contract test of the launcher in C, the launcher in Perl and the
- * scripted twin. What only real processes can show is in subprocess.test.ts.
+ * What every executor promises, whatever it starts jobs with: the contract test of the launcher in C, the launcher in
+ * Perl and the scripted twin. What only real processes can show is in subprocess.test.ts.
  */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Pipeline } from '../../machines/domain/pipeline.ts'

@@ -1,4 +1,7 @@
-/** The watch over the launcher: jobs that stop it or end it, and one that says nothing any more. Both launchers run what they can. */
+/**
+ * The watch over the launcher: jobs that stop it or end it, and one that says nothing any more. Both launchers run what
+ * they can.
+ */
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

@@ -2,7 +2,7 @@ import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
-import { bootId, identityOf, type ProcessIdentity } from '../../src/executor/processes.ts'
+import { bootId, identityOf, type ProcessIdentity } from '../../src/processes.ts'
 
 /* Ledgers as launchers write them, without a launcher: who lives is this process, who is dead never was. */
 
@@ -57,7 +57,10 @@ export function self(): ProcessIdentity {
   return identity
 }
 
-/** Exit status, wall, user and system time in microseconds, peak memory, bytes on stdout and stderr, how it was stopped, survivors. */
+/**
+ * Exit status, wall, user and system time in microseconds, peak memory, bytes on stdout and stderr, how it was stopped,
+ * survivors.
+ */
 export function endedLine(key: string, status = 0): string {
   return `E ${key} ${status} 2000 1000 500 4096 10 20 0 0`
 }

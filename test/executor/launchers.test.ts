@@ -3,7 +3,10 @@ import type { LauncherOptions } from '../../src/executor/launcher.ts'
 import { superviseLauncher, type SuperviseOptions } from '../../src/executor/launchers.ts'
 import { silentLog } from '../../src/log.ts'
 
-/* One launcher is kept running: what is asked, of which, and when it is given up, over launchers that a test opens and lets die. */
+/*
+ * One launcher is kept running: what is asked, of which, and when it is given up, over launchers that a test opens and
+ * lets die.
+ */
 
 const program = vi.hoisted(() => ({ opened: [] as Opened[], fails: false, hasCompiler: true, gate: Promise.resolve() }))
 

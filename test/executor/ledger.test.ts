@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { claimWorkDir, deafenLaunchers, isLauncherAlive, openLedger, tidyLedger } from '../../src/executor/ledger.ts'
-import { bootId } from '../../src/executor/processes.ts'
+import { bootId } from '../../src/processes.ts'
 import { attemptKey } from '../../src/executor/protocol.ts'
 import { endedLine, ledgers, self } from './launcherFiles.ts'
 

@@ -2,11 +2,14 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { createOrphans, type Orphan } from '../../src/executor/orphans.ts'
-import { bootId, identityOf, isStopped } from '../../src/executor/processes.ts'
+import { bootId, identityOf, isStopped } from '../../src/processes.ts'
 import { attemptKey } from '../../src/executor/protocol.ts'
 import { endedLine, ledgers, self } from './launcherFiles.ts'
 
-/* Jobs that our present launcher did not start: what is told of each follows from a ledger that a test writes and from which processes there are. */
+/*
+ * Jobs that our present launcher did not start: what is told of each follows from a ledger that a test writes and from
+ * which processes there are.
+ */
 
 const KEY = attemptKey('20261122-000017', 1)
 const LOOK_MS = 25

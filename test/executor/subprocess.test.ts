@@ -1,6 +1,6 @@
 /**
- * What only real processes can show: leftovers, floods, full disks, the death of a launcher and of OCPS itself. Every program is written
- * here; both launchers run all of it.
+ * What only real processes can show: leftovers, floods, full disks, the death of a launcher and of OCPS itself. Every
+ * program is written here; both launchers run all of it.
  */
 import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'

@@ -1,6 +1,6 @@
 /**
- * What tests of executors share: orders, a listener that can be waited on, and a real executor in a folder of its own. Nothing here
- * sleeps; waiting for a report has no bound but the test's.
+ * What tests of executors share: orders, a listener that can be waited on, and a real executor in a folder of its own.
+ * Nothing here sleeps; waiting for a report has no bound but the test's.
  */
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -103,7 +103,10 @@ export interface Place {
   leave(): Promise<void>
 }
 
-/** Where the launcher is compiled to, once a file of tests: what an earlier run left would hide that there is no compiler. */
+/**
+ * Where the launcher is compiled to, once a file of tests: what an earlier run left would hide that there is no
+ * compiler.
+ */
 export const cacheDir = mkdtempSync(join(tmpdir(), 'ocps-launcher-'))
 cleanUpAfterAll()(() => rmSync(cacheDir, { recursive: true, force: true }))
 

@@ -8,7 +8,8 @@ import { startInstance, type Running } from '../conformance/instance.ts'
 import { must } from '../conformance/wire.ts'
 
 /*
- * What a client may do wrong or mean ill, over the wire: each is refused with a code and a sentence, or leads nowhere; and after each a good job still succeeds.
+ * What a client may do wrong or mean ill, over the wire: each is refused with a code and a sentence, or leads nowhere;
+ * and after each a good job still succeeds.
  */
 let running: Running
 let exposure = 0

@@ -7,8 +7,8 @@ import { makePlace, optionsFor, startInstance, type Running } from '../conforman
 import { connectWire, must, type Fields } from '../conformance/wire.ts'
 
 /*
- * What a pipeline may do wrong: reports that are no reports, programs that are none, floods and full disks. Each job settles with a true outcome and a sentence,
- * and after each a good job still succeeds.
+ * What a pipeline may do wrong: reports that are no reports, programs that are none, floods and full disks. Each job
+ * settles with a true outcome and a sentence, and after each a good job still succeeds.
  */
 let running: Running
 let exposure = 0

@@ -16,8 +16,8 @@ import { commandSchemas } from '../../src/contract/commands.ts'
 import { startInstance, type Running } from '../conformance/instance.ts'
 
 /*
- * Anything at all on the command and query subjects: the service answers every message, stays as it was, and its heartbeat goes on. The runs are bounded and
- * seeded; a failure prints the seed.
+ * Anything at all on the command and query subjects: the service answers every message, stays as it was, and its
+ * heartbeat goes on. The runs are bounded and seeded; a failure prints the seed.
  */
 let running: Running
 

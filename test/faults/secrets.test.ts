@@ -12,8 +12,9 @@ import { eventually } from '../bus/eventually.ts'
 import { writeConfiguration } from '../client/realService.ts'
 
 /*
- * A password that OCPS was given is looked for wherever OCPS speaks or writes: on every subject, in every file, in its output, and in the command lines of all
- * its processes. The token of a server of our own is in two files, both for their owner only.
+ * A password that OCPS was given is looked for wherever OCPS speaks or writes: on every subject, in every file, in its
+ * output, and in the command lines of all its processes. The token of a server of our own is in two files, both for
+ * their owner only.
  */
 const PASSWORD = 'S3cret-4-the-night'
 const SLOW_MS = 90_000

@@ -9,8 +9,8 @@ import { makePlace, optionsFor, startInstance } from '../conformance/instance.ts
 import { connectWire, must, type Wire } from '../conformance/wire.ts'
 
 /*
- * What may be wrong around an instance: no server where one was named, folders that are none, a configuration that is not there, and a server that dies
- * under work.
+ * What may be wrong around an instance: no server where one was named, folders that are none, a configuration that is
+ * not there, and a server that dies under work.
  */
 describe('surroundings', () => {
   it('a server that is not there is named, and the service does not start', async () => {

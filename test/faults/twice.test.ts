@@ -9,7 +9,8 @@ import { makePlace, optionsFor, startChild, startInstance, type Running } from '
 import { connectWire } from '../conformance/wire.ts'
 
 /*
- * One name, one instance: a second one refuses and says who holds the name (salobj's duplicate check), and takes over soon after the first has died.
+ * One name, one instance: a second one refuses and says who holds the name (salobj's duplicate check), and takes over
+ * soon after the first has died.
  */
 let host: Running
 

@@ -2,7 +2,10 @@ import { type Browser, type BrowserContext, chromium, type Page } from 'playwrig
 import { find } from '../outside.ts'
 import { bundledChromium, type Chromium } from './bundledChromium.ts'
 
-/* A real browser for tests: the one the system has, else the one npm brings. Pages that complain, about anything, fail the test that opened them. */
+/*
+ * A real browser for tests: the one the system has, else the one npm brings. Pages that complain, about anything, fail
+ * the test that opened them.
+ */
 
 let found: Chromium | null | undefined
 

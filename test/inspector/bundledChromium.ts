@@ -1,6 +1,7 @@
 /**
- * The Chromium that npm brings, for machines that have none: packed in `@sparticuz/chromium` with the few libraries a bare system lacks.
- * Unpacked once (two seconds, 206 MB) beside node_modules' other caches. Promises a browser that has answered `--version`, or null.
+ * The Chromium that npm brings, for machines that have none: packed in `@sparticuz/chromium` with the few libraries a
+ * bare system lacks. Unpacked once (two seconds, 206 MB) beside node_modules' other caches. Promises a browser that has
+ * answered `--version`, or null.
  */
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs'
@@ -44,7 +45,10 @@ export function bundledChromium(): Chromium | null {
   }
 }
 
-/** In a process of its own: the package unpacks into the temporary folder and changes the environment. Two at once do not disturb each other. */
+/**
+ * In a process of its own: the package unpacks into the temporary folder and changes the environment. Two at once do
+ * not disturb each other.
+ */
 function unpack(folder: string): void {
   mkdirSync(join(modules, '.cache'), { recursive: true })
   const aside = mkdtempSync(`${folder}-`)

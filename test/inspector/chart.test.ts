@@ -170,6 +170,7 @@ describe('what is lit in a chart', () => {
     const { edges } = await chartOf('job')
     expect(legalMessages(edges, ['job', 'job.held', 'job.held.awaitingData'])).toEqual([
       'data.present',
+      'data.located',
       'data.absent',
       'job.abort',
     ])

@@ -15,7 +15,10 @@ import { needs } from '../needs.ts'
 import { openPage, startBrowser, type Watched } from './browser.ts'
 import { justUrl } from '../../src/settings/connect.ts'
 
-/* An operator's hands on the page: buttons, the question before each command, and what the instance and the journal make of it. */
+/*
+ * An operator's hands on the page: buttons, the question before each command, and what the instance and the journal
+ * make of it.
+ */
 
 const test = needs('chromium')
 

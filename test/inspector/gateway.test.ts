@@ -10,7 +10,10 @@ import { readPage, singleFile } from '../../src/inspector/pageFiles.ts'
 import type { Kept } from '../../src/night/keeping.ts'
 import type { Tail } from '../../src/night/tail.ts'
 
-/* The gateway against someone who means harm, and against a page that only reads: real sockets, a journal that the test writes. */
+/*
+ * The gateway against someone who means harm, and against a page that only reads: real sockets, a journal that the test
+ * writes.
+ */
 
 let place: string
 let gateway: Gateway

@@ -5,7 +5,10 @@ import { createLive, type Live, type Looker, type Word } from '../../src/inspect
 import type { Kept } from '../../src/night/keeping.ts'
 import type { Tail } from '../../src/night/tail.ts'
 
-/* What the gateway sends to many pages at once, on a stepped clock: who shares what, who is led past what, who is let go. */
+/*
+ * What the gateway sends to many pages at once, on a stepped clock: who shares what, who is led past what, who is let
+ * go.
+ */
 
 const NOW = Date.UTC(2026, 10, 22, 22)
 

@@ -17,7 +17,10 @@ import { needs } from '../needs.ts'
 import { openPage, startBrowser, type Watched } from './browser.ts'
 import { justUrl } from '../../src/settings/connect.ts'
 
-/* Images, focal plane and metrics in a real browser, over a real instance whose jobs make real images when they are told to. */
+/*
+ * Images, focal plane and metrics in a real browser, over a real instance whose jobs make real images when they are
+ * told to.
+ */
 
 const test = needs('chromium')
 

@@ -19,7 +19,10 @@ import { needs } from '../needs.ts'
 import { openPage, startBrowser, type Watched } from './browser.ts'
 import { justUrl } from '../../src/settings/connect.ts'
 
-/* The page in a real browser, over a real instance with real jobs: what an operator sees, and what the page asks of the world (nothing). */
+/*
+ * The page in a real browser, over a real instance with real jobs: what an operator sees, and what the page asks of the
+ * world (nothing).
+ */
 
 const test = needs('chromium')
 

@@ -19,7 +19,10 @@ import { cleanUpAfterAll, cleanUpAfterEach } from '../cleanUp.ts'
 import { needs } from '../needs.ts'
 import { openPage, startBrowser } from './browser.ts'
 
-/* A viewer of another origin with the package's own receiver, in a real browser, behind the bridge page of a real gateway, over a night in memory. */
+/*
+ * A viewer of another origin with the package's own receiver, in a real browser, behind the bridge page of a real
+ * gateway, over a night in memory.
+ */
 
 const test = needs('chromium')
 

@@ -22,7 +22,10 @@ import type { Tail } from '../../src/night/tail.ts'
 import { eventually } from '../bus/eventually.ts'
 import { breaking, createNight, type Night, NIGHTFALL } from '../harness.ts'
 
-/* What viewers of the @statelyai/inspect family are sent: held against that package, against the engine, and against a viewer that does not keep up. */
+/*
+ * What viewers of the @statelyai/inspect family are sent: held against that package, against the engine, and against a
+ * viewer that does not keep up.
+ */
 
 type Message = ActorMessage | EventMessage | SnapshotMessage
 

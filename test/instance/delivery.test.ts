@@ -6,7 +6,10 @@ import { Delivery, WAITING_MAX } from '../../src/instance/delivery.ts'
 import { Outlet } from '../../src/instance/outlet.ts'
 import { createNight, NIGHTFALL, type Night } from '../harness.ts'
 
-/* Sinks of an instance in memory that fail, hang, or were away: each hears everything, in order, and none makes another one wait. */
+/*
+ * Sinks of an instance in memory that fail, hang, or were away: each hears everything, in order, and none makes another
+ * one wait.
+ */
 
 interface Toy extends Sink {
   readonly heard: Numbered[]

@@ -16,7 +16,10 @@ import { fileURLToPath } from 'node:url'
 import { expect, onTestFinished, test } from 'vitest'
 import { openUntrusted, readUntrusted } from '../../src/jobFiles/untrusted.ts'
 
-/* What a job may have put in the place of a file, and what is opened of it. That a whole job does so is untrusted.test.ts. */
+/*
+ * What a job may have put in the place of a file, and what is opened of it. That a whole job does so is
+ * untrusted.test.ts.
+ */
 
 const HANGS_MS = 10_000
 

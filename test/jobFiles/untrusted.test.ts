@@ -1,4 +1,7 @@
-/** A job may put anything in the place of its files: what is read and written stays its own, and nobody waits. Both launchers run all of it. */
+/**
+ * A job may put anything in the place of its files: what is read and written stays its own, and nobody waits. Both
+ * launchers run all of it.
+ */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeEach, expect, onTestFinished, test } from 'vitest'

@@ -15,7 +15,8 @@ import { entries } from './contract.ts'
 import { copyOf, damage, type Damage, makeStore } from './store.ts'
 
 /*
- * A journal on a real server whose store was damaged while the server was away. Whatever was done to it, reading ends, and what it gives is true.
+ * A journal on a real server whose store was damaged while the server was away. Whatever was done to it, reading ends,
+ * and what it gives is true.
  */
 const instance = 'LATISS'
 const stream = 'OCPS_LATISS_JOURNAL'

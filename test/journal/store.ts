@@ -7,7 +7,8 @@ import { connectNats } from '../../src/bus/nats.ts'
 import type { Bus } from '../../src/bus/port.ts'
 
 /*
- * A server on a store that a test damages while it is away, as a power cut, a bad disk or an operator does. What it makes is gone when the test is over.
+ * A server on a store that a test damages while it is away, as a power cut, a bad disk or an operator does. What it
+ * makes is gone when the test is over.
  */
 export interface Store {
   readonly dir: string

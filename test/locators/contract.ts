@@ -5,8 +5,8 @@ import type { Locator } from '../../machines/ports.ts'
 import { eventually } from '../bus/eventually.ts'
 
 /*
- * What every locator keeps, whatever it asks: one answer to each question, one more when data that were absent come, and no word after it was told to forget. Data
- * is what each of them takes for data: a file, an event.
+ * What every locator keeps, whatever it asks: one answer to each question, one more when data that were absent come,
+ * and no word after it was told to forget. Data is what each of them takes for data: a file, an event.
  */
 export interface LocatorUnderTest {
   readonly locator: Locator

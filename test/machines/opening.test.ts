@@ -4,7 +4,9 @@ import type { Emission, ShelfItem } from '../../machines/domain/messages.ts'
 import { admission, retryAdmission, type Admission } from '../../machines/opening.ts'
 import { aCaller, aConfiguration, aPipeline, aProcessData, aRetry } from '../harness.ts'
 
-/* What an admitted command leads to; that it is admitted is tested with admission.ts, that it is done with the machine. */
+/*
+ * What an admitted command leads to; that it is admitted is tested with admission.ts, that it is done with the machine.
+ */
 
 const caller = aCaller('m1', 'maintel')
 const other = aPipeline('other', { timeLimitMs: 2_000 })

@@ -3,8 +3,8 @@ import type { AnyStateMachine } from 'xstate'
 import { machines, type MachineKind } from '../../machines/index.ts'
 
 /*
- * The table that opens a machine's file, held against its chart: every state and every event named in one exists in the other, so that
- * the comment a reviewer trusts cannot drift.
+ * The table that opens a machine's file, held against its chart: every state and every event named in one exists in the
+ * other, so that the comment a reviewer trusts cannot drift.
  */
 
 export function tableProblems(kind: MachineKind): string[] {

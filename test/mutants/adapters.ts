@@ -1,6 +1,6 @@
 /**
- * Bugs planted by hand in what carries, where the simulation's twins cannot see them: each a replacement in the sources, and the tests
- * that must fail. `main.ts` plants them one after the other.
+ * Bugs planted by hand in what carries, where the simulation's twins cannot see them: each a replacement in the
+ * sources, and the tests that must fail. `main.ts` plants them one after the other.
  */
 import { BUS_MUTANTS } from './bus.ts'
 import { EXECUTOR_MUTANTS } from './executor.ts'

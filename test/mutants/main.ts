@@ -9,8 +9,9 @@ import { MUTANTS } from './adapters.ts'
 import type { Mutant } from './mutant.ts'
 
 /*
- * `npm run mutants [-- WORDS]`: plants one bug after the other in a copy of the sources, in what the simulation's twins hide (gate, lease, ledger, launcher …), and runs the
- * tests that must find it. Exits 1 when one was not found, or when those tests fail without a bug. A place that is not there any more is an error.
+ * `npm run mutants [-- WORDS]`: plants one bug after the other in a copy of the sources, in what the simulation's twins
+ * hide (gate, lease, ledger, launcher …), and runs the tests that must find it. Exits 1 when one was not found, or when
+ * those tests fail without a bug. A place that is not there any more is an error.
  */
 
 // Tests that hang because of a bug have found it.

@@ -1,7 +1,8 @@
 import { declareValuePlugin, PluginKind } from '@stryker-mutator/api/plugin'
 
 /*
- * What no test can tell: the `types` that setup() only takes for the compiler, and the words of a broken invariant, which says what cannot happen.
+ * What no test can tell: the `types` that setup() only takes for the compiler, and the words of a broken invariant,
+ * which says what cannot happen.
  */
 export const strykerPlugins = [
   declareValuePlugin(PluginKind.Ignore, 'types', {

@@ -8,7 +8,10 @@ import type { Entry } from '../../src/journal/entry.ts'
 import { MACHINES_VERSION } from '../../machines/index.ts'
 import { aConfiguration, aPipeline, createNight, type Night, NIGHTFALL } from '../harness.ts'
 
-/* What the page and `ocps explain` know is folded from the journal alone: here against a whole instance in memory, on a stepped clock. */
+/*
+ * What the page and `ocps explain` know is folded from the journal alone: here against a whole instance in memory, on a
+ * stepped clock.
+ */
 
 async function enabled(options: Parameters<typeof createNight>[0] = {}): Promise<Night> {
   const night = await createNight(options)

@@ -1,6 +1,6 @@
 /**
- * The tables of the README pages that follow from the code: each stands between `<!-- table: NAME -->` and `<!-- end -->`. `write.ts` writes
- * them, `pages.test.ts` finds those that are not current.
+ * The tables of the README pages that follow from the code: each stands between `<!-- table: NAME -->` and `<!-- end
+ * -->`. `write.ts` writes them, `pages.test.ts` finds those that are not current.
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { pathToFileURL } from 'node:url'
@@ -83,7 +83,7 @@ function ofKind(kind: Kind): Row[] {
 function settings(): Row[] {
   return LEAVES.map(({ key, about, env, flag }): Row => {
     const names = [env, flag].flatMap(name => (name === null ? [] : [`\`${name}\``]))
-    return [key, about === '' ? '' : `${about} (${names.join(', ')})`]
+    return [key, about === '' || names.length === 0 ? about : `${about} (${names.join(', ')})`]
   })
 }
 

@@ -9,7 +9,8 @@ import { needs } from '../needs.ts'
 import { FIELD, ROOT, metric, runPipeline, temporaryFolder } from './support.ts'
 
 /*
- * The shipped catalogue entries that run someone else's program: SExtractor where it is installed, pipetask up to its argv.
+ * The shipped catalogue entries that run someone else's program: SExtractor where it is installed, pipetask up to its
+ * argv.
  */
 const withSourceExtractor = needs('sourceExtractor')
 

@@ -1,4 +1,5 @@
-// Three real frames of M13 (DATA: README of ../shared/data): shallow, oversampled, one field shifted by some twelve pixels a frame.
+// Three real frames of M13 (DATA: README of ../shared/data): shallow, oversampled, one field shifted by some twelve
+// pixels a frame.
 
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -8,7 +8,10 @@ import { type Exposure, renderExposure, renderPixels, skyStars } from '../../src
 import { FIELD, frameOf, measured, metric, runPipeline, skyNoise, temporaryFolder } from './support.ts'
 import { analyse } from '../../src/pipelines/analyse.ts'
 
-/** Stars inside the frame that a matched filter must see at `threshold` σ, for a Gaussian PSF: flux > threshold · noise · √(4π) σ. */
+/**
+ * Stars inside the frame that a matched filter must see at `threshold` σ, for a Gaussian PSF: flux > threshold · noise
+ * · √(4π) σ.
+ */
 function detectable(exposure: Exposure, threshold: number) {
   const limit = threshold * skyNoise(exposure) * Math.sqrt(4 * Math.PI) * (exposure.fwhm / 2.3548)
   const { width, height } = exposure

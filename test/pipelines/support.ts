@@ -1,4 +1,5 @@
-// What the pipeline tests share: frames of the simulated sky, FITS bytes of any kind, and built pipelines run as processes.
+// What the pipeline tests share: frames of the simulated sky, FITS bytes of any kind, and built pipelines run as
+// processes.
 
 import { spawnSync } from 'node:child_process'
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'

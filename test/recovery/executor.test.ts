@@ -14,7 +14,8 @@ import { cacheDir, ENDS, isThere, order } from '../executor/world.ts'
 import { lacks } from '../needs.ts'
 
 /*
- * One work directory in the hands of two executors, as when a frozen OCPS has been replaced; and what a work directory holds that is nobody's any more.
+ * One work directory in the hands of two executors, as when a frozen OCPS has been replaced; and what a work directory
+ * holds that is nobody's any more.
  */
 let root: string
 let opened: Executor[]

@@ -15,7 +15,8 @@ import { copyOf, damage } from '../journal/store.ts'
 import { type Server, startServer } from './surroundings.ts'
 
 /*
- * What anybody may do to the journal, the events and the lease of an instance, and what it does then: it goes on, or ends with the true reason.
+ * What anybody may do to the journal, the events and the lease of an instance, and what it does then: it goes on, or
+ * ends with the true reason.
  */
 const INSTANCE = 'LATISS'
 const to = subjects(INSTANCE)

@@ -11,7 +11,8 @@ import { connectWire, type Wire } from '../conformance/wire.ts'
 import { ready, serve, type Server, type Serving, startServer } from './surroundings.ts'
 
 /*
- * `ocps serve` killed at chosen points, with real jobs, and started again. The server is another process; where it is the server that dies, the test says so.
+ * `ocps serve` killed at chosen points, with real jobs, and started again. The server is another process; where it is
+ * the server that dies, the test says so.
  */
 const dataId = (seqNum: number) => ({ obsid: `AT_O_20261122_${String(seqNum).padStart(6, '0')}` })
 const shell = (script: string, more: object = {}) => ({

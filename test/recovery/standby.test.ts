@@ -10,8 +10,9 @@ import { connectWire, must, type Wire } from '../conformance/wire.ts'
 import { ready, serve, type Server, type Serving, startServer, wayTo } from './surroundings.ts'
 
 /*
- * Active and standby: two `ocps serve --standby` of one name on one server and one folder. Takeover is promised within three seconds of a death or a freeze;
- * the tests allow for a machine that does other things, `npm run chaos` and the commit say what it takes.
+ * Active and standby: two `ocps serve --standby` of one name on one server and one folder. Takeover is promised within
+ * three seconds of a death or a freeze; the tests allow for a machine that does other things, `npm run chaos` and the
+ * commit say what it takes.
  */
 const TAKEOVER_MS = 6_000
 const dataId = (seqNum: number) => ({ obsid: `AT_O_20261122_${String(seqNum).padStart(6, '0')}` })

@@ -9,7 +9,8 @@ import { eventually } from '../bus/eventually.ts'
 import type { Place } from '../conformance/instance.ts'
 
 /*
- * A nats-server and `ocps serve` as children of a test that kills and freezes them. Both are ended by their pid, whatever the test came to.
+ * A nats-server and `ocps serve` as children of a test that kills and freezes them. Both are ended by their pid,
+ * whatever the test came to.
  */
 export interface Server {
   readonly url: string

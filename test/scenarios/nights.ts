@@ -4,8 +4,8 @@ import { type Asked, type Plan, usual } from './simulate.ts'
 const SECOND = 1_000
 
 /**
- * The nights of the library, each with something that once could go wrong. Their recordings lie beside this file and are made again by
- * record.ts; what each is for is said in its first line.
+ * The nights of the library, each with something that once could go wrong. Their recordings lie beside this file and
+ * are made again by record.ts; what each is for is said in its first line.
  */
 export const nights: Readonly<Record<string, Plan>> = {
   ordinary: ordinary(),

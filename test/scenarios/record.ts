@@ -8,9 +8,10 @@ import { nights } from './nights.ts'
 import { simulate } from './simulate.ts'
 
 /**
- * Makes the recordings of the library again: `npm run build && node dist/test/scenarios/record.js [name…]`. To be run when machines were
- * changed on purpose, after MACHINES_VERSION was raised; look at the difference `ocps replay` reports before. Of the nights of a real
- * instance (real-*.ndjson.gz) the inputs stay as they were, and only the digests of what follows from them are made again.
+ * Makes the recordings of the library again: `npm run build && node dist/test/scenarios/record.js [name…]`. To be run
+ * when machines were changed on purpose, after MACHINES_VERSION was raised; look at the difference `ocps replay`
+ * reports before. Of the nights of a real instance (real-*.ndjson.gz) the inputs stay as they were, and only the
+ * digests of what follows from them are made again.
  */
 const wanted = process.argv.slice(2)
 // The program runs from dist/, the recordings lie with the sources.

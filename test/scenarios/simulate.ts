@@ -5,8 +5,8 @@ import type { Entry } from '../../src/journal/entry.ts'
 import { aConfiguration, createNight, NIGHTFALL, type Night } from '../harness.ts'
 
 /**
- * A whole night in memory, faster than time: what is asked when and how each pipeline behaves are given; the journal comes back, with the
- * digests a real instance would have written. The same night always gives the same journal.
+ * A whole night in memory, faster than time: what is asked when and how each pipeline behaves are given; the journal
+ * comes back, with the digests a real instance would have written. The same night always gives the same journal.
  */
 export interface Plan {
   readonly configuration?: Partial<Configuration>

@@ -1,8 +1,9 @@
 import type { Night } from './night.ts'
 
 /**
- * What can happen in a night: the vocabulary of the generator, in one place. An action is a name and four numbers, chosen without looking at the night, so that any
- * of them can be left out and the others mean the same; what the numbers pick is decided when it happens.
+ * What can happen in a night: the vocabulary of the generator, in one place. An action is a name and four numbers,
+ * chosen without looking at the night, so that any of them can be left out and the others mean the same; what the
+ * numbers pick is decided when it happens.
  */
 export interface Action {
   readonly name: ActionName
@@ -26,7 +27,8 @@ const ACTIONS = {
       priority: (more % 5) - 2,
       ...(more % 11 === 0 && { timeLimit: 20 }),
     }),
-  // In the words of the Python OCPS; answered when it has ended, so that the promise to answer has to outlive marks and deaths.
+  // In the words of the Python OCPS; answered when it has ended, so that the promise to answer has to outlive marks and
+  // deaths.
   execute: (night, index, which, how) =>
     night.send(index, 'execute', {
       pipeline: how % 5 === 0 ? 'long' : 'quicklook',

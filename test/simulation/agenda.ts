@@ -1,9 +1,9 @@
 import type { Clock } from '../../src/engine/clock.ts'
 
 /**
- * Virtual time: what will happen, in order. It is the engine's clock and everybody's alarm; nothing in a simulated night knows another time. All its moments
- * are elapsed time; the wall clock, which can be stepped, is only read by what OCPS writes down.
- * Equal moments happen in the order they were arranged.
+ * Virtual time: what will happen, in order. It is the engine's clock and everybody's alarm; nothing in a simulated
+ * night knows another time. All its moments are elapsed time; the wall clock, which can be stepped, is only read by
+ * what OCPS writes down. Equal moments happen in the order they were arranged.
  */
 export interface Agenda extends Clock {
   /** Calls once, so many milliseconds from now. */

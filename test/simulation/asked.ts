@@ -5,8 +5,9 @@ import type { Pipeline } from '../../machines/domain/pipeline.ts'
 import type { Entry } from '../../src/journal/entry.ts'
 
 /**
- * What was asked, read from the commands in the journal and the configuration in force: which jobs each command leads to, and what each of them has to be. It also keeps
- * the shelf with pencil and paper, because a retry asks for what lies there. Nothing in it comes from what the machines say.
+ * What was asked, read from the commands in the journal and the configuration in force: which jobs each command leads
+ * to, and what each of them has to be. It also keeps the shelf with pencil and paper, because a retry asks for what
+ * lies there. Nothing in it comes from what the machines say.
  */
 export interface Asked {
   journaled(entry: Entry): void

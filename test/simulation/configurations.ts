@@ -57,7 +57,9 @@ export function drawSetting(draw: () => number): Setting {
   }
 }
 
-/** What a process will do; follows from what it works on, so that it does not depend on what else happened in the night. */
+/**
+ * What a process will do; follows from what it works on, so that it does not depend on what else happened in the night.
+ */
 export function scriptOf(salt: number, { dataId, pipeline, attempt }: StartOrder): Script {
   const draw = drawsFrom(`${salt} ${dataId.obsid} ${dataId.group} ${dataId.detector} ${pipeline.name} ${attempt}`)
   const kind = draw()

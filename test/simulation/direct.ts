@@ -23,8 +23,9 @@ import { createReplay, difference } from './replay.ts'
 import { INSTANCE, type Site, type SiteOptions } from './site.ts'
 
 /**
- * An instance stepped synchronously: the real world, the real answers, and the inbox's stamping without its waiting. It stands for the engine where
- * speed matters; whole.ts runs the engine itself. A second world follows the journal in lockstep and takes over when this one is killed.
+ * An instance stepped synchronously: the real world, the real answers, and the inbox's stamping without its waiting. It
+ * stands for the engine where speed matters; whole.ts runs the engine itself. A second world follows the journal in
+ * lockstep and takes over when this one is killed.
  */
 export function createDirectSite(options: SiteOptions): Site {
   const { agenda, promises, processes } = options
@@ -123,8 +124,9 @@ export function createDirectSite(options: SiteOptions): Site {
   return site
 
   /**
-   * Another process. In lockstep, the world that followed the journal line by line takes over, which is a fold. Otherwise the world that lived goes on, because nights in
-   * lockstep show that it is the same; some recoveries fold the journal anew all the same.
+   * Another process. In lockstep, the world that followed the journal line by line takes over, which is a fold.
+   * Otherwise the world that lived goes on, because nights in lockstep show that it is the same; some recoveries fold
+   * the journal anew all the same.
    */
   function rise(): void {
     // A timer that was taken off to fire and never did is off for good in the world that died.
@@ -253,7 +255,10 @@ export function createDirectSite(options: SiteOptions): Site {
     arm()
   }
 
-  /** Without what was answered: here the answers live on, and most of what a mark holds would be written and read for nobody. whole.ts recovers them. */
+  /**
+   * Without what was answered: here the answers live on, and most of what a mark holds would be written and read for
+   * nobody. whole.ts recovers them.
+   */
   function housekeep(): void {
     if (sinceMark < QUIET_AFTER) return
     const quiet = live.quiet()
@@ -310,14 +315,16 @@ export function createDirectSite(options: SiteOptions): Site {
   }
 }
 
-// Small, so that a night of 2 000 entries is quiet some times and written down whole some times; the engine's own are 1 000 and 20 000.
+// Small, so that a night of 2 000 entries is quiet some times and written down whole some times; the engine's own are 1
+// 000 and 20 000.
 const QUIET_AFTER = 150
 const CHECKPOINT_AFTER = 250
 // Small, so that it has several parts.
 const PART_MAX = 60_000
 const CHECKPOINTS_SLOW = 0.4
 const SLOW_MAX_MS = 15_000
-// Of the recoveries, how many fold the journal anew; the others go on with the world that followed it line by line, which is the same fold.
+// Of the recoveries, how many fold the journal anew; the others go on with the world that followed it line by line,
+// which is the same fold.
 const FOLDED_ANEW = 0.05
 
 type Waiting =

@@ -14,8 +14,9 @@ import type { PromiseName } from './violation.ts'
 import type { Watch } from './watch.ts'
 
 /**
- * Groups with pencil and paper: under which rules, who was accepted into which, which job stands for whom, and what a closure has to come to. The rules are those of the
- * commands and the configuration, members' ends and contents those of the jobs' processes.
+ * Groups with pencil and paper: under which rules, who was accepted into which, which job stands for whom, and what a
+ * closure has to come to. The rules are those of the commands and the configuration, members' ends and contents those
+ * of the jobs' processes.
  */
 export interface GroupBook {
   stepped(actor: Actor, event: EventObject, before: AnyMachineSnapshot | null, emissions: readonly Emission[]): void

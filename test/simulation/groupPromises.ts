@@ -7,7 +7,10 @@ import type { Group, Member } from './groupBook.ts'
 
 type EndOf = (jobId: string) => OutcomeKind | undefined
 
-/** The newest job of an identity and pipeline stands for it, and a retry for the job it retries, whatever its pipeline; in the place of the first. */
+/**
+ * The newest job of an identity and pipeline stands for it, and a retry for the job it retries, whatever its pipeline;
+ * in the place of the first.
+ */
 export function withNewest(members: readonly Member[], newest: Member): Member[] {
   const isReplaced = ({ identity, pipeline, first }: Member) =>
     identity === newest.identity && (pipeline === newest.pipeline || first === newest.first)
@@ -20,7 +23,10 @@ export function exposuresOf({ members }: Pick<Group, 'members'>): Set<string | n
   return new Set(members.map(({ dataId }) => dataId.obsid))
 }
 
-/** Not everything that was promised is in: somebody who was accepted did not succeed, or an expected exposure never came. */
+/**
+ * Not everything that was promised is in: somebody who was accepted did not succeed, or an expected exposure never
+ * came.
+ */
 export function isShortOf(group: Pick<Group, 'members' | 'expected'>, endOf: EndOf): boolean {
   return (
     exposuresOf(group).size < (group.expected ?? 0) || group.members.some(({ jobId }) => endOf(jobId) !== 'succeeded')

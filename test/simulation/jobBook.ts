@@ -16,8 +16,9 @@ import type { PromiseName } from './violation.ts'
 import type { Watch } from './watch.ts'
 
 /**
- * Jobs with pencil and paper: who was asked for, what each has to run, how often and how long, and why it had to end as it did. What a job has to be comes from the
- * commands (asked.ts), what its processes did from the processes; of the machine only its states are read, and what it says and orders is held against the book.
+ * Jobs with pencil and paper: who was asked for, what each has to run, how often and how long, and why it had to end as
+ * it did. What a job has to be comes from the commands (asked.ts), what its processes did from the processes; of the
+ * machine only its states are read, and what it says and orders is held against the book.
  */
 export interface JobBook {
   stepped(actor: Actor, event: EventObject, before: AnyMachineSnapshot | null, emissions: readonly Emission[]): void

@@ -8,8 +8,10 @@ import { keepTranscript, transcriptOf } from './transcript.ts'
 import type { Violation } from './violation.ts'
 
 /*
- * `npm run simulate -- --seeds 100 --from 1`: plays so many nights, each to so many steps (a step is one journaled entry), on all workers, and tells how many promises were broken. A failing night prints its
- * seed, is shrunk, and is written down as a transcript. Interrupted, it tells of the nights it has played. Exits 1 when a promise was broken, 2 when it was asked wrongly, 3 when it was interrupted before it was done.
+ * `npm run simulate -- --seeds 100 --from 1`: plays so many nights, each to so many steps (a step is one journaled
+ * entry), on all workers, and tells how many promises were broken. A failing night prints its seed, is shrunk, and is
+ * written down as a transcript. Interrupted, it tells of the nights it has played. Exits 1 when a promise was broken, 2
+ * when it was asked wrongly, 3 when it was interrupted before it was done.
  */
 
 interface Options {
@@ -58,7 +60,8 @@ async function main(): Promise<void> {
   const stop = () => {
     for (const worker of workers) void worker.terminate()
   }
-  // Whoever has waited long enough is still told of the nights that were played. `on`: a signal to the whole group comes twice through npm or timeout, and the second must not end it before.
+  // Whoever has waited long enough is still told of the nights that were played. `on`: a signal to the whole group
+  // comes twice through npm or timeout, and the second must not end it before.
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
     process.on(signal, () => {
       isInterrupted = true

@@ -8,11 +8,13 @@ import { fileURLToPath } from 'node:url'
 import { MUTANTS, type Mutant } from './planted.ts'
 
 /*
- * `npm run simulate:mutants`: plants one bug after the other in a copy of the compiled program, and plays nights until one breaks a promise. Prints which night and promise found each; exits 1 when one was
- * not found. A planted bug whose place is not there any more is an error, not a bug found.
+ * `npm run simulate:mutants`: plants one bug after the other in a copy of the compiled program, and plays nights until
+ * one breaks a promise. Prints which night and promise found each; exits 1 when one was not found. A planted bug whose
+ * place is not there any more is an error, not a bug found.
  */
 
-// Most are found in the first night; the rarest need a prerequisite of a job that ended just then, or a kill at the right moment.
+// Most are found in the first night; the rarest need a prerequisite of a job that ended just then, or a kill at the
+// right moment.
 const SEEDS = 60
 const STEPS = 1_000
 // A bug can also be an endless loop; the longest search for one that is none takes a fraction of this on two cores.

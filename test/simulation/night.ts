@@ -24,8 +24,8 @@ import { createWatch } from './watch.ts'
 import { createWholeSite } from './whole.ts'
 
 /**
- * One night: an instance, the machine its pipelines run on, three scripts, operators and the OODS, on virtual time. What the scripts and the surroundings do
- * to it is said in actions.ts; what must hold all the while in promises.ts.
+ * One night: an instance, the machine its pipelines run on, three scripts, operators and the OODS, on virtual time.
+ * What the scripts and the surroundings do to it is said in actions.ts; what must hold all the while in promises.ts.
  */
 export interface Night {
   readonly agenda: Agenda
@@ -67,7 +67,8 @@ interface Pending {
 
 type Decoding = ReturnType<typeof decodeCommand>
 
-// The same bytes are the same command, in every night: most are decoded once. Between one and two times as many are kept, some tens of MiB.
+// The same bytes are the same command, in every night: most are decoded once. Between one and two times as many are
+// kept, some tens of MiB.
 const UNDERSTOOD_MAX = 20_000
 let understood = new Map<string, Decoded>()
 let understoodBefore = new Map<string, Decoded>()

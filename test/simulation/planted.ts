@@ -1,7 +1,8 @@
 import { MUTANTS_AT_THE_EDGES } from './plantedEdges.ts'
 
 /**
- * Bugs planted by hand, each a replacement in the compiled program: machines, how they are stepped, world, inbox, answers. The simulation must find every one; `finds` says in which kind of night it is looked for.
+ * Bugs planted by hand, each a replacement in the compiled program: machines, how they are stepped, world, inbox,
+ * answers. The simulation must find every one; `finds` says in which kind of night it is looked for.
  */
 export interface Mutant {
   readonly name: string

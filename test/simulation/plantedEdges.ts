@@ -1,8 +1,9 @@
 import type { Mutant } from './planted.ts'
 
 /**
- * Twenty bugs that the simulation once let pass: in what results hold, in how often and how long, in what a mark keeps, in groups at their edges. All of them leave
- * every single state and announcement plausible in itself; only books kept from the commands and the processes find them.
+ * Twenty bugs that the simulation once let pass: in what results hold, in how often and how long, in what a mark keeps,
+ * in groups at their edges. All of them leave every single state and announcement plausible in itself; only books kept
+ * from the commands and the processes find them.
  */
 export const MUTANTS_AT_THE_EDGES: readonly Mutant[] = [
   {

@@ -6,8 +6,9 @@ import { difference } from './replay.ts'
 import type { Violation } from './violation.ts'
 
 /**
- * Plays a night from its beginning to its end: actions drawn from the seed until so many entries are journaled (a step is one journaled entry), then everything is brought to its
- * end. The same seed, kind and actions are the same night, entry by entry.
+ * Plays a night from its beginning to its end: actions drawn from the seed until so many entries are journaled (a step
+ * is one journaled entry), then everything is brought to its end. The same seed, kind and actions are the same night,
+ * entry by entry.
  */
 export interface Played {
   readonly plan: Plan
@@ -34,7 +35,8 @@ export interface Plan {
 
 // A night lasts as long as its entries; this one would have no end.
 const ACTIONS_MAX = 50_000
-// What is open ends within time limits, retries, patience and deadlines, all under two minutes; prerequisites and late members add some rounds.
+// What is open ends within time limits, retries, patience and deadlines, all under two minutes; prerequisites and late
+// members add some rounds.
 const ROUNDS_MAX = 40
 const ROUND_MS = 60_000
 // Of the nights, how many are folded anew at their end.

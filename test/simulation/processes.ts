@@ -6,8 +6,9 @@ import type { Agenda } from './agenda.ts'
 import { isLine } from './contents.ts'
 
 /**
- * The machine the pipelines run on: processes that outlive OCPS, what they write, how they end. Every life of OCPS connects with an executor of its
- * own; one that takes over adopts what it knows of. It keeps the executor's contract, the capacity included, and knows what really runs.
+ * The machine the pipelines run on: processes that outlive OCPS, what they write, how they end. Every life of OCPS
+ * connects with an executor of its own; one that takes over adopts what it knows of. It keeps the executor's contract,
+ * the capacity included, and knows what really runs.
  */
 export interface Processes {
   /** An executor for one life of OCPS; closed by the next one. */

@@ -17,8 +17,8 @@ import type { PromiseName, Violation } from './violation.ts'
 import type { Watch } from './watch.ts'
 
 /**
- * What OCPS promises, counted over everything that is journaled, stepped, said and ordered. It never throws: the first violation stays, and whoever runs the
- * night looks for it after every happening.
+ * What OCPS promises, counted over everything that is journaled, stepped, said and ordered. It never throws: the first
+ * violation stays, and whoever runs the night looks for it after every happening.
  */
 export interface Promises extends StepObserver {
   violation(): Violation | null

@@ -5,8 +5,8 @@ import type { Actor } from '../../src/engine/world.ts'
 import type { PromiseName } from './violation.ts'
 
 /**
- * The queue as somebody would keep it with pencil and paper: who waits, who runs. It hears what the queue hears and holds the queue to slots, order and
- * priority; it shares no code with the machine.
+ * The queue as somebody would keep it with pencil and paper: who waits, who runs. It hears what the queue hears and
+ * holds the queue to slots, order and priority; it shares no code with the machine.
  */
 export interface QueueBook {
   stepped(actor: Actor, event: EventObject, emissions: readonly Emission[]): void

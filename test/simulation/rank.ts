@@ -1,6 +1,7 @@
 /**
- * Where an announcement stands among all of them: its id, `<entry>.<place>`, as one number, so that ids are compared at no cost. The simulation looks at
- * every announcement of millions of entries; engine/world.ts compares the few it looks at as they are.
+ * Where an announcement stands among all of them: its id, `<entry>.<place>`, as one number, so that ids are compared at
+ * no cost. The simulation looks at every announcement of millions of entries; engine/world.ts compares the few it looks
+ * at as they are.
  */
 export function rankOf(id: string): number {
   let entry = 0

@@ -7,9 +7,10 @@ import { createSameness } from './same.ts'
 import type { PromiseName } from './violation.ts'
 
 /**
- * A second world in lockstep: it hears nothing but the journal's lines, as they are stored, and must do, say and be the same as the one that lives. What is compared
- * after an entry is who was stepped by it; all others are as they were. It can take the living one's place: that is a recovery. A third world never takes a mark, and
- * must be the same as well: otherwise what a mark loses is lost alike in the two that take it.
+ * A second world in lockstep: it hears nothing but the journal's lines, as they are stored, and must do, say and be the
+ * same as the one that lives. What is compared after an entry is who was stepped by it; all others are as they were. It
+ * can take the living one's place: that is a recovery. A third world never takes a mark, and must be the same as well:
+ * otherwise what a mark loses is lost alike in the two that take it.
  */
 export interface Replay {
   /** A line is stored: what it leads to is expected from now on. */

@@ -1,6 +1,7 @@
 /**
- * Whether two pieces of plain data are the same after JSON. Pairs found the same are remembered, so that comparing the contexts of two worlds step by
- * step costs what has changed, not what there is: machines never change data in place. Small flat ones are not: to compare them again costs less.
+ * Whether two pieces of plain data are the same after JSON. Pairs found the same are remembered, so that comparing the
+ * contexts of two worlds step by step costs what has changed, not what there is: machines never change data in place.
+ * Small flat ones are not: to compare them again costs less.
  */
 export function createSameness(): (one: unknown, other: unknown) => boolean {
   const known = new WeakMap<object, object>()

@@ -2,8 +2,9 @@ import type { Action } from './actions.ts'
 import { play, type Played } from './play.ts'
 
 /**
- * Makes a failing night small: leaves actions out, in halves, quarters and single ones, as long as the same promise stays broken (delta debugging, Zeller 2002). Actions mean the same whatever is left out before
- * them, so what remains is what it takes.
+ * Makes a failing night small: leaves actions out, in halves, quarters and single ones, as long as the same promise
+ * stays broken (delta debugging, Zeller 2002). Actions mean the same whatever is left out before them, so what remains
+ * is what it takes.
  */
 export async function shrink(failing: Played, limits = LIMITS): Promise<Played> {
   const promise = failing.violation?.promise
@@ -37,5 +38,6 @@ export async function shrink(failing: Played, limits = LIMITS): Promise<Played> 
   return best
 }
 
-// A night of a few hundred actions is down to its handful after some two hundred replays, each shorter than the one before.
+// A night of a few hundred actions is down to its handful after some two hundred replays, each shorter than the one
+// before.
 const LIMITS = { nights: 600, ms: 60_000 }

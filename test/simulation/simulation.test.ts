@@ -4,7 +4,8 @@ import { shrink } from './shrink.ts'
 import { transcriptOf } from './transcript.ts'
 
 /*
- * A number of seeded nights chosen to take well under a minute on two cores; `npm run simulate -- --seeds 10000` plays more. Whatever fails here prints its seed.
+ * A number of seeded nights chosen to take well under a minute on two cores; `npm run simulate -- --seeds 10000` plays
+ * more. Whatever fails here prints its seed.
  */
 
 // Multiples of ten go through the engine itself (play.ts); the others step its world directly.
@@ -13,7 +14,8 @@ const NIGHTS = 60
 const STEPS = 1_000
 // A part of the nights each, so that a failure says soon where it is.
 const PART = 10
-// Nights that broke a promise once, and what was wrong: 1117 and 1243, what was said again after a death stood twice in the list of what was said.
+// Nights that broke a promise once, and what was wrong: 1117 and 1243, what was said again after a death stood twice in
+// the list of what was said.
 const ONCE_BROKEN = [1117, 1243]
 
 describe('simulated nights', () => {

@@ -9,11 +9,15 @@ import type { Processes } from './processes.ts'
 import type { Promises } from './promises.ts'
 
 /**
- * One instance through its lives, as a night sees it. Two keep this: direct.ts steps the world synchronously and is fast, whole.ts runs the engine with its inbox,
- * answers and journal. Both journal first, and both lose with a life what was not journaled.
+ * One instance through its lives, as a night sees it. Two keep this: direct.ts steps the world synchronously and is
+ * fast, whole.ts runs the engine with its inbox, answers and journal. Both journal first, and both lose with a life
+ * what was not journaled.
  */
 export interface Site {
-  /** A process begins over the journal there is. What was said up to `known` is known to have been said; what was said `after` it must be said again. */
+  /**
+   * A process begins over the journal there is. What was said up to `known` is known to have been said; what was said
+   * `after` it must be said again.
+   */
   begin(known: string | null, after: readonly Numbered[]): void
   /** The process dies. What is being appended: cut, it never was; stored, it is in the journal and nobody knows. */
   kill(appending: 'cut' | 'stored'): void

@@ -8,7 +8,10 @@ import type { Played } from './play.ts'
 import { INSTANCE } from './site.ts'
 import { PROMISES } from './violation.ts'
 
-/** A night that broke a promise, written for a person: what was done, what was journaled, what followed, and how to play it again. */
+/**
+ * A night that broke a promise, written for a person: what was done, what was journaled, what followed, and how to play
+ * it again.
+ */
 export function transcriptOf(played: Played, steps: number): string {
   const { seed, kind, violation, actions } = played
   const promise = violation?.promise ?? 'all ends'

@@ -1,4 +1,7 @@
-/** A promise that was broken: which one, and the evidence. The first one of a night counts; what follows may only follow from it. */
+/**
+ * A promise that was broken: which one, and the evidence. The first one of a night counts; what follows may only follow
+ * from it.
+ */
 export interface Violation {
   readonly promise: PromiseName
   readonly evidence: string

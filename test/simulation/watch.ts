@@ -1,8 +1,9 @@
 import type { PromiseName } from './violation.ts'
 
 /**
- * A stop watch of its own, beside the clock that OCPS reads: it measures in virtual time, which nobody steps, from the moment one entry was stamped to that of another. Between what
- * is due and what is done OCPS may be dead, or its journal slow; and a process that begins after a step of the wall clock takes the step for time that passed.
+ * A stop watch of its own, beside the clock that OCPS reads: it measures in virtual time, which nobody steps, from the
+ * moment one entry was stamped to that of another. Between what is due and what is done OCPS may be dead, or its
+ * journal slow; and a process that begins after a step of the wall clock takes the step for time that passed.
  */
 export interface Watch {
   /** An entry gets this time now; it is written down and heard later. */

@@ -12,8 +12,10 @@ import { createReplay } from './replay.ts'
 import { INSTANCE, type Site, type SiteOptions } from './site.ts'
 
 /**
- * An instance as it is: the engine with its inbox, answers, recovery and timers, over a journal in memory that can be slow, full, cut off in the middle of an append, or taken over
- * by another process. It writes marks after as many entries as the seed draws, so that short nights begin again from them, too. Whoever runs the night lets the promises it waits for resolve after every happening.
+ * An instance as it is: the engine with its inbox, answers, recovery and timers, over a journal in memory that can be
+ * slow, full, cut off in the middle of an append, or taken over by another process. It writes marks after as many
+ * entries as the seed draws, so that short nights begin again from them, too. Whoever runs the night lets the promises
+ * it waits for resolve after every happening.
  */
 export function createWholeSite(options: SiteOptions): Site {
   const { agenda, promises, processes } = options
@@ -87,7 +89,8 @@ export function createWholeSite(options: SiteOptions): Site {
         life?.engine
           ?.settled()
           .catch((error: unknown) => promises.broken('no fault of its own', `the inbox broke: ${String(error)}`))
-      // The memory journal and the inbox wait for nothing but one another: one turn of the event loop lets all of it resolve, and what was put off is done in the next.
+      // The memory journal and the inbox wait for nothing but one another: one turn of the event loop lets all of it
+      // resolve, and what was put off is done in the next.
       return new Promise(resolve => void setImmediate(() => void setImmediate(resolve)))
     },
     verify() {
@@ -246,7 +249,8 @@ interface Life {
   foldedN: number
 }
 
-// From almost always to hardly ever in a night of 2 000 entries; the engine's own are 1 000, and 20 000 or ten for every actor.
+// From almost always to hardly ever in a night of 2 000 entries; the engine's own are 1 000, and 20 000 or ten for
+// every actor.
 const QUIET_AFTER = { least: 20, doublings: 6 }
 const CHECKPOINT_AFTER = { least: 60, doublings: 5 }
 const ENTRIES_PER_ACTOR_MAX = 3

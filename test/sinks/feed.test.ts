@@ -3,7 +3,9 @@ import type { Announcement } from '../../machines/domain/announcements.ts'
 import type { Bus, Retained } from '../../src/bus/port.ts'
 import { createFeed } from '../../src/sinks/nats/feed.ts'
 
-/* In which order an instance's announcements leave, and under which ids: over a stream that stores when a test says so. */
+/*
+ * In which order an instance's announcements leave, and under which ids: over a stream that stores when a test says so.
+ */
 
 const AT = Date.UTC(2026, 10, 22, 22)
 const dataId = { instrument: 'LATISS', obsid: 'E1', group: null, detector: null }

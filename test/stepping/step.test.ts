@@ -20,8 +20,9 @@ import { NIGHTFALL } from '../harness.ts'
 import { EVENTS, INPUTS } from '../engine/vocabulary.ts'
 
 /*
- * Stepping without actors, held against XState's public initialTransition and transition: the same value, context, status and output, the
- * same emissions and timers, over random sequences of every machine's own events, timers included.
+ * Stepping without actors, held against XState's public initialTransition and transition: the same value, context,
+ * status and output, the same emissions and timers, over random sequences of every machine's own events, timers
+ * included.
  */
 
 // Fixed, so that a failure is the same tomorrow; fast-check prints the path to the smallest case.

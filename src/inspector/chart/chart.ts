@@ -4,8 +4,8 @@ import { layoutOf, type Box } from './layout.ts'
 import { svgOf } from './svg.ts'
 
 /*
- * The chart of a machine: a picture, and the list of what can be lit in it. Laid out once per process and machine; a page that shows a
- * thousand actors needs one picture per kind.
+ * The chart of a machine: a picture, and the list of what can be lit in it. Laid out once per process and machine; a
+ * page that shows a thousand actors needs one picture per kind.
  */
 
 export interface Chart {

@@ -5,8 +5,8 @@ import { Worker } from 'node:worker_threads'
 import type { ElkNode } from 'elkjs'
 
 /*
- * ELK, in a thread of its own, which ends when there is nothing left to lay out: a layout takes up to a second, on a busy machine more, and
- * a heartbeat may not wait for it. What to lay out is decided in layout.ts.
+ * ELK, in a thread of its own, which ends when there is nothing left to lay out: a layout takes up to a second, on a
+ * busy machine more, and a heartbeat may not wait for it. What to lay out is decided in layout.ts.
  */
 
 let thread: Worker | null = null
@@ -43,8 +43,8 @@ async function inThread(graph: ElkNode): Promise<ElkNode> {
   }
 }
 
-// A text and not a file, because Node 20 runs a thread from JavaScript only and the tests run the sources. ELK reports what went wrong with
-// its whole source, a line of 1.4 MB, behind; the beginning says enough.
+// A text and not a file, because Node 20 runs a thread from JavaScript only and the tests run the sources. ELK reports
+// what went wrong with its whole source, a line of 1.4 MB, behind; the beginning says enough.
 const PROGRAM = `
 const { parentPort, workerData } = require('node:worker_threads')
 const ELK = require(workerData.elk)

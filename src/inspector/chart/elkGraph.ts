@@ -3,7 +3,8 @@ import type { Arrow, Graph, GraphState } from './graph.ts'
 import { TITLE_SIZE, blockOf, textWidth, type Block } from './text.ts'
 
 /*
- * A chart as ELK is asked to lay it out: how large everything is, what lies in what, and the settings. What ELK answers is read in layout.ts.
+ * A chart as ELK is asked to lay it out: how large everything is, what lies in what, and the settings. What ELK answers
+ * is read in layout.ts.
  */
 
 export const TITLE_HEIGHT = 28
@@ -104,7 +105,10 @@ function edgeOf({ id, source, target }: Arrow, backwards: boolean, { width, heig
   return { id, sources: [from], targets: [to], labels }
 }
 
-/** What can be reached from anywhere lies below the states it can be reached from: an edge that nobody sees pulls it there. */
+/**
+ * What can be reached from anywhere lies below the states it can be reached from: an edge that nobody sees pulls it
+ * there.
+ */
 function spacersOf({ root, arrows }: Graph): ElkExtendedEdge[] {
   return [...statesOf(root)].flatMap(({ id, states }) =>
     arrows
@@ -118,7 +122,8 @@ function spacersOf({ root, arrows }: Graph): ElkExtendedEdge[] {
   )
 }
 
-// Not inherited by ELK: repeated on every state that has others inside. Found by trial; MODEL_ORDER for cycles or nodes crashes elkjs 0.12.1.
+// Not inherited by ELK: repeated on every state that has others inside. Found by trial; MODEL_ORDER for cycles or nodes
+// crashes elkjs 0.12.1.
 const OPTIONS: LayoutOptions = {
   'elk.algorithm': 'layered',
   'elk.direction': 'DOWN',

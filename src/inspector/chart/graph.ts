@@ -1,8 +1,9 @@
 import type { AnyStateMachine, AnyStateNode, AnyTransitionDefinition } from 'xstate'
 
 /*
- * What a statechart shows: the states of a machine, nested, and every transition exactly once, as an arrow or as a row inside its state.
- * Pure, and the same for the same machine. Where things lie is left to layout.ts, what they look like to svg.ts.
+ * What a statechart shows: the states of a machine, nested, and every transition exactly once, as an arrow or as a row
+ * inside its state. Pure, and the same for the same machine. Where things lie is left to layout.ts, what they look like
+ * to svg.ts.
  */
 
 export interface Graph {
@@ -35,7 +36,10 @@ export interface Arrow {
 }
 
 export interface Label {
-  /** `<source state id>|<event>|<index>`, e.g. `job.judged||0`, `job.active|after timeLimit|0`; null for entry and exit actions. */
+  /**
+   * `<source state id>|<event>|<index>`, e.g. `job.judged||0`, `job.active|after timeLimit|0`; null for entry and exit
+   * actions.
+   */
   readonly edge: string | null
   readonly source: string
   readonly target: string | null

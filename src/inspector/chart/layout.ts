@@ -6,8 +6,8 @@ import type { Arrow, Graph, GraphState } from './graph.ts'
 import type { Block } from './text.ts'
 
 /*
- * Where everything in a chart lies, in pixels from its upper left corner, found by ELK's layered algorithm. The same graph always lies the
- * same way, and is laid out once per process: machines do not change while they run.
+ * Where everything in a chart lies, in pixels from its upper left corner, found by ELK's layered algorithm. The same
+ * graph always lies the same way, and is laid out once per process: machines do not change while they run.
  */
 
 export interface Layout {
@@ -94,7 +94,10 @@ function placedArrow(arrow: Arrow, backwards: boolean, edge: ElkExtendedEdge | u
 // Smaller than the distance between two lines, so that none is moved onto its neighbour.
 const JOG_MAX = 10
 
-/** Without the little steps aside that ELK makes: where a line goes straight down, it may as well do so a little further along. */
+/**
+ * Without the little steps aside that ELK makes: where a line goes straight down, it may as well do so a little further
+ * along.
+ */
 function straightened(points: readonly Point[]): readonly Point[] {
   const at = points.findIndex((one, index) => {
     const [before, two, next] = [points[index - 1], points[index + 1], points[index + 2]]

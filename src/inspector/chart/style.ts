@@ -1,6 +1,6 @@
 /*
- * The colours and letters of a chart. Light or dark as the reader's system asks, unless the chart or something around it has the class
- * `is-light` or `is-dark`, or data-theme="light" or "dark". A page may set the variables itself.
+ * The colours and letters of a chart. Light or dark as the reader's system asks, unless the chart or something around
+ * it has the class `is-light` or `is-dark`, or data-theme="light" or "dark". A page may set the variables itself.
  */
 
 const light = `--c-paper:#f7f9fc;--c-group:#eef2f8;--c-box:#ffffff;--c-border:#b9c4d4;--c-frame:#d5dde8;--c-rule:#e3e9f1;--c-title:#14202e;--c-text:#4b5a6d;--c-who:#6a7a8f;--c-event:#1c4f9c;--c-guard:#8a5a00;--c-line:#8695aa;--c-pill:#ffffff;--c-active:#1668dc;--c-active-box:#e3efff;--c-taken:#c2410c;--c-taken-box:#fff1e6`

@@ -4,8 +4,9 @@ import { style } from './style.ts'
 import { LINE_HEIGHT, type Block, type Span } from './text.ts'
 
 /*
- * A laid-out chart as one SVG document. It can stand alone or in a page; a page lights it by toggling `is-active` on [data-state] and
- * `is-taken` on [data-edge], nothing is laid out again. Everything that comes from a machine is escaped.
+ * A laid-out chart as one SVG document. It can stand alone or in a page; a page lights it by toggling `is-active` on
+ * [data-state] and `is-taken` on [data-edge], nothing is laid out again. Everything that comes from a machine is
+ * escaped.
  */
 
 export interface Lit {

@@ -11,8 +11,8 @@ import type { ChartEdge } from './chart.ts'
 import { nodesOf, transitionsOf } from './graph.ts'
 
 /*
- * What to light in a chart: which states an actor is in, which transitions a message makes it take, which messages it would hear next.
- * Pure, and usable in a browser; nothing is executed but the machine's own decisions.
+ * What to light in a chart: which states an actor is in, which transitions a message makes it take, which messages it
+ * would hear next. Pure, and usable in a browser; nothing is executed but the machine's own decisions.
  */
 
 /** The edge a message takes; null if the machine does not react. Eventless ones that follow are in `edgesTaken`. */
@@ -21,7 +21,10 @@ export function edgeIdOf(machine: AnyStateMachine, snapshot: AnyMachineSnapshot,
   return transition ? (idsOf(machine).get(transition) ?? null) : null
 }
 
-/** Every edge a message takes, in order, with the eventless ones that follow at once: `judged||2` after `executor.exited`. */
+/**
+ * Every edge a message takes, in order, with the eventless ones that follow at once: `judged||2` after
+ * `executor.exited`.
+ */
 export function edgesTaken(machine: AnyStateMachine, snapshot: AnyMachineSnapshot, event: EventObject): string[] {
   const taken: AnyTransitionDefinition[] = []
   machine.microstep(snapshot, event, listening(taken))
@@ -30,8 +33,8 @@ export function edgesTaken(machine: AnyStateMachine, snapshot: AnyMachineSnapsho
 }
 
 /**
- * The edges without an event that a new actor takes at once: `arriving||0` of a job that waits for nothing. What it began with is not kept,
- * so they are found with the context it has after them.
+ * The edges without an event that a new actor takes at once: `arriving||0` of a job that waits for nothing. What it
+ * began with is not kept, so they are found with the context it has after them.
  */
 export function edgesFromStart(machine: AnyStateMachine, { context }: AnyMachineSnapshot): string[] {
   const beginning = machine.resolveState({ value: initialValue(machine.root), context })

@@ -1,8 +1,9 @@
 import type { Label } from './graph.ts'
 
 /*
- * How wide text is, without a browser: the advance widths of DejaVu Sans, which is wider than Inter, Helvetica, Arial, Segoe UI and San
- * Francisco at the same size, so that what fits here fits there. And labels broken into lines that are not too wide.
+ * How wide text is, without a browser: the advance widths of DejaVu Sans, which is wider than Inter, Helvetica, Arial,
+ * Segoe UI and San Francisco at the same size, so that what fits here fits there. And labels broken into lines that are
+ * not too wide.
  */
 
 export const LINE_HEIGHT = 16

@@ -1,5 +1,7 @@
 /// <reference lib="dom" />
-/** What an operator may do with the actor that is shown: abort or retry a job, close a group or retry what failed of it. */
+/**
+ * What an operator may do with the actor that is shown: abort or retry a job, close a group or retry what failed of it.
+ */
 import type { GroupRecord, JobRecord } from '../../night/night.ts'
 import { onShelf } from '../../night/shelf.ts'
 import { CommandButton } from './Confirm.tsx'

@@ -1,5 +1,8 @@
 /// <reference lib="dom" />
-/** One actor: why it is where it is, its chart lit, what it would hear, its timers running down, all it heard, its files and its metrics. */
+/**
+ * One actor: why it is where it is, its chart lit, what it would hear, its timers running down, all it heard, its files
+ * and its metrics.
+ */
 import type { ComponentChildren } from 'preact'
 import { useEffect, useState } from 'preact/hooks'
 import { decodeToken } from '../../../machines/domain/dataId.ts'

@@ -1,5 +1,8 @@
 /// <reference lib="dom" />
-/** A statechart as it was drawn once for its kind, lit for one actor: its active states and the edge it took last. Large ones scroll and zoom. */
+/**
+ * A statechart as it was drawn once for its kind, lit for one actor: its active states and the edge it took last. Large
+ * ones scroll and zoom.
+ */
 import { useLayoutEffect, useRef, useState } from 'preact/hooks'
 import type { StepRecord } from '../../night/night.ts'
 import { activeStates, edgesTaken } from './taken.ts'

@@ -1,5 +1,8 @@
 /// <reference lib="dom" />
-/** The charts of every kind of machine, each lit for the actor of its kind that did something last, or for the one that is chosen. */
+/**
+ * The charts of every kind of machine, each lit for the actor of its kind that did something last, or for the one that
+ * is chosen.
+ */
 import type { MachineKind } from '../../../machines/index.ts'
 import { machines } from '../../../machines/index.ts'
 import { leafOf, type Night } from '../../night/night.ts'

@@ -1,7 +1,7 @@
 /// <reference lib="dom" />
 /**
- * The question before every command: what is sent, to whom, in whose name, and what follows. Enter sends, Escape does not, and the focus goes back to where
- * it was. Then it shows what was answered.
+ * The question before every command: what is sent, to whom, in whose name, and what follows. Enter sends, Escape does
+ * not, and the focus goes back to where it was. Then it shows what was answered.
  */
 import { useLayoutEffect, useRef, useState } from 'preact/hooks'
 import type { Answered } from '../commands.ts'

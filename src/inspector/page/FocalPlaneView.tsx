@@ -1,5 +1,8 @@
 /// <reference lib="dom" />
-/** The detectors of an exposure at their places, coloured by how far their jobs are or by a metric of theirs; each leads to its job. */
+/**
+ * The detectors of an exposure at their places, coloured by how far their jobs are or by a metric of theirs; each leads
+ * to its job.
+ */
 import { useState } from 'preact/hooks'
 import { explainJob } from '../../night/explain.ts'
 import { type DetectorExposure, detectorExposures, type Place, planeOf } from '../../night/focalPlane.ts'

@@ -1,5 +1,8 @@
 /// <reference lib="dom" />
-/** Who is looked at and whether it lives: instance, summary state, heartbeat, what an accepted command survives, and where the page stands in time. */
+/**
+ * Who is looked at and whether it lives: instance, summary state, heartbeat, what an accepted command survives, and
+ * where the page stands in time.
+ */
 import { signal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
 import { leafOf } from '../../night/night.ts'

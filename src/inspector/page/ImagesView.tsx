@@ -1,5 +1,8 @@
 /// <reference lib="dom" />
-/** Images: what each view of the display shows now, and previews by group or by exposure, the combined image first. Any of them large, with its neighbours. */
+/**
+ * Images: what each view of the display shows now, and previews by group or by exposure, the combined image first. Any
+ * of them large, with its neighbours.
+ */
 import { useEffect, useState } from 'preact/hooks'
 import type { JobRecord } from '../../night/night.ts'
 import { blinkable, isImage, type Picture, type PictureSet, setsOf, type View, viewsOf } from '../../night/pictures.ts'

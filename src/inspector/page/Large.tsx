@@ -1,7 +1,7 @@
 /// <reference lib="dom" />
 /**
- * One image large, with its neighbours at the same place: zoom and pan with wheel, pointer, buttons or keys, and blinking between the exposures of a
- * group. Where people ask for reduced motion nothing moves by itself.
+ * One image large, with its neighbours at the same place: zoom and pan with wheel, pointer, buttons or keys, and
+ * blinking between the exposures of a group. Where people ask for reduced motion nothing moves by itself.
  */
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { blinkable, type Picture } from '../../night/pictures.ts'

@@ -1,5 +1,8 @@
 /// <reference lib="dom" />
-/** Every metric of the night, one plot each, a line per pipeline, over time or over sequence numbers. A value that was not measured leaves a gap. */
+/**
+ * Every metric of the night, one plot each, a line per pipeline, over time or over sequence numbers. A value that was
+ * not measured leaves a gap.
+ */
 import { useState } from 'preact/hooks'
 import { type Axis, newestDay, seriesOf } from '../../night/series.ts'
 import { Empty, Section } from './parts.tsx'

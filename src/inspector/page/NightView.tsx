@@ -1,5 +1,8 @@
 /// <reference lib="dom" />
-/** The night at a glance: what needs attention first, then who waits and why, who runs, how groups fill, and how jobs lay in time. */
+/**
+ * The night at a glance: what needs attention first, then who waits and why, who runs, how groups fill, and how jobs
+ * lay in time.
+ */
 import type { QueueContext } from '../../../machines/queue.ts'
 import { inAll } from '../../../machines/standing.ts'
 import { useMemo } from 'preact/hooks'
@@ -55,7 +58,10 @@ export function NightView() {
   )
 }
 
-/** Of those that run, not of the whole night: a night has two hundred thousand jobs, and this is drawn five times a second. */
+/**
+ * Of those that run, not of the whole night: a night has two hundred thousand jobs, and this is drawn five times a
+ * second.
+ */
 function openJobs({ world, jobs }: Night): JobRecord[] {
   const open: JobRecord[] = []
   for (const { snapshot } of world.actors('job')) {
@@ -251,7 +257,9 @@ function rank({ tone }: Concern): number {
 
 const ORDER = ['running', 'starting', 'stopping', 'queued', 'backingOff', 'awaitingData', 'awaitingJobs']
 
-/** The first of each state, in the order in which one asks for them; sorting thousands to show forty would take long. */
+/**
+ * The first of each state, in the order in which one asks for them; sorting thousands to show forty would take long.
+ */
 function firstOf(open: readonly JobRecord[], most: number): JobRecord[] {
   const byState = new Map<string, JobRecord[]>(ORDER.map(state => [state, []]))
   for (const job of open) {

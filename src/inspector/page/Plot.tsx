@@ -1,5 +1,8 @@
 /// <reference lib="dom" />
-/** One metric plotted: a line per pipeline, units on its axes, and a ring around what is out of the ordinary that leads to the job. */
+/**
+ * One metric plotted: a line per pipeline, units on its axes, and a ring around what is out of the ordinary that leads
+ * to the job.
+ */
 import { useEffect, useRef, useState } from 'preact/hooks'
 import uPlot from 'uplot'
 import { type Axis, type Outlier, outliersOf, type Point, type Series } from '../../night/series.ts'

@@ -1,5 +1,8 @@
 /// <reference lib="dom" />
-/** The bar at the bottom: any moment of what the page holds can be shown again, by the same machines. Plays at several speeds of the night. */
+/**
+ * The bar at the bottom: any moment of what the page holds can be shown again, by the same machines. Plays at several
+ * speeds of the night.
+ */
 import { useEffect, useState } from 'preact/hooks'
 import { clock } from './parts.tsx'
 import { entryCount, folding, isTravelling, newest, night, place, source, timeAt, travel } from './store.ts'

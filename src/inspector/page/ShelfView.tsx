@@ -1,5 +1,8 @@
 /// <reference lib="dom" />
-/** The shelf: jobs that ended without success and why, newest first, to be run again; and those that were, with what became of them. */
+/**
+ * The shelf: jobs that ended without success and why, newest first, to be run again; and those that were, with what
+ * became of them.
+ */
 import { explainJob } from '../../night/explain.ts'
 import type { JobRecord } from '../../night/night.ts'
 import { onShelf, retried, type Shelved } from '../../night/shelf.ts'

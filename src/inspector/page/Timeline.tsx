@@ -1,5 +1,8 @@
 /// <reference lib="dom" />
-/** Jobs in time, a lane each: thin while they waited, full while they ran, ended by the shape of their outcome. Scrolls with the night. */
+/**
+ * Jobs in time, a lane each: thin while they waited, full while they ran, ended by the shape of their outcome. Scrolls
+ * with the night.
+ */
 import { useLayoutEffect, useRef, useState } from 'preact/hooks'
 import type { JobRecord, Night } from '../../night/night.ts'
 import { clock, dataName, Empty, jobTone, jobWord, Section, shapeOf } from './parts.tsx'
@@ -71,7 +74,10 @@ export function Timeline({ night: tonight, open }: { night: Night; open: readonl
   )
 }
 
-/** Those that started last, and only then those that wait: of thousands that wait there is nothing to be seen. In the order they were accepted. */
+/**
+ * Those that started last, and only then those that wait: of thousands that wait there is nothing to be seen. In the
+ * order they were accepted.
+ */
 function lanesOf(tonight: Night, open: readonly JobRecord[], from: number): { lanes: JobRecord[]; count: number } {
   const over = tonight.settled.slice(tonight.settled.findLastIndex(job => job.context.times.settled < from) + 1)
   const started = open.filter(({ context }) => context.times.started !== null)

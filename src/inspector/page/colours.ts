@@ -1,4 +1,7 @@
-/** Colours for numbers: cividis, which reads the same with and without colour blindness and grows evenly brighter (Nuñez, Anderton & Renslow 2018). */
+/**
+ * Colours for numbers: cividis, which reads the same with and without colour blindness and grows evenly brighter
+ * (Nuñez, Anderton & Renslow 2018).
+ */
 
 const STOPS = [
   [0, 34, 78],

@@ -1,7 +1,8 @@
 /// <reference lib="dom" />
 /**
- * Commands from the page: what is offered to be confirmed, and how it is sent. Whether there are any is said by the gateway; whether one is allowed now, by
- * the instance. Offered only while the present is shown: nobody should act on what was an hour ago.
+ * Commands from the page: what is offered to be confirmed, and how it is sent. Whether there are any is said by the
+ * gateway; whether one is allowed now, by the instance. Offered only while the present is shown: nobody should act on
+ * what was an hour ago.
  */
 import { computed, signal } from '@preact/signals'
 import type { Answered, PageRequest, PageCommand } from '../commands.ts'

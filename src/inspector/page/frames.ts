@@ -1,13 +1,15 @@
 /// <reference lib="dom" />
 /**
- * When the page is drawn: soon after something changed, as often as an eye follows, and never so often that drawing takes more than its share of the time.
- * What someone asked for is drawn with the next frame.
+ * When the page is drawn: soon after something changed, as often as an eye follows, and never so often that drawing
+ * takes more than its share of the time. What someone asked for is drawn with the next frame.
  */
 import { signal } from '@preact/signals'
 
 /** Raised whenever what is shown has changed. */
 export const version = signal(0)
-/** Raised with it, but at most once a second while nobody asks: for what takes long to draw and is looked at for longer. */
+/**
+ * Raised with it, but at most once a second while nobody asks: for what takes long to draw and is looked at for longer.
+ */
 export const slowVersion = signal(0)
 
 // Numbers that change more often than this cannot be read.

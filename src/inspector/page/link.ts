@@ -1,7 +1,8 @@
 /// <reference lib="dom" />
 /**
- * The page's side of the gateway's socket: comes back by itself when either side was away, and goes on with what follows the newest entry it holds, or
- * hears everything again where that is not possible. While a recording is shown it is silent.
+ * The page's side of the gateway's socket: comes back by itself when either side was away, and goes on with what
+ * follows the newest entry it holds, or hears everything again where that is not possible. While a recording is shown
+ * it is silent.
  */
 import { signal } from '@preact/signals'
 import { areAllowed } from './commanding.ts'

@@ -1,7 +1,7 @@
 /// <reference lib="dom" />
 /**
- * The inspector's page: the address after # says which view. Live when it comes from a gateway; showing a recording when one is inside it or is dropped
- * on it. Asks nothing of anybody but its own gateway.
+ * The inspector's page: the address after # says which view. Live when it comes from a gateway; showing a recording
+ * when one is inside it or is dropped on it. Asks nothing of anybody but its own gateway.
  */
 import './language.ts'
 import { computed, signal } from '@preact/signals'

@@ -1,4 +1,7 @@
-/** The commands an operator may want, each with what follows from it, as the night stands. They only offer; the instance allows or refuses. */
+/**
+ * The commands an operator may want, each with what follows from it, as the night stands. They only offer; the instance
+ * allows or refuses.
+ */
 import { dayObs } from '../../../machines/domain/dataId.ts'
 import type { CscContext } from '../../../machines/csc.ts'
 import type { QueueContext } from '../../../machines/queue.ts'

@@ -1,7 +1,7 @@
 /// <reference lib="dom" />
 /**
- * Small things every view uses: a state as shape, word and colour (never colour alone), ages, links to actors, sections. Text only; nothing that comes from
- * the journal is ever put into the page as markup.
+ * Small things every view uses: a state as shape, word and colour (never colour alone), ages, links to actors,
+ * sections. Text only; nothing that comes from the journal is ever put into the page as markup.
  */
 import type { ComponentChildren } from 'preact'
 import type { DataId } from '../../../machines/domain/dataId.ts'

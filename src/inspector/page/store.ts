@@ -1,8 +1,9 @@
 /// <reference lib="dom" />
 /// <reference lib="dom.iterable" />
 /**
- * What the page knows: the entries it holds, the night folded from them up to the newest, the night up to the moment that is shown, and where both come
- * from. Shows the newest moment until someone travels. Whatever comes, frames stay short: folding and drawing have their share of each and no more.
+ * What the page knows: the entries it holds, the night folded from them up to the newest, the night up to the moment
+ * that is shown, and where both come from. Shows the newest moment until someone travels. Whatever comes, frames stay
+ * short: folding and drawing have their share of each and no more.
  */
 import { computed, signal } from '@preact/signals'
 import type { Entry } from '../../journal/entry.ts'
@@ -46,7 +47,10 @@ export const second = signal(Date.now())
 
 export const isTravelling = computed(() => place.value !== null)
 
-/** An entry as it came: parsed when it is folded, since text takes a third of the memory and nothing of the garbage collector's time. */
+/**
+ * An entry as it came: parsed when it is folded, since text takes a third of the memory and nothing of the garbage
+ * collector's time.
+ */
 interface Held {
   readonly n: number
   readonly at: number
@@ -65,7 +69,8 @@ interface Mark {
 // As many as the gateway holds for who comes.
 const HELD_MAX = 100_000
 const SLACK = 1.25
-// Folding takes some 20 µs an entry in a browser, so any moment is there within a twentieth of a second; a mark of a whole night's jobs takes 2 MB.
+// Folding takes some 20 µs an entry in a browser, so any moment is there within a twentieth of a second; a mark of a
+// whole night's jobs takes 2 MB.
 const MARK_EVERY = 2_000
 // Of a frame of 16 ms: what is left is for drawing.
 const SLICE_LIVE_MS = 12

@@ -1,5 +1,6 @@
 /**
- * What to light in a chart for an actor's step, and what the actor would hear next: from the same functions of XState that decided.
+ * What to light in a chart for an actor's step, and what the actor would hear next: from the same functions of XState
+ * that decided.
  */
 import type { AnyStateMachine } from 'xstate'
 import { machines } from '../../../machines/index.ts'

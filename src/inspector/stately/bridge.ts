@@ -1,6 +1,7 @@
 /**
- * The page that hands the messages to a viewer elsewhere: `/stately?to=<address>`, Stately's own unless told otherwise. Nothing is handed over before a person
- * says so; the page may frame that address and nothing else, and says in its policy what it may run and reach. What happens in the browser is bridgeScript.ts.
+ * The page that hands the messages to a viewer elsewhere: `/stately?to=<address>`, Stately's own unless told otherwise.
+ * Nothing is handed over before a person says so; the page may frame that address and nothing else, and says in its
+ * policy what it may run and reach. What happens in the browser is bridgeScript.ts.
  */
 import { createHash } from 'node:crypto'
 import { bridge } from './bridgeScript.ts'

@@ -1,8 +1,9 @@
 /// <reference lib="dom" />
 /**
- * What the bridge page does in the browser. Sent as the text of one function, so it may use nothing from outside itself. The viewer says
- * `@statelyai.connected` whenever it is ready, and each time the socket is opened anew: the gateway sends every actor as it is by then, so nothing has to
- * be kept here for a viewer that comes late or is reloaded.
+ * What the bridge page does in the browser. Sent as the text of one function, so it may use nothing from outside
+ * itself. The viewer says `@statelyai.connected` whenever it is ready, and each time the socket is opened anew: the
+ * gateway sends every actor as it is by then, so nothing has to be kept here for a viewer that comes late or is
+ * reloaded.
  */
 import type { Attached } from './hub.ts'
 

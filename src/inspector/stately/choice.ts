@@ -1,4 +1,6 @@
-/** Which actors a viewer asked for: `?actor=csc,job.20261122-000017`, `?kind=csc,queue`; both add up, neither means all. */
+/**
+ * Which actors a viewer asked for: `?actor=csc,job.20261122-000017`, `?kind=csc,queue`; both add up, neither means all.
+ */
 import { machines, type MachineKind } from '../../../machines/index.ts'
 import type { Shown } from './messages.ts'
 

@@ -1,6 +1,7 @@
 /**
- * The world once more, folded from the journal for viewers that read steps: who took which step, because of whom, and what every live actor is now. The
- * same machines and the same fold as recovery; no XState actor is created. Carries nothing out and keeps nothing of actors that ended.
+ * The world once more, folded from the journal for viewers that read steps: who took which step, because of whom, and
+ * what every live actor is now. The same machines and the same fold as recovery; no XState actor is created. Carries
+ * nothing out and keeps nothing of actors that ended.
  */
 import type { AnyMachineSnapshot, EventObject } from 'xstate'
 import type { Address, Emission } from '../../../machines/domain/messages.ts'
@@ -20,7 +21,8 @@ export interface Fold {
 
 export function createFold(instance: string, onStep: (shown: Shown) => void): Fold {
   const live = new Map<Address, Shown>()
-  // Within one entry: who opens whom, and who told what to whom, oldest first. The world delivers in the order it was told.
+  // Within one entry: who opens whom, and who told what to whom, oldest first. The world delivers in the order it was
+  // told.
   const openers = new Map<Address, Address>()
   const tellers = new Map<string, Address[]>()
   let entry: Pick<Entry, 'n' | 'at' | 'door' | 'from'> = { n: 0, at: 0, door: 'engine', from: 'engine' }
@@ -71,7 +73,10 @@ export function createFold(instance: string, onStep: (shown: Shown) => void): Fo
     onStep(shown)
   }
 
-  /** Reading begins at entry 1, or at a quiescent one that brings its actors along: what is there now is what nobody has stepped in front of us. */
+  /**
+   * Reading begins at entry 1, or at a quiescent one that brings its actors along: what is there now is what nobody has
+   * stepped in front of us.
+   */
   function begin(): void {
     const { n, at, door, from } = entry
     const unseen = { n, at, door, from, isFirst: false, parent: null, source: null, said: [] }

@@ -1,6 +1,7 @@
 /**
- * Viewers of the `@statelyai/inspect` family: each is sent the actors as they are when it comes, then what happens. Folds the journal only once somebody
- * looks, a slice at a time so that the page beside it stays quick; reads nothing a viewer sends. A slow viewer only makes itself late.
+ * Viewers of the `@statelyai/inspect` family: each is sent the actors as they are when it comes, then what happens.
+ * Folds the journal only once somebody looks, a slice at a time so that the page beside it stays quick; reads nothing a
+ * viewer sends. A slow viewer only makes itself late.
  */
 import type { Entry } from '../../journal/entry.ts'
 import { after, type Tail } from '../../night/tail.ts'
@@ -22,7 +23,10 @@ export interface Hub {
   close(): void
 }
 
-/** Ours, and without the _version by which receivers of the package know a message: for the bridge page and whoever reads the socket. */
+/**
+ * Ours, and without the _version by which receivers of the package know a message: for the bridge page and whoever
+ * reads the socket.
+ */
 export interface Attached {
   readonly type: '@ocps.attached'
   readonly instance: string

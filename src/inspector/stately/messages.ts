@@ -1,7 +1,7 @@
 /**
- * The messages of `@statelyai/inspect` 0.7.2, made from what the world's fold knows: actors, what they hear, what they become. Pure. Field by field what
- * that package sends for the same machine (a test holds it against the package); what only OCPS knows stands in fields of its own, which other viewers
- * pass over.
+ * The messages of `@statelyai/inspect` 0.7.2, made from what the world's fold knows: actors, what they hear, what they
+ * become. Pure. Field by field what that package sends for the same machine (a test holds it against the package); what
+ * only OCPS knows stands in fields of its own, which other viewers pass over.
  */
 import type { AnyMachineSnapshot, AnyStateMachine, EventObject } from 'xstate'
 import type { Address, Emission } from '../../../machines/domain/messages.ts'
@@ -141,7 +141,10 @@ export function isOver({ snapshot: { status } }: Shown): boolean {
 
 const definitions = new Map<MachineKind, string>()
 
-/** JSON of the configuration as it was given to createMachine, functions as {type: name}: what viewers draw their chart from. */
+/**
+ * JSON of the configuration as it was given to createMachine, functions as {type: name}: what viewers draw their chart
+ * from.
+ */
 export function definitionOf(kind: MachineKind): string {
   const known = definitions.get(kind)
   if (known !== undefined) return known

@@ -1,6 +1,7 @@
 /**
- * What one viewer has yet to be sent. It begins with every chosen actor as it is now, then gives every step in order; when the viewer does not keep up, only
- * the newest snapshot of each actor is left, and steps follow again once those are sent. Bounded in actors and in steps; knows no socket.
+ * What one viewer has yet to be sent. It begins with every chosen actor as it is now, then gives every step in order;
+ * when the viewer does not keep up, only the newest snapshot of each actor is left, and steps follow again once those
+ * are sent. Bounded in actors and in steps; knows no socket.
  */
 import type { Address } from '../../../machines/domain/messages.ts'
 import { actorMessage, eventMessage, isOver, type Shown, snapshotMessage } from './messages.ts'
@@ -13,7 +14,8 @@ export interface Outbox {
   readonly actors: number
 }
 
-// More than an eye follows; a viewer of that family draws a chart and a lifeline for each. `?actor=` and `?kind=` choose others.
+// More than an eye follows; a viewer of that family draws a chart and a lifeline for each. `?actor=` and `?kind=`
+// choose others.
 export const ACTORS_MAX = 200
 // Half a minute of a busy night.
 export const STEPS_MAX = 2_000
@@ -31,7 +33,8 @@ export function createOutbox({
   // Actors that count towards the bound, and those of them the viewer has heard of.
   const places = new Set<Address>()
   const met = new Set<Address>()
-  // Sent first: each actor as it is by then, and how many of its steps are left out. What is in `steps` follows after all of them.
+  // Sent first: each actor as it is by then, and how many of its steps are left out. What is in `steps` follows after
+  // all of them.
   const newest = new Map<Address, { readonly shown: Shown; readonly missed: number }>()
   let steps: Shown[] = []
   for (const shown of now) introduce(shown)

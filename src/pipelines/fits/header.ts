@@ -1,5 +1,6 @@
-// FITS header cards: 80 characters each, in blocks of 2880 bytes (FITS Standard 4.0, §3 and §4). Reads the value kinds an image
-// header uses (logical, integer, real, string) and writes the same; comments are dropped, CONTINUE and HIERARCH are left alone.
+// FITS header cards: 80 characters each, in blocks of 2880 bytes (FITS Standard 4.0, §3 and §4). Reads the value kinds
+// an image header uses (logical, integer, real, string) and writes the same; comments are dropped, CONTINUE and
+// HIERARCH are left alone.
 
 export const BLOCK_BYTES = 2880
 export const CARD_BYTES = 80
@@ -34,7 +35,10 @@ export function readHeader(bytes: Uint8Array, start: number): HeaderBlock | stri
   return 'an END card before the end of the file, found none'
 }
 
-/** The header as bytes, padded with spaces to whole blocks. Values too long for a card are cut (strings) as the standard allows. */
+/**
+ * The header as bytes, padded with spaces to whole blocks. Values too long for a card are cut (strings) as the standard
+ * allows.
+ */
 export function writeHeader(cards: Iterable<readonly [string, CardValue]>): Uint8Array {
   const text = [...cards].map(([keyword, value]) => writeCard(keyword, value)).join('') + 'END'.padEnd(CARD_BYTES)
   return Buffer.from(text.padEnd(Math.ceil(text.length / BLOCK_BYTES) * BLOCK_BYTES), 'latin1')

@@ -7,8 +7,8 @@ export interface Image {
   readonly width: number
   readonly height: number
   /**
-   * Physical values (BZERO + BSCALE × stored), adu. Single precision: 32-bit integers and doubles are rounded to 24 bits, which is
-   * far below the noise of any detector. A pixel without a value (BLANK, or NaN in the file) is NaN.
+   * Physical values (BZERO + BSCALE × stored), adu. Single precision: 32-bit integers and doubles are rounded to 24
+   * bits, which is far below the noise of any detector. A pixel without a value (BLANK, or NaN in the file) is NaN.
    */
   readonly pixels: Float32Array
   /** The primary header, overlaid by the header of the extension the image came from. */

@@ -1,6 +1,7 @@
-// Reads the first two-dimensional image of a FITS file, plain or gzipped as a whole (FITS Standard 4.0, §3–§5, §7.1). Strict: what is
-// malformed, truncated or not FITS fails in one sentence naming file, what was expected and what was found. Own code because no
-// maintained npm reader runs on Node 20 and knows BITPIX -64, BLANK and extensions. Tile-compressed images are refused by name.
+// Reads the first two-dimensional image of a FITS file, plain or gzipped as a whole (FITS Standard 4.0, §3–§5, §7.1).
+// Strict: what is malformed, truncated or not FITS fails in one sentence naming file, what was expected and what was
+// found. Own code because no maintained npm reader runs on Node 20 and knows BITPIX -64, BLANK and extensions.
+// Tile-compressed images are refused by name.
 
 import { readFileSync } from 'node:fs'
 import { gunzipSync } from 'node:zlib'
@@ -8,7 +9,10 @@ import { PipelineFailure, reasonOf } from '../failure.ts'
 import { BLOCK_BYTES, type Header, numberIn, readHeader } from './header.ts'
 import type { Image } from './image.ts'
 
-/** Four times a 4k × 4k detector with room to spare (0.6 GB as float32); a header that asks for more is taken for a damaged one. */
+/**
+ * Four times a 4k × 4k detector with room to spare (0.6 GB as float32); a header that asks for more is taken for a
+ * damaged one.
+ */
 const PIXELS_MAX = 150_000_000
 /** A gzipped file may grow to this: PIXELS_MAX doubles. Bounds what a small hostile file can cost. */
 const UNZIPPED_BYTES_MAX = 8 * PIXELS_MAX

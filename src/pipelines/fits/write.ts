@@ -1,5 +1,6 @@
-// Writes one image as a FITS file (FITS Standard 4.0, §3): float32 for what was computed, 16 bit with BZERO 32768 for what a camera
-// reads out. The caller's cards come after the structural ones; a card that would contradict the structure is dropped.
+// Writes one image as a FITS file (FITS Standard 4.0, §3): float32 for what was computed, 16 bit with BZERO 32768 for
+// what a camera reads out. The caller's cards come after the structural ones; a card that would contradict the
+// structure is dropped.
 
 import { BLOCK_BYTES, type CardValue, writeHeader } from './header.ts'
 

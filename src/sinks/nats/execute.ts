@@ -3,8 +3,8 @@ import type { ExecuteResult, JobIdBody, JobResultBody } from '../../contract/exe
 import type { Numbered } from '../../../machines/ports.ts'
 
 /**
- * What the Python OCPS said of a job that was asked for with `execute` (ts_xml OCPS_Events), made from what OCPS says of it anyway. Scripts read `jobId` of the
- * result; the other fields are those of a UWS job that are true here.
+ * What the Python OCPS said of a job that was asked for with `execute` (ts_xml OCPS_Events), made from what OCPS says
+ * of it anyway. Scripts read `jobId` of the result; the other fields are those of a UWS job that are true here.
  */
 
 /** The event job_id, with the first acknowledgement of its command and no later one; null: there is none to be said. */
@@ -19,8 +19,8 @@ export function jobIdOf({ id }: Numbered, { askedAs, body }: Acknowledgement): J
 }
 
 /**
- * The event job_result; null for a job nobody asked for with execute. exit_code is 0 for success, 255 for an aborted job as the Python OCPS had it, else the
- * pipeline's own, or 1 where it has none.
+ * The event job_result; null for a job nobody asked for with execute. exit_code is 0 for success, 255 for an aborted
+ * job as the Python OCPS had it, else the pipeline's own, or 1 where it has none.
  */
 export function jobResultOf(said: JobResult): JobResultBody | null {
   const { jobId, commandId, askedAs, outcome, verdict, version, askedBy, overrides, configFile, directory } = said
@@ -48,8 +48,8 @@ export function jobResultOf(said: JobResult): JobResultBody | null {
 const ABORTED = 255
 
 /**
- * The id of job_result in the stream. It is said just before its jobResult and counts as the one before that: whoever dies between the two says both again, this
- * one under the same id.
+ * The id of job_result in the stream. It is said just before its jobResult and counts as the one before that: whoever
+ * dies between the two says both again, this one under the same id.
  */
 export function idOfJobResult(id: string): string {
   const [entry, place] = id.split('.').map(Number)

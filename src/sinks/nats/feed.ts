@@ -8,10 +8,11 @@ import type { Observe } from '../../observer.ts'
 import { idOfJobResult, jobIdOf, jobResultOf } from './execute.ts'
 
 /**
- * From announcements to the wire: acknowledgements to who asked, events into the retained stream (live, and for late joiners), telemetry live only. An
- * event's id is its number in the journal, so the same one is never seen under another id. Who has an acknowledgement finds the events that
- * came before it on the same command in the stream (salobj base_csc.py: the state is written, then the command is acknowledged); but for jobState,
- * which a command that is accepted does not wait for: it leaves right behind the acknowledgement.
+ * From announcements to the wire: acknowledgements to who asked, events into the retained stream (live, and for late
+ * joiners), telemetry live only. An event's id is its number in the journal, so the same one is never seen under
+ * another id. Who has an acknowledgement finds the events that came before it on the same command in the stream (salobj
+ * base_csc.py: the state is written, then the command is acknowledged); but for jobState, which a command that is
+ * accepted does not wait for: it leaves right behind the acknowledgement.
  */
 export interface FeedOptions {
   readonly bus: Bus
@@ -41,7 +42,8 @@ export function createFeed({ bus, telemetry, retained, instance, observe }: Feed
     try {
       bus.publish(caller.reply, JSON.stringify(body), { 'Ocps-Identity': instance })
     } catch {
-      // A reply subject nobody can be reached on, or a bus that is closed: the answer is lost to its asker, and nobody else may suffer for it.
+      // A reply subject nobody can be reached on, or a bus that is closed: the answer is lost to its asker, and nobody
+      // else may suffer for it.
     }
   }
   const answerStored = async (announcement: Acknowledgement) => {
@@ -78,7 +80,8 @@ export function createFeed({ bus, telemetry, retained, instance, observe }: Feed
         try {
           telemetry.publish(to.telemetry(topic, jobId), JSON.stringify({ at, jobId, dataId, pipeline, ...body }))
         } catch {
-          // Live only: what cannot be sent now, or is too large for the server, is lost to who listens, and to nobody else.
+          // Live only: what cannot be sent now, or is too large for the server, is lost to who listens, and to nobody
+          // else.
         }
         return
       }
@@ -115,7 +118,10 @@ function entryOf(id: string): string {
   return id.slice(0, id.indexOf('.'))
 }
 
-/** `12.3` of the id of an event this instance published, which says where in its journal it was made; null for any other id. */
+/**
+ * `12.3` of the id of an event this instance published, which says where in its journal it was made; null for any other
+ * id.
+ */
 export function numberOf(instance: string, retainedId: string): string | null {
   const own = `${instance}:`
   const number = retainedId.startsWith(own) ? retainedId.slice(own.length) : ''
@@ -129,8 +135,9 @@ const NUMBER = /^\d{1,15}\.-?\d{1,6}(\.job_result)?$/
 export const AHEAD_MAX = 100_000_000
 
 /**
- * Where the retained events say that we were: the newest one the journal knows of, and, where the journal is an older copy, up to which entry numbers
- * were given out. Anybody may publish on the events' subjects, so an id is believed only where that can do no harm.
+ * Where the retained events say that we were: the newest one the journal knows of, and, where the journal is an older
+ * copy, up to which entry numbers were given out. Anybody may publish on the events' subjects, so an id is believed
+ * only where that can do no harm.
  */
 export async function readLastSaid(
   retained: Retained,

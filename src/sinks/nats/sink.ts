@@ -2,7 +2,10 @@ import { z } from 'zod'
 import type { SinkPart } from '../../parts.ts'
 import { createFeed, readLastSaid } from './feed.ts'
 
-/** The sink on NATS: acknowledgements to who asked, events into the retained stream, which is its memory, telemetry live. */
+/**
+ * The sink on NATS: acknowledgements to who asked, events into the retained stream, which is its memory, telemetry
+ * live.
+ */
 export const natsSink: SinkPart = {
   name: 'nats',
   settings: z.strictObject({}).default({}),

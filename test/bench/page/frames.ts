@@ -1,4 +1,7 @@
-/** One page in a browser while 5 000 actors live and 1 000 jobs a second change them: how regular its frames are, and how little of the journal it is sent. */
+/**
+ * One page in a browser while 5 000 actors live and 1 000 jobs a second change them: how regular its frames are, and
+ * how little of the journal it is sent.
+ */
 import { connectNats } from '../../../src/bus/nats.ts'
 import { openJournal } from '../../../src/journal/log.ts'
 import { type Looked, lookFor } from './looking.ts'

@@ -1,5 +1,8 @@
 /// <reference lib="dom" />
-/** What a page shows, measured inside it: frames, what comes, when which entry could be seen, and how long it takes until another moment is drawn. */
+/**
+ * What a page shows, measured inside it: frames, what comes, when which entry could be seen, and how long it takes
+ * until another moment is drawn.
+ */
 import type { Page } from 'playwright-core'
 
 export interface Looked {
@@ -59,7 +62,10 @@ export async function lookFor(page: Page, ms: number): Promise<Looked> {
   }, ms)
 }
 
-/** Milliseconds from the pointer's event until the moment is drawn, at these shares of the scrubber, one after the other. */
+/**
+ * Milliseconds from the pointer's event until the moment is drawn, at these shares of the scrubber, one after the
+ * other.
+ */
 export async function click(page: Page, shares: readonly number[]): Promise<number[]> {
   const { x, y, width } = await slider(page)
   await timeMoves(page, 'pointerdown')
@@ -97,7 +103,10 @@ async function slider(page: Page): Promise<{ x: number; y: number; width: number
   return { x: box.x, y: box.y + box.height / 2, width: box.width }
 }
 
-/** From each such event until the frame after the one that showed the moment; listens before any is made, for the pointer is faster than a question. */
+/**
+ * From each such event until the frame after the one that showed the moment; listens before any is made, for the
+ * pointer is faster than a question.
+ */
 async function timeMoves(page: Page, type: 'pointerdown' | 'pointermove'): Promise<void> {
   await page.evaluate(wanted => {
     const own = globalThis as unknown as { moves: number[]; endMoves?: AbortController }

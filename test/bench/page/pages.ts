@@ -1,4 +1,7 @@
-/** What open pages cost the instance: its jobs per second, its heartbeat and its event loop without and with twenty that read. Rounds are interleaved. */
+/**
+ * What open pages cost the instance: its jobs per second, its heartbeat and its event loop without and with twenty that
+ * read. Rounds are interleaved.
+ */
 import { cpuMs } from '../processTree.ts'
 import { type Bench, type Finding, longest, STAND_IN } from './part.ts'
 import { quantile } from '../sheet.ts'
@@ -100,7 +103,10 @@ function finding(rounds: ReadonlyMap<string, readonly Round[]>, late: number): F
   }
 }
 
-/** Of jobs per second: what the medians differ by, and the spread of the rounds without pages, both as a share of their median. */
+/**
+ * Of jobs per second: what the medians differ by, and the spread of the rounds without pages, both as a share of their
+ * median.
+ */
 function compared(without: readonly Round[], withPages: readonly Round[]): { difference: number; spread: number } {
   const [bare, watched] = [without, withPages].map(rounds => rounds.map(({ jobsPerSecond }) => jobsPerSecond))
   const usual = quantile(bare ?? [], 0.5)

@@ -1,4 +1,7 @@
-/** How long it takes in the browser until another moment of a long night is drawn: by clicking into the scrubber, and by drawing it along. */
+/**
+ * How long it takes in the browser until another moment of a long night is drawn: by clicking into the scrubber, and by
+ * drawing it along.
+ */
 import { createRandom } from '../../../src/sim/random.ts'
 import { click, scrub } from './looking.ts'
 import { type Bench, type Finding, longest } from './part.ts'

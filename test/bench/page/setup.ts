@@ -1,4 +1,7 @@
-/** The processes the page's bench is about: a busy instance, the inspector beside it as `ocps inspect` starts it, a page in a browser, and pages that only read. */
+/**
+ * The processes the page's bench is about: a busy instance, the inspector beside it as `ocps inspect` starts it, a page
+ * in a browser, and pages that only read.
+ */
 import { type ChildProcess, fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
@@ -57,7 +60,10 @@ export async function startWorld({ url }: Bench, instance: string): Promise<Worl
 const SIZE = { width: 1_280, height: 800 }
 const ARRIVED_WITHIN_MS = 60_000
 
-/** Resolves when the page shows the present of a journal that rests; a page that does not get there in time is said to, and is no error. */
+/**
+ * Resolves when the page shows the present of a journal that rests; a page that does not get there in time is said to,
+ * and is no error.
+ */
 export async function openPage({ browser }: Bench, { gateway }: World): Promise<{ page: Page; isThere: boolean }> {
   const context = await browser.newContext({ viewport: SIZE })
   const page = await context.newPage()

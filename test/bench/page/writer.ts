@@ -1,6 +1,7 @@
 /**
- * An instance that is always busy, in a process of its own: the engine itself over a real journal, with an executor that runs nothing. Keeps so many jobs
- * open and settles so many a second; says on request what it managed, how long its event loop was held up and how regular its heartbeat was.
+ * An instance that is always busy, in a process of its own: the engine itself over a real journal, with an executor
+ * that runs nothing. Keeps so many jobs open and settles so many a second; says on request what it managed, how long
+ * its event loop was held up and how regular its heartbeat was.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -50,7 +51,8 @@ export interface Measured {
 // A timer of Node is due at the next millisecond; ten of them make bursts no larger than a camera's.
 const TICK_MS = 10
 const HEARTBEAT_MS = 1_000
-// What was not settled because something held it up is made up for if it was no longer than this; a bench that lags for good is not to end in a flood.
+// What was not settled because something held it up is made up for if it was no longer than this; a bench that lags for
+// good is not to end in a flood.
 const CATCH_UP_S = 1
 // Every look of the event loop is due so much after the last; what is measured counts it in.
 const RESOLUTION_MS = 10

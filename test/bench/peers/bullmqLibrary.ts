@@ -1,6 +1,6 @@
 /**
- * BullMQ, which is no dependency of OCPS: installed into the bench's cache at first use. Declares the little of it that the bench uses.
- * Source: https://docs.bullmq.io (Queue, Worker, QueueEvents, FlowProducer).
+ * BullMQ, which is no dependency of OCPS: installed into the bench's cache at first use. Declares the little of it that
+ * the bench uses. Source: https://docs.bullmq.io (Queue, Worker, QueueEvents, FlowProducer).
  */
 import { existsSync, mkdirSync } from 'node:fs'
 import { createRequire } from 'node:module'

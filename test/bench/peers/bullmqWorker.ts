@@ -1,4 +1,7 @@
-/** BullMQ's worker in a process of its own, as its documentation has it: `bullmqWorker.js <port> <concurrency>`; runs each job as a process. */
+/**
+ * BullMQ's worker in a process of its own, as its documentation has it: `bullmqWorker.js <port> <concurrency>`; runs
+ * each job as a process.
+ */
 import { spawn } from 'node:child_process'
 import { bullMq } from './bullmqLibrary.ts'
 

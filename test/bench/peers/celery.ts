@@ -1,4 +1,7 @@
-/** Celery with redis as broker and result backend; groups are its chords. Its script is Python, as its users' are: celery_tasks.py. */
+/**
+ * Celery with redis as broker and result backend; groups are its chords. Its script is Python, as its users' are:
+ * celery_tasks.py.
+ */
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'

@@ -1,4 +1,7 @@
-/** GNU parallel with a job log: a list of commands run so many at a time. No queue that others could add to, so only whole lists are timed. */
+/**
+ * GNU parallel with a job log: a list of commands run so many at a time. No queue that others could add to, so only
+ * whole lists are timed.
+ */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'

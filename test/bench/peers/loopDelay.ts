@@ -1,6 +1,7 @@
 /**
- * Loaded into `ocps serve` before its own code: how late its event loop is. Asked by SIGUSR2, it writes what it saw since it was asked last, milliseconds,
- * to the file named in the environment. Its timer costs the loop 100 turns a second; OCPS itself knows nothing of it.
+ * Loaded into `ocps serve` before its own code: how late its event loop is. Asked by SIGUSR2, it writes what it saw
+ * since it was asked last, milliseconds, to the file named in the environment. Its timer costs the loop 100 turns a
+ * second; OCPS itself knows nothing of it.
  */
 import { renameSync, writeFileSync } from 'node:fs'
 import { monitorEventLoopDelay } from 'node:perf_hooks'

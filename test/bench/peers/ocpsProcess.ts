@@ -1,4 +1,7 @@
-/** The processes of the OCPS that is measured: `ocps serve` in a folder of its own, its start, its end by a blow, and the other verbs. */
+/**
+ * The processes of the OCPS that is measured: `ocps serve` in a folder of its own, its start, its end by a blow, and
+ * the other verbs.
+ */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'

@@ -1,4 +1,7 @@
-/** A redis-server of one peer's own, set up as BullMQ and Celery ask for where jobs must survive: append-only file, synced every second. */
+/**
+ * A redis-server of one peer's own, set up as BullMQ and Celery ask for where jobs must survive: append-only file,
+ * synced every second.
+ */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync } from 'node:fs'

@@ -1,6 +1,7 @@
 /**
- * Slurm on one node, tuned as its documentation advises for many short jobs (https://slurm.schedmd.com/high_throughput.html): no accounting, no
- * delay, the plain scheduler. An Epilog makes a finished job start the next at once instead of at the next tick. Groups are `--dependency`.
+ * Slurm on one node, tuned as its documentation advises for many short jobs
+ * (https://slurm.schedmd.com/high_throughput.html): no accounting, no delay, the plain scheduler. An Epilog makes a
+ * finished job start the next at once instead of at the next tick. Groups are `--dependency`.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'

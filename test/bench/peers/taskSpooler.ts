@@ -1,4 +1,7 @@
-/** task-spooler: a queue on one machine with a command line and no set-up. Knows no groups; the nearest is a job that takes every slot. */
+/**
+ * task-spooler: a queue on one machine with a command line and no set-up. Knows no groups; the nearest is a job that
+ * takes every slot.
+ */
 import { execFile, spawn } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'

@@ -1,6 +1,6 @@
 /**
- * `npm run shots [-- --all DIR]`: the two screenshots of the README, made anew from a lively scene; with --all every view in light and dark, small and
- * large, for somebody to look at. Needs Chromium.
+ * `npm run shots [-- --all DIR]`: the two screenshots of the README, made anew from a lively scene; with --all every
+ * view in light and dark, small and large, for somebody to look at. Needs Chromium.
  */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

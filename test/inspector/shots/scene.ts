@@ -1,6 +1,6 @@
 /**
- * A lively moment of a night, with real jobs over simulated frames: a group that is combined, one that fills, jobs that run and wait, a focal plane, and one
- * frame that cannot be read. What runs stays so until the scene is taken apart.
+ * A lively moment of a night, with real jobs over simulated frames: a group that is combined, one that fills, jobs that
+ * run and wait, a focal plane, and one frame that cannot be read. What runs stays so until the scene is taken apart.
  */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

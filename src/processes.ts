@@ -1,6 +1,6 @@
 /**
- * Facts about processes that are not our children: whether one is alive and still the same, and which belong to a job. Reads /proc on
- * Linux and asks ps elsewhere. Children of a living launcher are the launcher's business.
+ * Facts about processes that are not our children: whether one is alive and still the same, and which belong to a job.
+ * Reads /proc on Linux and asks ps elsewhere. Children of a living launcher are the launcher's business.
  */
 import { execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
@@ -23,6 +23,22 @@ export function isAlive({ pid, startTime }: ProcessIdentity): boolean {
   try {
     const started = execFileSync('ps', ['-o', 'lstart=', '-p', String(pid)], { encoding: 'utf8', env: { LC_ALL: 'C' } })
     return Math.abs(Date.parse(started) / 1_000 - startTime) <= PS_TOLERANCE_S
+  } catch {
+    return false
+  }
+}
+
+/** Of a process of which only the pid is known. One that has ended and waits to be collected counts as gone. */
+export function isAlivePid(pid: number): boolean {
+  if (!Number.isInteger(pid) || pid <= 0) return false
+  try {
+    process.kill(pid, 0)
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EPERM'
+  }
+  if (process.platform !== 'linux') return true
+  try {
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))
   } catch {
     return false
   }
@@ -55,8 +71,9 @@ export function signalGroup(leader: number, signal: NodeJS.Signals): boolean {
 }
 
 /**
- * Ends every process whose environment names one of these job directories, wherever it hides from its process group; answers how many
- * there were. One look through /proc takes 2 to 8 ms for 100 processes, so it is for jobs whose launcher died. Elsewhere than on Linux: 0.
+ * Ends every process whose environment names one of these job directories, wherever it hides from its process group;
+ * answers how many there were. One look through /proc takes 2 to 8 ms for 100 processes, so it is for jobs whose
+ * launcher died. Elsewhere than on Linux: 0.
  */
 export function sweep(directories: ReadonlySet<string>): number {
   if (process.platform !== 'linux' || directories.size === 0) return 0
