@@ -6,7 +6,7 @@ import { join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { hostname } from 'node:os'
 import type { Bus, LeaseResult } from '../bus/port.ts'
-import { streams, subjects } from '../contract/subjects.ts'
+import { streams } from '../contract/subjects.ts'
 import { blankMark } from '../engine/blank.ts'
 import { highestJobIn } from '../executor/directory.ts'
 import { readLastSaid } from '../sinks/nats/feed.ts'
@@ -15,7 +15,7 @@ import { ENTRIES_PER_MESSAGE_MAX, openJournal, type OpenedJournal } from '../jou
 import { writeRecording } from '../journal/recording.ts'
 import { type Damage, survey } from '../journal/survey.ts'
 import { LEASE_MS } from '../instance/standby.ts'
-import { EVENTS_KEPT_MS } from '../instance/putTogether.ts'
+import { eventsStream } from '../instance/putTogether.ts'
 import { connect } from '../settings/connect.ts'
 import { UserError } from '../userError.ts'
 import { EXIT } from './exitCodes.ts'
@@ -190,12 +190,8 @@ function verdict(damages: readonly Damage[], starts: boolean): string {
 }
 
 /** Job ids are made of entry numbers: the highest that the journal, the events or the jobs' directories know of. */
-async function highestKnown(bus: Bus, { instance, data }: JournalCliOptions, lastN: number): Promise<number> {
-  const retained = await bus.retained({
-    name: streams(instance).events,
-    subjects: [subjects(instance).events],
-    maxAgeMs: EVENTS_KEPT_MS,
-  })
+async function highestKnown(bus: Bus, { instance, data, loaded }: JournalCliOptions, lastN: number): Promise<number> {
+  const retained = await bus.retained(eventsStream(instance, loaded.settings.retention.eventsDays))
   const { numbersAfter } = await readLastSaid(retained, instance, lastN)
   const inWorkDir = data === undefined ? 0 : await highestJobIn(join(resolve(data), 'work'))
   return Math.max(lastN, numbersAfter, inWorkDir)

@@ -70,6 +70,7 @@ export async function serve(options: ServeOptions): Promise<void> {
     ...(survives !== null && { survives }),
     allowOldServer: settings.allowOldServer,
     partSettings: settings,
+    eventsDays: settings.retention.eventsDays,
     onWaiting: active => {
       if (!logs) process.stderr.write(`OCPS ${instance} stands by; active is ${active}\n`)
     },

@@ -2,7 +2,7 @@ import { hostname } from 'node:os'
 import type pino from 'pino'
 import { SUMMARY_STATE, transitionChain, type SummaryState } from '../../machines/domain/summaryState.ts'
 import type { EmbeddedServer } from '../bus/embedded.ts'
-import type { Bus } from '../bus/port.ts'
+import type { Bus, RetainedOptions } from '../bus/port.ts'
 import { shownUrl } from '../bus/serverUrl.ts'
 import { createConfigurationSource } from '../config/load.ts'
 import { streams, subjects } from '../contract/subjects.ts'
@@ -22,11 +22,12 @@ import { type Held, lead } from './leadership.ts'
 import { Outlet } from './outlet.ts'
 import type { Presence } from './presence.ts'
 import type { ServerPromise } from './serverPromise.ts'
-import type { NatsSettings } from '../settings/schema.ts'
+import { EVENTS_DAYS, type NatsSettings } from '../settings/schema.ts'
 import type { ServiceOptions } from './service.ts'
 import { takeUpJournal } from './takingUp.ts'
 import { versionsHere } from './versions.ts'
 import { lockWorkDirectory } from './workDirectory.ts'
+
 /** What an instance is put together from, before it is known whether it may act. */
 export interface Surroundings {
   readonly options: ServiceOptions
@@ -47,19 +48,19 @@ export interface Link {
   readonly promised: () => ServerPromise
 }
 
-// Jobs and groups of a week can be asked for; older ones are in the archive.
-export const EVENTS_KEPT_MS = 7 * 24 * 3_600_000
+/** The stream of events: the last of each kind and key, for those who come late. */
+export function eventsStream(instance: string, days = EVENTS_DAYS): RetainedOptions {
+  return { name: streams(instance).events, subjects: [subjects(instance).events], maxAgeMs: days * DAY_MS }
+}
+
+const DAY_MS = 86_400_000
 
 /** In the order of the path of a command, from what comes out to what goes in. */
 export async function putTogether(around: Surroundings, link: Link, lease: Held, isTakeover: boolean): Promise<void> {
   const { options, chosen, ending, log, presence, workDir, cacheDir } = around
   const { server, bus, telemetry, promised } = link
   const { instance, observe } = options
-  const retained = await bus.retained({
-    name: streams(instance).events,
-    subjects: [subjects(instance).events],
-    maxAgeMs: EVENTS_KEPT_MS,
-  })
+  const retained = await bus.retained(eventsStream(instance, options.eventsDays))
   const { journal, lastN, isOurs, numbersAfter } = await takeUpJournal({
     bus,
     instance,

@@ -40,6 +40,8 @@ export interface ServiceOptions {
   readonly survives?: Survives
   /** Use a server older than 2.10 although other machines reach it. */
   readonly allowOldServer?: boolean
+  /** How long events are kept. */
+  readonly eventsDays?: number
   /** Called with who is active, while waiting, whenever that changes. */
   readonly onWaiting?: (active: string) => void
   /** Told what can be counted and timed. */

@@ -16,6 +16,10 @@ const url = text.superRefine((value, context) => {
   if (!isUrl(value))
     context.addIssue(`${JSON.stringify(masked(value))} is not of the form nats://host:port or tls://host:port`)
 })
+/** How long events are kept unless a setting says otherwise, days. */
+export const EVENTS_DAYS = 7
+const DAYS_MAX = 3_650
+const DAYS_RULE = `a whole number of days from 1 to ${DAYS_MAX} is expected`
 const PORT_RULE = 'a port is a number from 0 to 65535'
 const file = text.min(1).nullable().default(null)
 
@@ -144,6 +148,19 @@ export const settingsSchema = z
       flag: '--allow-old-server',
     }),
     nats: natsSchema.prefault({}),
+    retention: z
+      .strictObject({
+        eventsDays: z
+          .int(DAYS_RULE)
+          .min(1, DAYS_RULE)
+          .max(DAYS_MAX, DAYS_RULE)
+          .default(EVENTS_DAYS)
+          .meta({
+            description: `How long events, and so answers about ended jobs and groups, are kept, days; ${EVENTS_DAYS} unless given`,
+            env: 'OCPS_EVENTS_DAYS',
+          }),
+      })
+      .prefault({}),
     inspector: z
       .strictObject({
         port: z.int(PORT_RULE).min(0, PORT_RULE).max(65_535, PORT_RULE).nullable().default(null).meta({
