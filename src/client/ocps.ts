@@ -1,4 +1,4 @@
-import { ACK, type AckBody } from '../../machines/domain/announcements.ts'
+import { ACK, type AckBody, type JobResult } from '../../machines/domain/announcements.ts'
 import { SUMMARY_STATE, type SummaryState, transitionChain } from '../../machines/domain/summaryState.ts'
 import type { Bus } from '../bus/port.ts'
 import type { CommandBody, CommandName } from '../contract/commands.ts'
@@ -10,6 +10,8 @@ import { followGroup, type Group } from './groups.ts'
 import { createHearing } from './hearing.ts'
 import { createImages, type ImageInOODS, type WaitForImageOptions } from './images.ts'
 import { followJobs, type Following, type Job } from './jobs.ts'
+import type { ExposureAnswer } from '../contract/history.ts'
+import { history, type HistoryFilter } from './history.ts'
 import { createAsk } from './queries.ts'
 import { createRechecks } from './rechecks.ts'
 
@@ -64,6 +66,10 @@ export interface Ocps {
   group(group: string): Promise<GroupAnswer>
   /** Jobs that ended without success and can be retried, oldest first. */
   shelf(): Promise<ShelfAnswer>
+  /** Jobs that have ended, newest first, of all nights the journal holds; asked for in parts as they are read. */
+  history(filter?: HistoryFilter): AsyncIterable<JobResult>
+  /** One exposure: every job over it, open or ended. */
+  exposure(obsid: string): Promise<ExposureAnswer>
 
   /** Live events, from now on; see OcpsEvent. Of more than 10 000 that wait the oldest are dropped. */
   events(topic?: string, key?: string): AsyncIterable<OcpsEvent>
@@ -123,6 +129,8 @@ export function createOcps({ bus, instance, identity }: { bus: Bus; instance: st
     jobs: () => ask('jobs', {}),
     group: group => ask('group', { group }),
     shelf: () => ask('shelf', {}),
+    history: (filter = {}) => history(ask, filter),
+    exposure: obsid => ask('exposure', { obsid }),
     events(topic, key) {
       const stream = listenToEvents(bus, instance, topic ?? null, key ?? null, () => streams.delete(stream))
       streams.add(stream)

@@ -4,8 +4,11 @@ import { subjects } from '../contract/subjects.ts'
 import { fromBus, nobody } from './acknowledgements.ts'
 import { OcpsError, QueryFailed } from './errors.ts'
 
-/** Questions about the present. They change nothing, so they may be asked again at any time. */
-export type Ask = <T>(query: 'state' | 'jobs' | 'job' | 'group' | 'shelf', body: object) => Promise<T>
+/** Questions. They change nothing, so they may be asked again at any time. */
+export type Ask = <T>(
+  query: 'state' | 'jobs' | 'job' | 'group' | 'shelf' | 'history' | 'exposure',
+  body: object,
+) => Promise<T>
 
 // Answered from memory in milliseconds; a restarting instance needs a second or two.
 const QUERY_TIMEOUT_MS = 5_000

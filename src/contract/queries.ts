@@ -4,6 +4,7 @@ import type { ShelfItem } from '../../machines/domain/messages.ts'
 import type { GroupAnswer, JobAnswer, JobsAnswer, ShelfAnswer, StateAnswer } from './answers.ts'
 import { eventSchemas, groupState, jobState } from './events.ts'
 import { exactly } from './exactly.ts'
+import { type ExposureAnswer, type HistoryAnswer, historyRequest } from './history.ts'
 import { QUERY_ERRORS, type QueryError, type QueryErrorCode } from './queryErrors.ts'
 import { askedFor, count, cut, dataId, dataset, identity, jobIdSaid, metric, outcomeKind, time } from './shapes.ts'
 import { shelvedWork } from './work.ts'
@@ -129,6 +130,11 @@ const shelfItem = exactly<ShelfItem>()(
   }),
 )
 
+const history = {
+  jobs: z.array(jobResult).describe('Newest first'),
+  total: count.describe('How many match, whatever the limit'),
+}
+
 export const querySchemas = {
   state: {
     about: 'What the instance is and does now',
@@ -159,6 +165,25 @@ export const querySchemas = {
     about: 'One group, open, remembered or finished',
     request: z.strictObject({ group: z.string() }),
     answer: z.union([exactly<GroupAnswer>()(openGroup).extend({ cut }), finishedGroup, error]),
+  },
+  history: {
+    about: 'Jobs that have ended, newest first, of all nights the journal holds',
+    request: historyRequest,
+    answer: z.union([exactly<HistoryAnswer>()(z.strictObject(history)).extend({ cut }), error]),
+  },
+  exposure: {
+    about: 'One exposure: every job over it, open or ended',
+    request: z.strictObject({ obsid: z.string().min(1).max(256) }),
+    answer: z.union([
+      exactly<ExposureAnswer>()(
+        z.strictObject({
+          obsid: z.string(),
+          open: z.array(openJob.pick({ jobId: true, state: true, pipeline: true, attempt: true })),
+          ...history,
+        }),
+      ).extend({ cut }),
+      error,
+    ]),
   },
   shelf: {
     about: 'Jobs that ended without success and can be retried, oldest first',

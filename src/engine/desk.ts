@@ -4,11 +4,12 @@ import type { Refusal } from '../../machines/domain/refusals.ts'
 import type { Numbered } from '../../machines/ports.ts'
 import { quoted, type Decoding } from '../contract/decode.ts'
 import type { Query, QueryDecoding } from '../contract/decodeQuery.ts'
+import type { HistoryAnswer, HistoryRequest } from '../contract/history.ts'
 import type { QueryError } from '../contract/queryErrors.ts'
 import type { Log } from '../log.ts'
 import type { Observe } from '../observer.ts'
 import type { Engine } from './engine.ts'
-import { groupOf, jobOf, jobsOf, settledAnswer, shelfOf, stateOf } from './queries.ts'
+import { groupOf, jobOf, jobsOf, openOver, settledAnswer, shelfOf, stateOf } from './queries.ts'
 
 /**
  * The front desk: where every door hands in what it has decoded. A command goes to the inbox or is refused with a code;
@@ -36,6 +37,8 @@ export interface DeskOptions {
   readonly log: Log
   /** Facts about the process for the query `state`. */
   readonly facts: () => Readonly<Record<string, unknown>>
+  /** Jobs that have ended. */
+  readonly history: (asked: HistoryRequest) => HistoryAnswer
   /** The body of the event of this topic and key that was said last; null: none is kept. */
   readonly lastEvent: (topic: 'jobResult' | 'groupResult', key: string) => Promise<string | null>
 }
@@ -73,11 +76,19 @@ function refuse({ log, say, now, observe }: DeskOptions, name: string, caller: C
   say({ id: '', at: now(), announcement: refused(caller, refusal) })
 }
 
-async function answer({ instance, engine, facts, lastEvent }: DeskOptions, query: Query): Promise<object> {
+async function answer({ instance, engine, facts, lastEvent, history }: DeskOptions, query: Query): Promise<object> {
   const { world } = engine
   switch (query.name) {
     case 'state':
       return { instance, ...facts(), ...stateOf(world) }
+    case 'history': {
+      const { name: _, ...asked } = query
+      return history(asked)
+    }
+    case 'exposure': {
+      const { obsid } = query
+      return { obsid, open: openOver(world, obsid), ...history({ obsid, limit: OVER_ONE_MAX }) }
+    }
     case 'shelf':
       return shelfOf(world)
     case 'jobs':
@@ -100,6 +111,9 @@ async function answer({ instance, engine, facts, lastEvent }: DeskOptions, query
     }
   }
 }
+
+/** Jobs over one exposure in one answer: its detectors, some times. */
+const OVER_ONE_MAX = 500
 
 // Printable ASCII without spaces is shown as it is.
 const PLAIN = /^[\x21-\x7E]{1,128}$/

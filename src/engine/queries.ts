@@ -10,6 +10,7 @@ import type { ShelfContext } from '../../machines/shelf.ts'
 import type { QueueContext } from '../../machines/queue.ts'
 import { grantedIn, inAll, poolsInUse, standings } from '../../machines/standing.ts'
 import type { GroupAnswer, JobAnswer, JobsAnswer, Present, ShelfAnswer } from '../contract/answers.ts'
+import type { ExposureAnswer } from '../contract/history.ts'
 import type { Actor, World } from './world.ts'
 
 /** What can be asked about the present: read from the actors, changing nothing. */
@@ -75,6 +76,16 @@ export function jobsOf(world: World): JobsAnswer {
     return { jobId, state, dataId, pipeline, attempt, times }
   })
   return { jobs, open: all.length }
+}
+
+/** Open jobs over one exposure. */
+export function openOver(world: World, obsid: string): ExposureAnswer['open'] {
+  return [...world.actors('job')]
+    .filter(({ snapshot }) => (snapshot.context as JobContext).dataId.obsid === obsid)
+    .map(actor => {
+      const { jobId, state, pipeline, attempt } = jobAnswer(world, actor)
+      return { jobId, state, pipeline, attempt }
+    })
 }
 
 /** An open job, or null. */

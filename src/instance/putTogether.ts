@@ -1,4 +1,6 @@
+import { mkdir } from 'node:fs/promises'
 import { hostname } from 'node:os'
+import { dirname, join } from 'node:path'
 import type pino from 'pino'
 import { SUMMARY_STATE, transitionChain, type SummaryState } from '../../machines/domain/summaryState.ts'
 import type { EmbeddedServer } from '../bus/embedded.ts'
@@ -12,6 +14,8 @@ import { createEngine, type Engine, type Numbered } from '../engine/engine.ts'
 import { checkTemplate } from '../executor/commandLine.ts'
 import { bootId } from '../processes.ts'
 import { JournalError } from '../journal/port.ts'
+import { createRecords } from '../records/sink.ts'
+import { RecordStore } from '../records/store.ts'
 import { lastEvent } from '../sinks/nats/lastEvent.ts'
 import { announcementsAfter } from './catchUp.ts'
 import { createChronicle } from './chronicle.ts'
@@ -78,6 +82,11 @@ export async function putTogether(around: Surroundings, link: Link, lease: Held,
   if (server) await server.sync()
 
   const sinks = await openSinks(chosen.sinks, { instance, bus, telemetry, retained, lastN, log, observe })
+  const records = createRecords(
+    RecordStore.open(options.simulate ? null : await recordsFile(workDir, instance), instance),
+  )
+  ending.undo(() => Promise.resolve(records.close()))
+  sinks.push({ name: 'records', sink: records.sink })
   const replay = (after: string) => announcementsAfter({ instance, journal }, after)
   const deliveries = sinks.map(one => new Delivery({ ...one, replay, whenSure, clock: wallClock, log }))
   const outlet = await Outlet.open(deliveries, Math.max(lastN, numbersAfter))
@@ -159,6 +168,7 @@ export async function putTogether(around: Surroundings, link: Link, lease: Held,
       pid: process.pid,
       host: hostname(),
     }),
+    history: asked => records.history(asked),
     lastEvent: lastEvent(retained, instance),
   })
   await openDoors(chosen.doors, { instance, bus: leadership.speaking(bus), desk, log }, door =>
@@ -176,6 +186,12 @@ export async function putTogether(around: Surroundings, link: Link, lease: Held,
   log.info({ natsUrl: shownUrl(link.natsUrl), ...promised(), workDir }, `OCPS ${instance} is ready`)
   // Who takes over goes on where the other one was: perhaps someone had put it there.
   if (!isTakeover || lastN === 0) await reach(engine, options)
+}
+
+async function recordsFile(workDir: string, instance: string): Promise<string> {
+  const directory = join(dirname(workDir), 'records')
+  await mkdir(directory, { recursive: true, mode: 0o700 })
+  return join(directory, `${instance}.sqlite`)
 }
 
 // What is logged in an outage is in the log file; who listens is told its end.

@@ -288,7 +288,7 @@ prefetch: ${PREFETCH}
 queueDepth: 100000
 order: fifo
 ackTimeout: 60
-groups: {policy: partial, patience: 300, late: regather, linger: 3600, pipeline: null}
+groups: {policy: partial, patience: 3600, late: regather, linger: 3600, pipeline: null}
 dataPath: ""
 `,
   )

@@ -164,6 +164,41 @@ describe('what is there', () => {
     expect([unknown.code, unknown.stderr]).toEqual([2, 'ocps: no job 20261122-999999 is known here\n'])
   })
 
+  test('ended jobs are listed by what they are, as a table, as CSV and as JSON a line each', async () => {
+    await ocps('process', 'AT_O_20261122_000031', '-p', 'fail', '--wait')
+    const table = await ocps('jobs', '--all', '--obsid', 'AT_O_20261122_000031')
+    expect(table.stdout).toMatch(/ fail +AT_O_20261122_000031 .* ran .* failed/)
+    const csv = await ocps('jobs', '--all', '--outcome', 'failed', '--csv', '--limit', '1')
+    const [header = '', row = ''] = csv.stdout.split('\r\n')
+    expect(header).toMatch(/^jobId,outcome,code,/)
+    expect(row).toMatch(/,failed,EXIT_CODE,fail,AT_O_20261122_000031,/)
+    const { documents } = await json('jobs', '--all', '--obsid', 'AT_O_20261122_000031')
+    expect(documents).toMatchObject([{ outcome: { kind: 'failed', exitCode: 3 } }])
+    expect((await ocps('jobs', '--all', '--outcome', 'perfect')).code).toBe(2)
+    expect((await ocps('jobs', '--all', '--since', 'yesterday')).stderr).toContain('A time is written like')
+  })
+
+  test('an exposure is shown with every job over it and its metrics', async () => {
+    await ocps('process', 'AT_O_20261122_000032', '-p', 'look', '--wait')
+    const { code, stdout } = await ocps('exposure', 'AT_O_20261122_000032')
+    expect(code).toBe(0)
+    expect(stdout).toContain('  psf.fwhm 1.25 arcsec\n')
+    expect(stdout).toContain('  verdict: poor seeing\n')
+    expect(await ocps('exposure', 'AT_O_20261122_999999')).toMatchObject({
+      code: 1,
+      stdout: 'no job over AT_O_20261122_999999 is known\n',
+    })
+  })
+
+  test('what a job wrote is shown, followed to its end', async () => {
+    const { stdout: jobId } = await ocps('process', 'AT_O_20261122_000033', '-p', 'fail')
+    expect((await ocps('logs', jobId.trim(), '--stderr', '--follow')).stdout).toBe('no such star\n')
+    expect((await ocps('logs', jobId.trim())).stdout).toBe('')
+    expect(await ocps('logs', '20261122-999999')).toMatchObject({
+      stderr: expect.stringContaining('no job 20261122-999999 is known'),
+    })
+  })
+
   test('a group is combined and shown', async () => {
     const group = '2026-11-22T22:59:05.721#1'
     await ocps('process', 'AT_O_20261122_000030', 'AT_O_20261122_000031', '-p', 'look', '-g', group)

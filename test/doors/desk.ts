@@ -27,6 +27,7 @@ export function deskOf(night: Night, { retained, say, log = silentLog, facts = (
     now: () => night.clock.now(),
     log,
     facts,
+    history: () => ({ jobs: [], total: 0 }),
     lastEvent: lastEvent(retained, 'LATISS'),
   })
 }
