@@ -7,25 +7,22 @@
 import { mkdirSync } from 'node:fs'
 import { constants } from 'node:os'
 import { resolve } from 'node:path'
-import { DEFAULT_POOL, poolOf } from '../../machines/domain/pools.ts'
+import { DEFAULT_POOL } from '../../machines/domain/pools.ts'
 import type { ExecutorReport, PoolUnreachable } from '../../machines/domain/reports.ts'
 import type { Log } from '../log.ts'
 import type { Observe } from '../observer.ts'
 import type { AdoptOrder, Executor, ReportSink, StartOrder, StopOrder } from '../../machines/ports.ts'
+import { type Attempt, idOf, prepare, type Preparing } from './attempt.ts'
 import { createBlame } from './blame.ts'
-import { commandLine } from './commandLine.ts'
-import { inputsOf } from '../../machines/domain/located.ts'
-import { jobDirectory, ledgerDirectory, membersText } from './directory.ts'
+import { ledgerDirectory } from './directory.ts'
 import { exited, startFailure } from './endings.ts'
-import { environment, ownEnvironment } from './environment.ts'
+import { ownEnvironment } from './environment.ts'
 import { createFollower } from './follow.ts'
 import type { LauncherKind } from './launcher.ts'
-import { superviseLauncher } from './launchers.ts'
+import { superviseLauncher, type SupervisedLauncher } from './launchers.ts'
 import { claimWorkDir, deafenLaunchers, openLedger, tidyLedger } from './ledger.ts'
 import { createOrphans, type Orphan, slotsByPool } from './orphans.ts'
-import { attemptKey, elsewhereRequest, runRequest, type LauncherMessage, stopRequest } from './protocol.ts'
-import { type ReportsFile, reportsFile } from './reportsFile.ts'
-import { starterOf } from './runners/list.ts'
+import { attemptKey, elsewhereRequest, type LauncherMessage, stopRequest } from './protocol.ts'
 import { endStrays } from './strays.ts'
 
 export interface SubprocessOptions {
@@ -53,109 +50,204 @@ export interface SubprocessOptions {
   readonly env?: Readonly<Record<string, string | undefined>>
 }
 
-interface Job {
-  readonly key: string
-  readonly jobId: string
-  readonly attempt: number
-  readonly pipeline: string
-  readonly program: string
-  /** The pool whose runner names the program; null: the pipeline does. */
-  readonly runnerOf: string | null
-  readonly where: string
-  readonly slots: number
-  readonly pool: string
-  readonly directory: string
-  readonly request: string
-  readonly reports: ReportsFile
-  /** True once executor.started has been reported, in this life or an earlier one. */
-  started: boolean
-  /** Its request waits until we are sure to be the active OCPS: no launcher can have it yet. */
-  isHeldBack: boolean
-  stopGraceMs: number | null
-}
-
 /** Rejects with a sentence when the work directory cannot be made or no launcher can be started. */
 export async function createSubprocessExecutor(options: SubprocessOptions): Promise<Executor> {
   const workDir = resolve(options.workDir)
   const ledgerDir = ledgerDirectory(workDir)
-  const pipelinesDir = resolve(options.pipelinesDir)
   mkdirSync(ledgerDir, { recursive: true })
-  const whenActive = options.whenActive ?? (act => act())
   claimWorkDir(workDir, options.instance)
   deafenLaunchers(ledgerDir)
   tidyLedger(ledgerDir, Date.now(), options.isJournalNew ?? false)
-  const own = ownEnvironment(options.env ?? process.env)
-  const jobs = new Map<string, Job>()
-  const follower = createFollower(options.observe)
-  const blame = createBlame()
-  const orphans = createOrphans({ ledgerDir, whenActive, ownLauncher: () => launchers.pid() })
-  let adopting: Job[] = []
-  /** Pool → what the present launcher was told of slots that others' processes take. */
-  const elsewhere = new Map<string, number>()
-  let closed = false
+  const executor = new SubprocessExecutor(options, workDir, ledgerDir)
+  await executor.open()
+  return executor
+}
 
-  const report = (word: ExecutorReport): void => {
-    if (!closed) options.report(word)
+class SubprocessExecutor implements Executor {
+  readonly #options: SubprocessOptions
+  readonly #ledgerDir: string
+  readonly #preparing: Preparing
+  readonly #jobs = new Map<string, Attempt>()
+  readonly #follower: ReturnType<typeof createFollower>
+  readonly #blame = createBlame()
+  readonly #orphans: ReturnType<typeof createOrphans>
+  #launchers: SupervisedLauncher | null = null
+  #adopting: Attempt[] = []
+  /** Pool → what the present launcher was told of slots that others' processes take. */
+  readonly #elsewhere = new Map<string, number>()
+  #closed = false
+
+  constructor(options: SubprocessOptions, workDir: string, ledgerDir: string) {
+    this.#options = options
+    this.#ledgerDir = ledgerDir
+    this.#preparing = {
+      workDir,
+      pipelinesDir: resolve(options.pipelinesDir),
+      own: ownEnvironment(options.env ?? process.env),
+      report: word => this.#report(word),
+    }
+    this.#follower = createFollower(options.observe)
+    this.#orphans = createOrphans({
+      ledgerDir,
+      whenActive: act => this.#whenActive(act),
+      ownLauncher: () => this.#launchers?.pid() ?? null,
+    })
+  }
+
+  async open(): Promise<void> {
+    const { launcher = null, cacheDir, log } = this.#options
+    this.#launchers = await superviseLauncher({
+      kind: launcher,
+      cacheDir: resolve(cacheDir),
+      ledgerDir: this.#ledgerDir,
+      log,
+      whenActive: act => this.#whenActive(act),
+      hear: said => this.#hear(said),
+      died: (pid, reason) => this.#launcherDied(pid, reason),
+      hopeless: reason => this.#giveUp(reason),
+    })
+    // Whatever is adopted is adopted in the turn we return in; after that, what runs and is nobody's is left over.
+    setImmediate(() => this.#endStrays())
+  }
+
+  start(order: StartOrder): void {
+    const job = prepare(this.#preparing, order, 0)
+    if ('problem' in job) return this.#refuse(order, job.problem)
+    this.#jobs.set(job.key, job)
+    this.#ask(job)
+  }
+
+  stop({ jobId, attempt, graceMs }: StopOrder): void {
+    const job = this.#jobs.get(attemptKey(jobId, attempt))
+    if (!job) return this.#options.log.info({ jobId, attempt }, 'asked to stop a job that has ended already')
+    job.stopGraceMs ??= graceMs
+    if (this.#orphans.stop(job.key, graceMs)) return
+    this.#whenActive(() => {
+      if (!this.#closed) this.#send(stopRequest(jobId, attempt, graceMs))
+    })
+  }
+
+  adopt({ start, reportsHeard, started }: AdoptOrder): void {
+    const job = prepare(this.#preparing, start, reportsHeard)
+    if ('problem' in job) return this.#refuse(start, job.problem)
+    this.#jobs.set(job.key, job)
+    job.started = started
+    if (this.#adopting.length === 0) setImmediate(() => this.#takeUp())
+    this.#adopting.push(job)
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#follower.close()
+    this.#orphans.close()
+    await this.#launchers?.close()
+  }
+
+  // ── what is reported ───────────────────────────────────────────────────────────────────
+
+  #report(word: ExecutorReport): void {
+    if (!this.#closed) this.#options.report(word)
   }
 
   /** The last word about a job, after everything it reported. */
-  const conclude = (job: Job, word: () => ExecutorReport): void => {
-    follower.finish(job.reports, () => {
-      jobs.delete(job.key)
-      report(word())
+  #conclude(job: Attempt, word: () => ExecutorReport): void {
+    this.#follower.finish(job.reports, () => {
+      this.#jobs.delete(job.key)
+      this.#report(word())
     })
   }
 
-  const started = (job: Job, pid: number): void => {
-    follower.add(job.reports)
-    if (!job.started) report({ type: 'executor.started', ...idOf(job), pid, where: job.where })
+  #started(job: Attempt, pid: number): void {
+    this.#follower.add(job.reports)
+    if (!job.started) this.#report({ type: 'executor.started', ...idOf(job), pid, where: job.where })
     job.started = true
   }
 
-  const failed = (job: Job, failure: { errno: number; where: string }): void => {
-    jobs.delete(job.key)
-    report({ type: 'executor.startFailed', jobId: job.jobId, attempt: job.attempt, ...startFailure(failure, job) })
+  #failed(job: Attempt, failure: { errno: number; where: string }): void {
+    this.#jobs.delete(job.key)
+    this.#report({ type: 'executor.startFailed', ...idOf(job), ...startFailure(failure, job) })
   }
 
-  const lost = (job: Job, reason: string): void =>
-    conclude(job, () => ({ type: 'executor.lost', jobId: job.jobId, attempt: job.attempt, reason }))
-
-  const hear = (said: LauncherMessage): void => {
-    if (said.kind === 'hello' || said.kind === 'deaf' || said.kind === 'awake') return
-    const job = jobs.get(said.key)
-    if (!job) return
-    if (said.kind === 'started') started(job, said.pid)
-    if (said.kind === 'failed') failed(job, said)
-    if (said.kind === 'ended') blame.jobEnded(job.pipeline)
-    if (said.kind === 'ended') conclude(job, () => exited(idOf(job), said.ending, job.directory, null))
+  #lost(job: Attempt, reason: string): void {
+    this.#conclude(job, () => ({ type: 'executor.lost', ...idOf(job), reason }))
   }
 
-  const ask = (job: Job): void => {
+  /** An order never answers: what is known at once is said in a turn of our own. */
+  #refuse({ jobId, attempt }: Pick<StartOrder, 'jobId' | 'attempt'>, reason: string): void {
+    setImmediate(() => this.#report({ type: 'executor.startFailed', jobId, attempt, code: 'START_FAILED', reason }))
+  }
+
+  // ── our launcher ───────────────────────────────────────────────────────────────────────
+
+  #whenActive(act: () => void): void {
+    const { whenActive } = this.#options
+    if (whenActive) whenActive(act)
+    else act()
+  }
+
+  #send(request: string): void {
+    this.#launchers?.send(request)
+  }
+
+  #ask(job: Attempt): void {
     job.isHeldBack = true
-    whenActive(() => {
+    this.#whenActive(() => {
       job.isHeldBack = false
-      if (closed) return
-      const refusal = blame.refusal(job.pipeline, performance.now())
-      if (refusal !== null) return refuseAsked(job, refusal)
-      tellElsewhere()
-      launchers.send(job.request)
-      if (job.stopGraceMs !== null) launchers.send(stopRequest(job.jobId, job.attempt, job.stopGraceMs))
+      if (this.#closed) return
+      const refusal = this.#blame.refusal(job.pipeline, performance.now())
+      if (refusal !== null) {
+        this.#jobs.delete(job.key)
+        return this.#refuse(job, refusal)
+      }
+      this.#tellElsewhere()
+      this.#send(job.request)
+      if (job.stopGraceMs !== null) this.#send(stopRequest(job.jobId, job.attempt, job.stopGraceMs))
     })
   }
 
-  /** An order never answers, so in a turn of its own. */
-  const refuseAsked = (job: Job, reason: string): void => {
-    jobs.delete(job.key)
-    setImmediate(() => report({ type: 'executor.startFailed', ...idOf(job), code: 'START_FAILED', reason }))
+  #hear(said: LauncherMessage): void {
+    if (said.kind === 'hello' || said.kind === 'deaf' || said.kind === 'awake') return
+    const job = this.#jobs.get(said.key)
+    if (!job) return
+    if (said.kind === 'started') this.#started(job, said.pid)
+    if (said.kind === 'failed') this.#failed(job, said)
+    if (said.kind === 'ended') this.#blame.jobEnded(job.pipeline)
+    if (said.kind === 'ended') this.#conclude(job, () => exited(idOf(job), said.ending, job.directory, null))
+  }
+
+  /** Jobs it had begun go on without it; those it never read are asked of the next one. True: it had begun some. */
+  #launcherDied(pid: number, reason: string): boolean {
+    this.#options.observe?.('launcherDeaths', 1)
+    const begun = this.#begunBy(pid)
+    const guilty = this.#blame.launcherDied(
+      begun.map(({ pipeline }) => pipeline),
+      performance.now(),
+    )
+    if (guilty !== null)
+      this.#options.log.error({ pipeline: guilty, reason }, this.#blame.refusal(guilty, performance.now()) ?? '')
+    this.#elsewhere.clear()
+    this.#follow(this.#inHand())
+    this.#tellElsewhere()
+    return begun.length > 0
+  }
+
+  #giveUp(reason: string): void {
+    // One launcher starts the jobs of all pools of this machine: what the default pool has lost they have all lost.
+    this.#options.unreachable?.({ type: 'executor.unreachable', pool: DEFAULT_POOL, reason })
+    this.#elsewhere.clear()
+    for (const job of this.#inHand()) {
+      this.#jobs.delete(job.key)
+      this.#report({ type: 'executor.startFailed', ...idOf(job), code: 'START_FAILED', reason })
+    }
   }
 
   /**
    * What ran at a launcher that is gone or stopped, the last to begin at the end. It may not have come to telling us:
    * the ledger has it all.
    */
-  const begunBy = (pid: number): Job[] => {
-    const held = new Map(inHand().map(job => [job.key, job]))
-    const ledger = openLedger(ledgerDir, new Set(held.keys()))
+  #begunBy(pid: number): Attempt[] {
+    const held = new Map(this.#inHand().map(job => [job.key, job]))
+    const ledger = openLedger(this.#ledgerDir, new Set(held.keys()))
     return ledger.keys().flatMap(key => {
       const entry = ledger.entry(key)
       const job = held.get(key)
@@ -163,201 +255,89 @@ export async function createSubprocessExecutor(options: SubprocessOptions): Prom
     })
   }
 
-  /** Our launcher keeps to the capacity; what it did not start it cannot count. */
-  const tellElsewhere = (): void => {
-    const adopted = slotsByPool(adopting)
-    const followed = orphans.slots()
-    for (const pool of new Set([...elsewhere.keys(), ...adopted.keys(), ...followed.keys()])) {
-      const slots = (adopted.get(pool) ?? 0) + (followed.get(pool) ?? 0)
-      if (slots === (elsewhere.get(pool) ?? 0)) continue
-      elsewhere.set(pool, slots)
-      launchers.send(elsewhereRequest(pool, slots))
-    }
-  }
-
-  const orphan = (job: Job, notGiven: () => void): Orphan => {
-    const over = (word: () => void): void => {
-      word()
-      whenActive(() => void (closed || tellElsewhere()))
-    }
-    return {
-      key: job.key,
-      directory: job.directory,
-      slots: job.slots,
-      pool: job.pool,
-      started: pid => started(job, pid),
-      failed: failure => over(() => failed(job, failure)),
-      ended: (ending, stoppedBy) =>
-        over(() => conclude(job, () => exited(idOf(job), ending, job.directory, stoppedBy))),
-      lost: reason => over(() => lost(job, reason)),
-      notGiven: () => over(notGiven),
-    }
-  }
-
   /**
    * Those our present launcher has. One that is held back goes to whoever is there when it comes out; followed
    * meanwhile, it would be asked for twice.
    */
-  const inHand = (): Job[] =>
-    [...jobs.values()].filter(job => !job.isHeldBack && !orphans.has(job.key) && !adopting.includes(job))
-
-  const follow = (left: readonly Job[], notGiven: (job: Job) => void): void => {
-    orphans.take(left.map(job => orphan(job, () => notGiven(job))))
-    for (const job of left) if (job.stopGraceMs !== null) orphans.stop(job.key, job.stopGraceMs)
+  #inHand(): Attempt[] {
+    return [...this.#jobs.values()].filter(
+      job => !job.isHeldBack && !this.#orphans.has(job.key) && !this.#adopting.includes(job),
+    )
   }
 
-  /** What waited for a slot when its launcher or OCPS died is begun by ours, unless it was to be stopped. */
-  const begin = (job: Job): void => {
-    if (job.started)
-      lost(job, 'It is said to have been ordered, but no launcher here was ever given it, so it never ran')
-    else if (job.stopGraceMs === null) ask(job)
-    else failed(job, STOPPED_WAITING)
-  }
-
-  /** All that are adopted in one turn are looked up together: the ledger may be long. */
-  const takeUp = (): void => {
-    const all = adopting
-    adopting = []
-    if (closed) return
-    follow(all, begin)
-    whenActive(() => void (closed || tellElsewhere()))
-  }
-
-  const launchers = await superviseLauncher({
-    kind: options.launcher ?? null,
-    cacheDir: resolve(options.cacheDir),
-    ledgerDir,
-    log: options.log,
-    whenActive,
-    hear,
-    // Jobs it had begun go on without it; those it never read are asked of the next one.
-    died: (pid, reason) => {
-      options.observe?.('launcherDeaths', 1)
-      const begun = begunBy(pid)
-      const guilty = blame.launcherDied(
-        begun.map(({ pipeline }) => pipeline),
-        performance.now(),
-      )
-      if (guilty !== null)
-        options.log.error({ pipeline: guilty, reason }, blame.refusal(guilty, performance.now()) ?? '')
-      elsewhere.clear()
-      follow(inHand(), begin)
-      tellElsewhere()
-      return begun.length > 0
-    },
-    hopeless: reason => {
-      // One launcher starts the jobs of all pools of this machine: what the default pool has lost they have all lost.
-      options.unreachable?.({ type: 'executor.unreachable', pool: DEFAULT_POOL, reason })
-      elsewhere.clear()
-      for (const job of inHand()) {
-        jobs.delete(job.key)
-        report({ type: 'executor.startFailed', ...idOf(job), code: 'START_FAILED', reason })
-      }
-    },
-  })
-
-  const prepare = (order: StartOrder, reportsHeard: number): Job | { readonly problem: string } => {
-    const directory = jobDirectory(workDir, order.jobId)
-    const inputs = inputsOf(order)
-    const around = { inputs, pipelinesDir, directory }
-    const argv = commandLine(order, around)
-    const env = environment(order, around, own)
-    if ('problem' in argv) return argv
-    if ('problem' in env) return env
-    const id = { jobId: order.jobId, attempt: order.attempt }
-    const { outputMaxBytes, slots } = order.pipeline
-    const { capacity = 0 } = order
-    const starter = starterOf(order.pipeline.pool?.runner ?? { kind: 'none' })
-    const started = starter.argv(argv.ok)
-    const pool = poolOf(order.pipeline)
-    const request = { ...id, directory, argv: started, env: env.ok, outputMaxBytes, slots, capacity, pool }
-    return {
-      ...id,
-      key: attemptKey(order.jobId, order.attempt),
-      pipeline: order.pipeline.name,
-      program: started[0] ?? '',
-      runnerOf: started === argv.ok ? null : pool,
-      where: starter.where,
-      slots,
-      pool,
-      directory,
-      request: runRequest({ ...request, members: membersText(order, inputs, workDir) }),
-      reports: reportsFile(directory, reportsHeard, line => report({ ...line, ...id })),
-      started: false,
-      isHeldBack: false,
-      stopGraceMs: null,
+  /** Our launcher keeps to the capacity; what it did not start it cannot count. */
+  #tellElsewhere(): void {
+    const adopted = slotsByPool(this.#adopting)
+    const followed = this.#orphans.slots()
+    for (const pool of new Set([...this.#elsewhere.keys(), ...adopted.keys(), ...followed.keys()])) {
+      const slots = (adopted.get(pool) ?? 0) + (followed.get(pool) ?? 0)
+      if (slots === (this.#elsewhere.get(pool) ?? 0)) continue
+      this.#elsewhere.set(pool, slots)
+      this.#send(elsewhereRequest(pool, slots))
     }
   }
 
-  /** An order never answers: what is known at once is said in a turn of our own. */
-  const refuse = (order: StartOrder, reason: string): void => {
-    const { jobId, attempt } = order
-    setImmediate(() => report({ type: 'executor.startFailed', jobId, attempt, code: 'START_FAILED', reason }))
+  #tellElsewhereWhenActive(): void {
+    this.#whenActive(() => void (this.#closed || this.#tellElsewhere()))
   }
 
-  // Whatever is adopted is adopted in the turn we return in; after that, what runs and is nobody's is left over.
-  setImmediate(() => {
-    const claimed = () => new Set(Array.from(jobs.values(), ({ directory }) => directory))
-    if (closed) return
+  // ── jobs of an earlier life ────────────────────────────────────────────────────────────
+
+  /** All that are adopted in one turn are looked up together: the ledger may be long. */
+  #takeUp(): void {
+    const all = this.#adopting
+    this.#adopting = []
+    if (this.#closed) return
+    this.#follow(all)
+    this.#tellElsewhereWhenActive()
+  }
+
+  #follow(left: readonly Attempt[]): void {
+    this.#orphans.take(left.map(job => this.#orphan(job)))
+    for (const job of left) if (job.stopGraceMs !== null) this.#orphans.stop(job.key, job.stopGraceMs)
+  }
+
+  #orphan(job: Attempt): Orphan {
+    const over = (word: () => void): void => {
+      word()
+      this.#tellElsewhereWhenActive()
+    }
+    const { key, directory, slots, pool } = job
+    return {
+      key,
+      directory,
+      slots,
+      pool,
+      started: pid => this.#started(job, pid),
+      failed: failure => over(() => this.#failed(job, failure)),
+      ended: (ending, stoppedBy) =>
+        over(() => this.#conclude(job, () => exited(idOf(job), ending, directory, stoppedBy))),
+      lost: reason => over(() => this.#lost(job, reason)),
+      notGiven: () => over(() => this.#begin(job)),
+    }
+  }
+
+  /** What waited for a slot when its launcher or OCPS died is begun by ours, unless it was to be stopped. */
+  #begin(job: Attempt): void {
+    if (job.started)
+      this.#lost(job, 'It is said to have been ordered, but no launcher here was ever given it, so it never ran')
+    else if (job.stopGraceMs === null) this.#ask(job)
+    else this.#failed(job, STOPPED_WAITING)
+  }
+
+  #endStrays(): void {
+    if (this.#closed) return
+    const { instance, log } = this.#options
+    const claimed = () => new Set(Array.from(this.#jobs.values(), ({ directory }) => directory))
     void endStrays({
-      workDir,
-      instance: options.instance,
+      workDir: this.#preparing.workDir,
+      instance,
       isClaimed: directory => claimed().has(directory),
-      whenActive: act => whenActive(() => void (closed || act())),
-      log: options.log,
+      whenActive: act => this.#whenActive(() => void (this.#closed || act())),
+      log,
     })
-  })
-
-  return {
-    start: order => {
-      const job = attempted(() => prepare(order, 0))
-      if ('problem' in job) return refuse(order, job.problem)
-      jobs.set(job.key, job)
-      ask(job)
-    },
-
-    stop: ({ jobId, attempt, graceMs }: StopOrder) => {
-      const job = jobs.get(attemptKey(jobId, attempt))
-      if (!job) return options.log.info({ jobId, attempt }, 'asked to stop a job that has ended already')
-      job.stopGraceMs ??= graceMs
-      if (!orphans.stop(job.key, graceMs))
-        whenActive(() => {
-          if (!closed) launchers.send(stopRequest(jobId, attempt, graceMs))
-        })
-    },
-
-    adopt: ({ start, reportsHeard, started }: AdoptOrder) => {
-      const job = attempted(() => prepare(start, reportsHeard))
-      if ('problem' in job) return refuse(start, job.problem)
-      jobs.set(job.key, job)
-      job.started = started
-      if (adopting.length === 0) setImmediate(takeUp)
-      adopting.push(job)
-    },
-
-    close: async () => {
-      closed = true
-      follower.close()
-      orphans.close()
-      await launchers.close()
-    },
   }
 }
 
 /** As the launcher says it. */
 const STOPPED_WAITING = { errno: constants.errno.ECANCELED, where: 'waiting' }
-
-function idOf({ jobId, attempt }: Job): { jobId: string; attempt: number } {
-  return { jobId, attempt }
-}
-
-/**
- * An id that is no text (half a surrogate) cannot be spelled; that is a job that does not start, not a broken executor.
- */
-function attempted(prepare: () => Job | { readonly problem: string }): Job | { readonly problem: string } {
-  try {
-    return prepare()
-  } catch (error) {
-    return { problem: error instanceof Error ? error.message : String(error) }
-  }
-}
