@@ -40,7 +40,12 @@ test.each([
   ['job', '{"jobId":""}', 'UNKNOWN_JOB', 'no job "" is known here'],
   ['job', '{"jobId":"\\u001b[2J"}', 'UNKNOWN_JOB', 'no job "\\u001b[2J" is known here'],
   ['group', '{"group":"night#1"}', 'UNKNOWN_GROUP', 'no group night#1 is known here'],
-  ['nonsense', '', 'UNKNOWN_QUERY', 'there is no query "nonsense"; there are state, jobs, job, group, history, exposure, shelf'],
+  [
+    'nonsense',
+    '',
+    'UNKNOWN_QUERY',
+    'there is no query "nonsense"; there are state, jobs, job, group, history, exposure, shelf',
+  ],
   ['job.x', '{"jobId":"x"}', 'UNKNOWN_QUERY', 'there is no query "job.x"'],
   ['constructor', '', 'UNKNOWN_QUERY', 'there is no query "constructor"'],
 ])('the query %s %s fails with %s', async (name, body, code, sentence) => {

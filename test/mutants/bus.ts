@@ -67,9 +67,9 @@ export const BUS_MUTANTS = [
       'if (this.#closed || !this.#link.connected()) return\n    const room',
     ],
   }),
-  ...bugsIn('src/bus/nats-log.ts', ['test/bus/nats-log.test.ts'], {
+  ...bugsIn('src/bus/nats-log-writer.ts', ['test/bus/nats-log.test.ts'], {
     'expects nothing of the newest message': ["lines.set('Nats-Expected-Last-Sequence', String(last))", ''],
-    'treats another writer as nobody': ['if (other !== undefined) return overtaken(item, other.id)', ''],
+    'treats another writer as nobody': ['if (other !== undefined) return this.#overtaken(item, other.id)', ''],
     'takes a repeated id for its own message': ['if (answer.isRepeat) {', 'if (answer.isRepeat && answer.place < 0) {'],
     'takes its own message, whose confirmation was lost, for another writer’s': [
       'messages.find(message => message.id === item.id && message.body === item.body)',
@@ -81,19 +81,22 @@ export const BUS_MUTANTS = [
     ],
   }),
   ...bugsIn(
-    'src/bus/nats-log.ts',
+    'src/bus/nats-log-writer.ts',
     ['test/bus/nats.test.ts'],
     {
-      'treats whoever publishes as a writer': ['const other = messages.find(isWritten)', 'const other = messages[0]'],
+      'treats whoever publishes as a writer': [
+        'const other = messages.find(this.#place.isWritten)',
+        'const other = messages[0]',
+      ],
       'marks are not found again': [
-        'const subject = isMark ? markSubject : options.subject',
-        'const subject = options.subject',
+        'const subject = isMark ? this.#markSubject : this.#subject',
+        'const subject = this.#subject',
       ],
     },
     'passes over what others publish',
   ),
   ...bugsIn(
-    'src/bus/nats-log.ts',
+    'src/bus/nats-log-writer.ts',
     ['test/journal/damage.test.ts'],
     {
       'goes on behind an older copy of the store': ['if (last < item.expected)', 'if (last < 0)'],
@@ -101,10 +104,13 @@ export const BUS_MUTANTS = [
     'an older copy of the store',
   ),
   ...bugsIn(
-    'src/bus/nats-log.ts',
+    'src/bus/nats-log-writer.ts',
     ['test/bus/nats-crash.test.ts'],
     {
-      'goes on asking a stream that is gone': ['if (gone) return broken(', "if (item.id === '') return broken("],
+      'goes on asking a stream that is gone': [
+        'if (gone) return this.#broken(',
+        "if (item.id === '') return this.#broken(",
+      ],
     },
     'whose stream was removed',
   ),

@@ -65,8 +65,8 @@ function world() {
     records,
     store,
     refuse: (is: boolean) => void (isFull = is),
-    say: (id: string) => records.sink.say(ended(id)),
-    pass(ms: number) {
+    say: (id: string) => void records.sink.say(ended(id)),
+    pass: (ms: number) => {
       now += ms
       const due = calls.filter(({ at }) => at <= now)
       calls = calls.filter(({ at }) => at > now)
