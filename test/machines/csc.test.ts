@@ -1,47 +1,30 @@
+// What one machine's tests take of its chart is counted together: they are one test file in parts.
+import './cscReload.ts'
 import { describe, expect, test } from 'vitest'
 import { ACK, type Event } from '../../machines/domain/announcements.ts'
 import { LEAST_ROLE } from '../../machines/domain/access.ts'
-import type { Caller, Command } from '../../machines/domain/commands.ts'
+import type { Caller } from '../../machines/domain/commands.ts'
 import type { Emission, Known } from '../../machines/domain/messages.ts'
 import { SUMMARY_STATE, transitionChain, type SummaryState } from '../../machines/domain/summaryState.ts'
 import { ROLES } from '../../machines/domain/roles.ts'
-import {
-  aCaller,
-  aConfiguration,
-  aProcessData,
-  aRetry,
-  given,
-  loaded,
-  STARTED,
-  transitionsNotTaken,
-  type Given,
-} from '../harness.ts'
+import { aCaller, aProcessData, aRetry, given, STARTED, transitionsNotTaken } from '../harness.ts'
 import { tableProblems } from './table.ts'
-
-const caller = aCaller('m1')
-const configuration = aConfiguration()
-
-type Asking = Command & { readonly known: Known }
-
-const plain = (name: 'enable' | 'disable' | 'standby' | 'exitControl' | 'pause' | 'resume', who = caller): Asking => ({
-  type: `command.${name}`,
-  caller: who,
-  known: {},
-})
-const start: Asking = {
-  type: 'command.start',
+import {
+  IN,
+  STATES,
   caller,
-  known: {},
-  configurationOverride: '',
-  loaded: loaded(configuration),
-}
-const reload: Extract<Asking, { type: 'command.reload' }> = {
-  type: 'command.reload',
-  caller,
-  known: {},
-  loaded: loaded(configuration),
-}
+  configuration,
+  fault,
+  plain,
+  reload,
+  standby,
+  start,
+  topics,
+  type Asking,
+} from './cscGiven.ts'
+
 const processData: Asking = { ...aProcessData({ caller, jobId: '20261122-000004' }), known: {} }
+
 const closeGroup: Asking = {
   type: 'command.closeGroup',
   caller,
@@ -52,11 +35,14 @@ const closeGroup: Asking = {
   policy: null,
   patienceMs: null,
 }
+
 const retry: Asking = {
   ...aRetry({ caller, jobId: '20261122-000006', of: { by: 'jobId', jobId: 'j1' } }),
   known: {},
 }
+
 const abortJob = (known: Known = {}): Asking => ({ type: 'command.abortJob', caller, known, jobId: 'j1' })
+
 const setLogLevel = (level: number): Asking => ({
   type: 'command.setLogLevel',
   caller,
@@ -64,18 +50,6 @@ const setLogLevel = (level: number): Asking => ({
   level,
   subsystem: '',
 })
-const fault = (errorCode = 3, errorReport = 'job machine: x', traceback = 'actor job.j1') =>
-  ({ type: 'engine.fault', errorCode, errorReport, traceback }) as const
-
-const standby = given('csc', { instance: 'LATISS' })
-const IN: Record<SummaryState, Given<'csc'>> = {
-  STANDBY: standby,
-  DISABLED: standby.when(start),
-  ENABLED: standby.when(start, plain('enable')),
-  FAULT: standby.when(fault()),
-  OFFLINE: standby.when(plain('exitControl')),
-}
-const STATES = Object.keys(IN) as SummaryState[]
 
 const ALLOWED: Record<SummaryState, readonly string[]> = {
   STANDBY: ['start', 'exitControl'],
@@ -84,6 +58,7 @@ const ALLOWED: Record<SummaryState, readonly string[]> = {
   FAULT: ['standby'],
   OFFLINE: [],
 }
+
 const EVERY: readonly Asking[] = [
   start,
   reload,
@@ -98,120 +73,8 @@ const EVERY: readonly Asking[] = [
   abortJob({ 'job.j1': 'open' }),
   retry,
 ]
+
 const nameOf = ({ type }: Asking) => type.slice('command.'.length)
-
-describe('csc: a pool that cannot be reached', () => {
-  const unreachable = (pool: string) => ({ type: 'executor.unreachable', pool, reason: 'no launcher lives' }) as const
-  const report = 'pipelines cannot be started: no launcher lives'
-
-  test.each(['STANDBY', 'DISABLED', 'ENABLED'] as const)('in %s: the default pool brings FAULT with code 1', state => {
-    const now = IN[state].when(unreachable('default'))
-    expect(now.state).toBe('fault')
-    expect(topics(now.emissions)).toEqual(['errorCode', 'summaryState'])
-    expect(now.emissions).toContainEqual({
-      type: 'event',
-      topic: 'errorCode',
-      key: null,
-      body: { errorCode: 1, errorReport: report, traceback: '' },
-    })
-    expect(now.when(plain('enable')).emissions).toMatchObject([
-      { body: { code: 'WRONG_STATE', result: expect.stringContaining(`error 1: ${report}`) as unknown } },
-    ])
-  })
-
-  test.each(STATES)(
-    'in %s: another pool changes nothing, for its jobs say themselves that they did not start',
-    state => {
-      const now = IN[state].when(unreachable('heavy'))
-      expect([now.state, now.emissions, now.context]).toEqual([IN[state].state, [], IN[state].context])
-    },
-  )
-
-  test.each(['FAULT', 'OFFLINE'] as const)('in %s nothing changes: the first fault counts', state => {
-    const now = IN[state].when(unreachable('default'))
-    expect([now.state, now.emissions, now.context]).toEqual([IN[state].state, [], IN[state].context])
-  })
-})
-
-describe('csc: reload', () => {
-  const reloading = (changes: Parameters<typeof aConfiguration>[0], file = '_init.yaml') =>
-    ({ ...reload, loaded: loaded(aConfiguration(changes), file) }) as const
-
-  test.each(['DISABLED', 'ENABLED'] as const)(
-    'in %s the queue gets the new configuration, it is said to be applied, and nothing is aborted',
-    state => {
-      const now = IN[state].when(reloading({ queueDepthMax: 7, pipelines: {} }))
-      expect(now.state.toUpperCase()).toBe(state)
-      expect(topics(now.emissions)).toEqual(['configurationApplied'])
-      expect(now.emissions).toContainEqual({
-        type: 'tell',
-        to: 'queue',
-        message: { type: 'queue.configure', configuration: aConfiguration({ queueDepthMax: 7, pipelines: {} }) },
-      })
-      expect(now.emissions.at(-1)).toMatchObject({ type: 'ack', body: { ack: ACK.COMPLETE } })
-      expect(JSON.stringify(now.emissions)).not.toMatch(/queue\.(clear|close)/)
-    },
-  )
-
-  test('what only start changes is refused, naming what was and what would be, and nothing is applied', () => {
-    const change = reloading({ slots: 4, mode: 'sync', prefetch: 1 })
-    expect(IN.DISABLED.when(change).emissions).toMatchObject([{ body: { code: 'NEEDS_START' } }])
-    const now = IN.ENABLED.when(change)
-    expect(now.emissions).toMatchObject([
-      {
-        type: 'ack',
-        body: {
-          ack: ACK.FAILED,
-          code: 'NEEDS_START',
-          result: expect.stringContaining('mode (async → sync), slots (2 → 4), prefetch (0 → 1)') as unknown,
-        },
-      },
-    ])
-    expect(now.emissions).toHaveLength(1)
-  })
-
-  test('a pool with other slots needs a start; one that starts its jobs in another way does not', () => {
-    const heavy = (slots: number, argv = ['nice']) =>
-      ({ pools: { heavy: { slots, runner: { kind: 'prefix', argv } } } }) as const
-    const before = IN.STANDBY.when({ ...start, loaded: loaded(aConfiguration(heavy(2))) }, plain('enable'))
-    expect(before.when(reloading(heavy(3))).emissions).toMatchObject([
-      { body: { result: expect.stringContaining('pools (heavy 2 → heavy 3)') as unknown } },
-    ])
-    expect(before.when(reloading({})).emissions).toMatchObject([
-      { body: { result: expect.stringContaining('pools (heavy 2 → none)') as unknown } },
-    ])
-    expect(before.when(reloading(heavy(2, ['env']))).emissions.at(-1)).toMatchObject({ body: { ack: ACK.COMPLETE } })
-  })
-
-  test('another override than the one that is applied is no reload; a new layer of the site is one', () => {
-    expect(IN.ENABLED.when(reloading({}, '_init.yaml,night.yaml')).emissions).toMatchObject([
-      { body: { code: 'NEEDS_START', result: expect.stringContaining('none → night.yaml') as unknown } },
-    ])
-    expect(IN.ENABLED.when(reloading({}, '_init.yaml,_summit.yaml')).emissions.at(-1)).toMatchObject({
-      body: { ack: ACK.COMPLETE },
-    })
-  })
-
-  test('files that are wrong are refused with their sentence', () => {
-    const wrong = { ...reload, loaded: { ok: false, problem: 'night.yaml: slots: too few' } } as const
-    for (const state of ['DISABLED', 'ENABLED'] as const)
-      expect(IN[state].when(wrong).emissions).toMatchObject([
-        { body: { code: 'CONFIGURATION_INVALID', result: 'Failed: night.yaml: slots: too few' } },
-      ])
-  })
-
-  test('the queue learns which pipelines have files whenever they are looked at', () => {
-    const files = { type: 'tell', to: 'queue', message: { type: 'queue.files', pipelineFiles: ['a', 'b'] } } as const
-    const pipelineFiles = ['a', 'b']
-    const available = { ...STARTED.available, version: 'sha256:1' }
-    for (const now of [
-      standby.when({ ...STARTED, pipelineFiles }),
-      IN.ENABLED.when({ type: 'engine.configurationsAvailable', available, pipelineFiles }),
-      IN.ENABLED.when({ ...reload, loaded: { ...loaded(configuration), pipelineFiles } as typeof reload.loaded }),
-    ])
-      expect(now.emissions).toContainEqual(files)
-  })
-})
 
 describe('csc', () => {
   test('a new process is in STANDBY and says who it is, in the order of salobj', () => {
@@ -465,10 +328,6 @@ function sentBy(command: Asking, roles: Caller['roles'] & object): Asking {
 function label(emission: Emission): string {
   if (emission.type === 'event') return emission.topic
   return emission.type === 'tell' ? emission.message.type : emission.type
-}
-
-function topics(emissions: readonly Emission[]): string[] {
-  return emissions.flatMap(emission => (emission.type === 'event' ? [emission.topic] : []))
 }
 
 function bodies(emissions: readonly Emission[], topic: Event['topic']): unknown[] {

@@ -1,8 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { ACK } from '../../machines/domain/announcements.ts'
-import { aConfiguration, createNight, given } from '../harness.ts'
-import { outcome } from './endings.ts'
-import { G1, acks, bad, close, gathered, good, group, jobsOf, member, resultsOf, stacking, two } from './gatherGiven.ts'
+import { aConfiguration, createNight } from '../harness.ts'
+import { G1, acks, bad, close, gathered, good, jobsOf, member, resultsOf, stacking, two } from './gatherGiven.ts'
 
 describe('gather: late members', () => {
   test('a member that misses the patience and succeeds later is combined in revision 2', () => {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { ACK } from '../../machines/domain/announcements.ts'
 import type { GroupRules } from '../../machines/domain/groupRules.ts'
-import { aConfiguration, given } from '../harness.ts'
+import { aConfiguration } from '../harness.ts'
 import { ended, outcome } from './endings.ts'
 import {
   G1,

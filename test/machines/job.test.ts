@@ -6,12 +6,10 @@ import type { Emission } from '../../machines/domain/messages.ts'
 import type { JobOutput } from '../../machines/jobContext.ts'
 import { brokenResult } from '../../machines/jobResult.ts'
 import { aPipeline, exit, NIGHTFALL, transitionsNotTaken, USAGE, type Given } from '../harness.ts'
-import { broke, ended, outcome } from './endings.ts'
 import { tableProblems } from './table.ts'
 import {
   abort,
   after,
-  caller,
   exited,
   grant,
   job,

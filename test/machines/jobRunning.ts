@@ -16,7 +16,6 @@ import {
   started,
   starting,
   stopping,
-  who,
 } from './jobGiven.ts'
 
 const present = { type: 'data.present', jobId: 'j1' } as const

@@ -16,7 +16,6 @@ import {
   flowing,
   granted,
   opened,
-  processData,
   ready,
   shelfItem,
   submit,

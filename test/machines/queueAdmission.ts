@@ -4,7 +4,7 @@ import type { CloseGroupCommand, ProcessDataCommand } from '../../machines/domai
 import type { Known } from '../../machines/domain/messages.ts'
 import { aCaller, aConfiguration, aPipeline, createNight } from '../harness.ts'
 import { ended, outcome } from './endings.ts'
-import { acks, asked, caller, flowing, opened, processData, ready, shelfItem, submit, waiting } from './queueGiven.ts'
+import { acks, asked, caller, flowing, opened, processData, ready, shelfItem, submit } from './queueGiven.ts'
 
 const overGroup = {
   pipeline: 'stack',

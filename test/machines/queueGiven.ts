@@ -4,7 +4,6 @@ import type { Emission, Known } from '../../machines/domain/messages.ts'
 import type { JobInput } from '../../machines/domain/inputs.ts'
 import { inOrder } from '../../machines/domain/waitingList.ts'
 import { aCaller, aConfiguration, aProcessData, given, type Given } from '../harness.ts'
-import { outcome } from './endings.ts'
 
 /** A queue as its tests begin with it, and what it said. */
 

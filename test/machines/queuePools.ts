@@ -3,7 +3,7 @@ import { aConfiguration, aPipeline, breaking, createNight, type Night } from '..
 import type { Decoded } from '../../src/contract/commands.ts'
 import { decodeCommand } from '../../src/contract/decode.ts'
 import { ended, outcome } from './endings.ts'
-import { acks, asked, configured, flowing, granted, opened, processData, ready, submit, waiting } from './queueGiven.ts'
+import { asked, configured, flowing, granted, ready, submit } from './queueGiven.ts'
 
 describe('queue: pools', () => {
   const pools = { heavy: { slots: 2, runner: { kind: 'none' } } } as const
