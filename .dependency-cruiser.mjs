@@ -20,6 +20,8 @@ const may = {
   '^src/locators/': ['^src/locators/', '^machines/ports\\.ts$', '^machines/domain/', '^src/contract/', '^src/bus/port\\.ts$', '^src/(log|observer|parts)\\.ts$', 'zod'],
   // Ended jobs on disk, made from what is announced.
   '^src/records/': ['^src/records/', '^machines/ports\\.ts$', '^machines/domain/', '^src/contract/', 'node-sqlite3-wasm'],
+  // What is asked for over HTTP.
+  '^src/http/': ['^src/http/', '^src/(observer|userError)\\.ts$', '^machines/domain/', 'prom-client'],
   '^src/config/': ['^src/config/', '^machines/domain/', '^src/contract/', 'yaml', 'zod'],
   '^src/client/': ['^src/client/', '^src/settings/', '^src/bus/(port|serverUrl)\\.ts$', '^src/contract/', '^machines/domain/', '^src/userError\\.ts$'],
   '^src/inspector/': ['^src/inspector/', '^src/settings/', '^src/night/', '^src/jobFiles/', '^src/stepping/', '^src/client/', '^src/contract/', '^machines/', '^src/bus/', '^src/journal/', '^src/engine/(world|timers|checkpoint)\\.ts$', '^src/userError\\.ts$', 'xstate', 'elkjs', 'preact', '@preact/signals', 'uplot', 'vite', 'ws'],

@@ -47,6 +47,7 @@ export function deploymentOptions(): Option[] {
       '--log <file>',
       'where the log goes, opened again on SIGHUP; default standard error unless it is a terminal',
     ),
+    new SettingOption('http', '--http <host:port>', 'where health and metrics are asked for (or OCPS_HTTP)'),
     new SettingOption(
       'promise',
       '--promise <power|process>',

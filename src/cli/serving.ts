@@ -15,6 +15,7 @@ import { EXIT } from './exitCodes.ts'
 import { TOKEN_VARIABLE } from './inspectOptions.ts'
 import { addressOf, type InspectorAddress, OF_SERVE } from './inspectorAddress.ts'
 import { startInspector } from './inspectorChild.ts'
+import { httpAddress } from './httpAddress.ts'
 import { complain, createOutput, type Output } from './output.ts'
 import { eventLine } from './watch.ts'
 import { STATES, type ServeOptions } from './serveOptions.ts'
@@ -70,6 +71,7 @@ export async function serve(options: ServeOptions): Promise<void> {
     ...(survives !== null && { survives }),
     allowOldServer: settings.allowOldServer,
     partSettings: settings,
+    http: await httpAddress(settings),
     eventsDays: settings.retention.eventsDays,
     onWaiting: active => {
       if (!logs) process.stderr.write(`OCPS ${instance} stands by; active is ${active}\n`)

@@ -21,7 +21,9 @@ import { announcementsAfter } from './catchUp.ts'
 import { createChronicle } from './chronicle.ts'
 import { type ChosenParts, openDoors, openExecutor, openLocator, openSinks } from './compose.ts'
 import { Delivery } from './delivery.ts'
+import type { Metrics } from '../http/metrics.ts'
 import type { Ending } from './ending.ts'
+import { factsOf, type Health } from './health.ts'
 import { type Held, lead } from './leadership.ts'
 import { Outlet } from './outlet.ts'
 import type { Presence } from './presence.ts'
@@ -41,6 +43,9 @@ export interface Surroundings {
   readonly presence: Presence
   readonly workDir: string
   readonly cacheDir: string
+  readonly health: Health
+  /** null: nobody can ask for them. */
+  readonly metrics: Metrics | null
 }
 
 export interface Link {
@@ -183,6 +188,8 @@ export async function putTogether(around: Surroundings, link: Link, lease: Held,
       observe,
     }),
   )
+  around.metrics?.facts(() => factsOf(engine.world))
+  around.health.watch(bus, leadership, engine)
   log.info({ natsUrl: shownUrl(link.natsUrl), ...promised(), workDir }, `OCPS ${instance} is ready`)
   // Who takes over goes on where the other one was: perhaps someone had put it there.
   if (!isTakeover || lastN === 0) await reach(engine, options)

@@ -1,6 +1,7 @@
 import type pino from 'pino'
 import type { SummaryState } from '../../machines/domain/summaryState.ts'
 import type { Survives } from '../bus/embedded.ts'
+import type { HttpAddress } from '../http/listener.ts'
 import type { Observe } from '../observer.ts'
 import type { NatsSettings } from '../settings/schema.ts'
 import type { Parts, PartSettings } from './compose.ts'
@@ -46,6 +47,8 @@ export interface ServiceOptions {
   readonly onWaiting?: (active: string) => void
   /** Told what can be counted and timed. */
   readonly observe?: Observe | undefined
+  /** Where health and metrics are asked for over HTTP; left out: nowhere. */
+  readonly http?: HttpAddress | undefined
   /** Settings of parts, by kind and name. */
   readonly partSettings?: PartSettings
   /** Other parts than compose.ts lists. */
@@ -69,6 +72,8 @@ export interface Service {
   readonly survives: Survives
   readonly serverVersion: string
   readonly workDir: string
+  /** Where health and metrics are asked for; null: nowhere. */
+  readonly httpPort: number | null
   readonly ended: Promise<Ended>
   /** Why it is asked to stop goes into the log. */
   stop(why?: string): Promise<void>

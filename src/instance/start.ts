@@ -8,6 +8,9 @@ import { INSTANCE_PATTERN } from '../contract/subjects.ts'
 import { wallClock } from '../engine/clock.ts'
 import { connect, justUrl } from '../settings/connect.ts'
 import { UserError } from '../userError.ts'
+import { listen } from '../http/listener.ts'
+import { createMetrics } from '../http/metrics.ts'
+import { both, Health, routesOf } from './health.ts'
 import { chooseParts, type ChosenParts, PARTS } from './compose.ts'
 import { Ending } from './ending.ts'
 import { createPresence, type Presence } from './presence.ts'
@@ -49,8 +52,13 @@ async function begin(options: ServiceOptions, chosen: ChosenParts, wasTakeover: 
   const log = logTo(presence, options.logTo)
   const ending = new Ending(instance, log)
   const [workDir, cacheDir] = [join(dataDir, 'work'), join(dataDir, 'cache')]
-  const around = { options, chosen, ending, log, presence, workDir, cacheDir }
   try {
+    const health = new Health()
+    const metrics = options.http === undefined ? null : createMetrics(instance)
+    const listener = metrics && options.http ? await listen(options.http, routesOf(health, metrics)) : null
+    if (listener) ending.undo(() => listener.close())
+    const observed = { ...options, observe: metrics ? both(options.observe, metrics.observe) : options.observe }
+    const around = { options: observed, chosen, ending, log, presence, workDir, cacheDir, health, metrics }
     const link = await reachServer(around, dataDir)
     const { standby = false, onWaiting = () => {} } = options
     const onLost = () => ending.lose('lost', 'another process runs this instance now')
@@ -71,6 +79,7 @@ async function begin(options: ServiceOptions, chosen: ChosenParts, wasTakeover: 
       token: link.server?.token ?? null,
       ...link.promised(),
       workDir,
+      httpPort: listener?.port ?? null,
       ended: ending.ended,
       stop: (why = 'it was asked to') => ending.stop(why),
     }

@@ -148,6 +148,22 @@ export const settingsSchema = z
       flag: '--allow-old-server',
     }),
     nats: natsSchema.prefault({}),
+    http: z
+      .string()
+      .regex(/^(\[[0-9A-Fa-f:]+\]|[^\s:/]+):\d{1,5}$/, 'HOST:PORT is expected, such as 127.0.0.1:9090')
+      .nullable()
+      .default(null)
+      .meta({
+        description:
+          'Where `serve` answers `/health/live`, `/health/ready` and `/metrics` (Prometheus), as HOST:PORT; nowhere unless given',
+        env: 'OCPS_HTTP',
+        flag: '--http',
+      }),
+    httpTokenFile: file.meta({
+      description: 'A file whose first line is the bearer token asked for there; needed for any address but loopback',
+      env: 'OCPS_HTTP_TOKEN_FILE',
+      isPath: true,
+    }),
     retention: z
       .strictObject({
         eventsDays: z

@@ -5,14 +5,13 @@ import { headers } from '@nats-io/transport-node'
 import pino from 'pino'
 import { expect, onTestFinished, test } from 'vitest'
 import { streams, subjects } from '../../src/contract/subjects.ts'
-import { connectNats } from '../../src/bus/nats.ts'
 import { type Service, startService } from '../../src/instance/start.ts'
 import { eventually } from '../bus/eventually.ts'
 import { buildIfMissing, ocps } from '../cli/run.ts'
 import { makePlace, optionsFor, type Place } from '../conformance/instance.ts'
 import { connectWire, must, type Wire } from '../conformance/wire.ts'
 import { copyOf, damage } from '../journal/store.ts'
-import { type Server, startServer } from './surroundings.ts'
+import { isUp, type Server, startServer } from './surroundings.ts'
 
 /*
  * What anybody may do to the journal, the events and the lease of an instance, and what it does then: it goes on, or
@@ -251,11 +250,6 @@ async function embedded(place: Place) {
     return line === undefined ? `nothing like ${what}` : String((JSON.parse(line) as { msg?: unknown }).msg)
   }
   return { wire, close, said }
-}
-
-async function isUp({ url }: Server): Promise<void> {
-  const bus = await connectNats({ url, name: 'test', waitForServer: true })
-  await bus.close()
 }
 
 function numberOf(jobId: string): number {

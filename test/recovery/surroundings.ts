@@ -4,6 +4,7 @@ import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { connectNats } from '../../src/bus/nats.ts'
 import { findServer } from '../../src/bus/server-binary.ts'
 import { eventually } from '../bus/eventually.ts'
 import type { Place } from '../conformance/instance.ts'
@@ -37,6 +38,12 @@ export async function startServer(dir: string): Promise<Server> {
       await gone
     },
   }
+}
+
+/** Connections are taken. */
+export async function isUp({ url }: Server): Promise<void> {
+  const bus = await connectNats({ url, name: 'test', waitForServer: true })
+  await bus.close()
 }
 
 export interface Serving {
