@@ -8,7 +8,7 @@ import { countReconnects } from '../src/instance/reconnects.ts'
 import { type Observe, OBSERVATIONS } from '../src/observer.ts'
 import { eventually } from './bus/eventually.ts'
 import { startInstance } from './conformance/instance.ts'
-import { createNight } from './harness.ts'
+import { createNight } from './night.ts'
 
 /* What can be counted and timed is counted and timed: no entry of the map is dead. */
 

@@ -11,7 +11,7 @@ import { connectNats } from '../../src/bus/nats.ts'
 import { atLeast, findServer } from '../../src/bus/server-binary.ts'
 import { isAlivePid } from '../../src/processes.ts'
 import { cleanUpAfterEach } from '../cleanUp.ts'
-import { chain, collect } from './contract.ts'
+import { chain, collect } from './messages.ts'
 import { eventually, rejection } from './eventually.ts'
 
 const run = promisify(execFile)

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { createMemoryNetwork } from '../../src/bus/memory.ts'
 import { steppedClock } from '../../src/bus/memory-clock.ts'
-import { chain, collect, keepsTheBusContract, text } from './contract.ts'
+import { keepsTheBusContract } from './contract.ts'
+import { chain, collect, text } from './messages.ts'
 import { rejection } from './eventually.ts'
 
 keepsTheBusContract('in memory', async () => {

@@ -12,7 +12,7 @@ import type { Bus } from '../../src/bus/port.ts'
 import { findServer } from '../../src/bus/server-binary.ts'
 import { isAlivePid } from '../../src/processes.ts'
 import { cleanUpAfterEach } from '../cleanUp.ts'
-import { collect, flush, text } from './contract.ts'
+import { collect, flush, text } from './messages.ts'
 import { eventually, rejection } from './eventually.ts'
 
 let storeDir: string

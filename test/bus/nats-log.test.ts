@@ -6,7 +6,7 @@ import { startEmbeddedServer } from '../../src/bus/embedded.ts'
 import { connectNats } from '../../src/bus/nats.ts'
 import type { Bus } from '../../src/bus/port.ts'
 import { cleanUpAfterAll } from '../cleanUp.ts'
-import { collect, text } from './contract.ts'
+import { collect, text } from './messages.ts'
 import { eventually, rejection } from './eventually.ts'
 
 /*

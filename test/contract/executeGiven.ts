@@ -1,6 +1,6 @@
 import { expect } from 'vitest'
 import { decodeCommand } from '../../src/contract/decode.ts'
-import { type Night } from '../harness.ts'
+import { type Night } from '../night.ts'
 import { type OnWire } from './wire.ts'
 
 /** What scripts for the Python OCPS send, as the tests begin with it. */

@@ -7,7 +7,7 @@ import { chooseParts, openDoors } from '../../src/instance/compose.ts'
 import { silentLog, type Log } from '../../src/log.ts'
 import type { Door } from '../../src/parts.ts'
 import { lastEvent } from '../../src/sinks/nats/lastEvent.ts'
-import type { Night } from '../harness.ts'
+import type { Night } from '../night.ts'
 
 /* The doors on NATS over a front desk of an instance in memory, opened as an instance opens them. */
 

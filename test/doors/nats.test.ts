@@ -3,7 +3,7 @@ import { ACK } from '../../machines/domain/announcements.ts'
 import type { Bus, Incoming, Retained } from '../../src/bus/port.ts'
 import type { Numbered } from '../../src/engine/engine.ts'
 import type { Log } from '../../src/log.ts'
-import { createNight } from '../harness.ts'
+import { createNight } from '../night.ts'
 import { openDoorsOf } from './desk.ts'
 
 /*

@@ -2,7 +2,7 @@ import pino from 'pino'
 import { expect, onTestFinished, test } from 'vitest'
 import { createMemoryNetwork } from '../../src/bus/memory.ts'
 import { createAsk } from '../../src/client/queries.ts'
-import { createNight } from '../harness.ts'
+import { createNight } from '../night.ts'
 import { openDoorsOf } from './desk.ts'
 
 /*

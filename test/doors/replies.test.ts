@@ -1,7 +1,7 @@
 import { expect, onTestFinished, test } from 'vitest'
 import { createMemoryNetwork } from '../../src/bus/memory.ts'
 import type { Bus } from '../../src/bus/port.ts'
-import { createNight } from '../harness.ts'
+import { createNight } from '../night.ts'
 import { openDoorsOf } from './desk.ts'
 
 /** A door over a bus in memory, and everything that is heard on a subject an answer might be sent to. */

@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest'
 import type { MachineKind } from '../../machines/index.ts'
 import { createWorld, type World } from '../../src/engine/world.ts'
 import { createMemoryJournal } from '../../src/journal/memory.ts'
-import { aConfiguration, createNight, type Night } from '../harness.ts'
+import { aConfiguration } from '../harness.ts'
+import { createNight, type Night } from '../night.ts'
 
 /*
  * Beginning at a quiescent entry: when nothing is open the engine writes down what is left, and a process that begins

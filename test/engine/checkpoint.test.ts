@@ -6,7 +6,7 @@ import { createAssembly, inParts } from '../../src/engine/checkpoint.ts'
 import { fromSharedJson, toSharedJson } from '../../src/engine/sharing.ts'
 import { createWorld, type World } from '../../src/engine/world.ts'
 import { readRecording } from '../../src/journal/recording.ts'
-import { createNight, type Night } from '../harness.ts'
+import { createNight, type Night } from '../night.ts'
 
 /*
  * A night that never rests: the engine writes down all that is open, and who begins there goes on exactly as who has

@@ -3,7 +3,8 @@ import { createSteppedClock } from '../../src/engine/clock.ts'
 import { createWorld } from '../../src/engine/world.ts'
 import { elapsedAt, isMark } from '../../src/journal/entry.ts'
 import { createMemoryJournal } from '../../src/journal/memory.ts'
-import { aConfiguration, aPipeline, createNight, NIGHTFALL, type Night } from '../harness.ts'
+import { aConfiguration, aPipeline, NIGHTFALL } from '../harness.ts'
+import { createNight, type Night } from '../night.ts'
 
 /* Someone sets the wall clock while jobs run and groups wait: a whole instance in memory. */
 

@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest'
 import { ACK } from '../../machines/domain/announcements.ts'
 import { decodeCommand } from '../../src/contract/decode.ts'
 import { createMemoryJournal } from '../../src/journal/memory.ts'
-import { aCaller, createNight, NIGHTFALL, type Night } from '../harness.ts'
+import { aCaller, NIGHTFALL } from '../harness.ts'
+import { createNight, type Night } from '../night.ts'
 import { asked, enabled } from './engineGiven.ts'
 
 /** Lets everything run that needs no clock and no answer from the journal. */

@@ -1,5 +1,5 @@
 import type { Numbered } from '../../src/engine/engine.ts'
-import { createNight, type Night } from '../harness.ts'
+import { createNight, type Night } from '../night.ts'
 
 /** An engine as its tests begin with it. */
 

@@ -6,7 +6,8 @@ import { isAfter } from '../../src/engine/announcementIds.ts'
 import { createWorld, type World } from '../../src/engine/world.ts'
 import type { Entry } from '../../src/journal/entry.ts'
 import { createMemoryJournal } from '../../src/journal/memory.ts'
-import { aConfiguration, aPipeline, breaking, createNight, NIGHTFALL, type Night } from '../harness.ts'
+import { aConfiguration, aPipeline, breaking, NIGHTFALL } from '../harness.ts'
+import { createNight, type Night } from '../night.ts'
 import { asked, enabled, journaled } from './engineGiven.ts'
 
 // ── a night with some of everything ──────────────────────────────────────────────────────────────────────────────────────────────────

@@ -5,16 +5,8 @@ import type { GatherContext } from '../../machines/groupMembers.ts'
 import type { JobContext } from '../../machines/jobContext.ts'
 import type { QueueContext } from '../../machines/queue.ts'
 import { createWorld, type StepObserver } from '../../src/engine/world.ts'
-import {
-  aConfiguration,
-  aPipeline,
-  breaking,
-  createNight,
-  exit,
-  type Night,
-  type Report,
-  type Who,
-} from '../harness.ts'
+import { aConfiguration, aPipeline, breaking, exit, type Report } from '../harness.ts'
+import { createNight, type Night, type Who } from '../night.ts'
 
 /*
  * Random commands, reports, pauses and restarts thrown at a night in memory. After each one the promises of OCPS are

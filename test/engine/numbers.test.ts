@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { createNight } from '../harness.ts'
+import { createNight } from '../night.ts'
 
 /*
  * A journal that ends before numbers that were given out already: an older copy, or its end was lost.

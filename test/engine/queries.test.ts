@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { jobOf, jobsOf, stateOf } from '../../src/engine/queries.ts'
-import { aConfiguration, aPipeline, createNight } from '../harness.ts'
+import { aConfiguration, aPipeline } from '../harness.ts'
+import { createNight } from '../night.ts'
 
 /* What an instance answers about the present: `qry.state` and `qry.job`, of a night in memory. */
 

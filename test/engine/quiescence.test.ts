@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { createMemoryJournal } from '../../src/journal/memory.ts'
-import { createNight, type Night } from '../harness.ts'
+import { createNight, type Night } from '../night.ts'
 
 /** Enough work that the engine writes down that it is quiet: some six entries a job. */
 async function busyEvening(night: Night, jobs = 200): Promise<string[]> {

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { aConfiguration, aPipeline, createNight, type Night } from '../harness.ts'
+import { aConfiguration, aPipeline } from '../harness.ts'
+import { createNight, type Night } from '../night.ts'
 
 const process = (night: Night, obsid: string, body: object = {}) =>
   night.command('processData', { dataId: { obsid }, pipeline: 'quicklook', ...body }, { id: `p-${obsid}` })

@@ -9,7 +9,7 @@ import { layoutOf } from '../../src/inspector/chart/layout.ts'
 import { svgOf } from '../../src/inspector/chart/svg.ts'
 import { activeStates, edgeIdOf, edgesFromStart, edgesTaken, legalMessages } from '../../src/inspector/chart/taken.ts'
 import { blockOf } from '../../src/inspector/chart/text.ts'
-import { createNight } from '../harness.ts'
+import { createNight } from '../night.ts'
 
 const KINDS = Object.keys(machines) as MachineKind[]
 

@@ -3,7 +3,8 @@ import { detectorExposures, planeOf } from '../../src/night/focalPlane.ts'
 import { createNight as createShown, type JobRecord, type Night as Shown } from '../../src/night/night.ts'
 import { blinkable, setsOf, viewsOf } from '../../src/night/pictures.ts'
 import { newestDay, outliersOf, seriesOf } from '../../src/night/series.ts'
-import { aConfiguration, aPipeline, createNight, type Night } from '../harness.ts'
+import { aConfiguration, aPipeline } from '../harness.ts'
+import { createNight, type Night } from '../night.ts'
 
 /* What images, focal plane and metrics show, read from a folded night. */
 

@@ -14,7 +14,7 @@ import { eventMessage, actorMessage, type Shown, snapshotMessage } from '../../s
 import type { Kept } from '../../src/night/keeping.ts'
 import type { Tail } from '../../src/night/tail.ts'
 import { eventually } from '../bus/eventually.ts'
-import { createNight, type Night } from '../harness.ts'
+import { createNight, type Night } from '../night.ts'
 import { cleanUpAfterAll, cleanUpAfterEach } from '../cleanUp.ts'
 import { needs } from '../needs.ts'
 import { openPage, startBrowser } from './browser.ts'

@@ -1,6 +1,6 @@
 import { createFold, type Fold } from '../../src/inspector/stately/fold.ts'
 import { type Shown } from '../../src/inspector/stately/messages.ts'
-import { createNight, type Night } from '../harness.ts'
+import { createNight, type Night } from '../night.ts'
 
 /** A night and a viewer, as the tests of the Stately bridge begin with them. */
 

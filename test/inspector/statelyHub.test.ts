@@ -5,7 +5,7 @@ import { STEPS_MAX } from '../../src/inspector/stately/outbox.ts'
 import type { Kept } from '../../src/night/keeping.ts'
 import type { Tail } from '../../src/night/tail.ts'
 import { eventually } from '../bus/eventually.ts'
-import { type Night } from '../harness.ts'
+import { type Night } from '../night.ts'
 import { enabled, process } from './statelyGiven.ts'
 
 interface Tried extends Viewer {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { createChronicle } from '../../src/instance/chronicle.ts'
-import { breaking, createNight, type Night } from '../harness.ts'
+import { breaking } from '../harness.ts'
+import { createNight, type Night } from '../night.ts'
 
 /* What the log says of a night in memory: changes of state and failed jobs, one line each. */
 

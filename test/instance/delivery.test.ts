@@ -4,7 +4,8 @@ import { createSteppedClock } from '../../src/engine/clock.ts'
 import { announcementsAfter } from '../../src/instance/catchUp.ts'
 import { Delivery, WAITING_MAX } from '../../src/instance/delivery.ts'
 import { Outlet } from '../../src/instance/outlet.ts'
-import { createNight, NIGHTFALL, type Night } from '../harness.ts'
+import { NIGHTFALL } from '../harness.ts'
+import { createNight, type Night } from '../night.ts'
 
 /*
  * Sinks of an instance in memory that fail, hang, or were away: each hears everything, in order, and none makes another

@@ -1,7 +1,8 @@
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { createSteppedClock, type SteppedClock } from '../../src/engine/clock.ts'
 import { createPresence } from '../../src/instance/presence.ts'
-import { createNight, NIGHTFALL, type Night } from '../harness.ts'
+import { NIGHTFALL } from '../harness.ts'
+import { createNight, type Night } from '../night.ts'
 
 /* What a CSC says by itself, over an instance in memory and on a stepped clock. */
 

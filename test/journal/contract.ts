@@ -4,7 +4,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Entry } from '../../src/journal/entry.ts'
 import type { Journal } from '../../src/journal/port.ts'
-import { collect } from '../bus/contract.ts'
+import { collect } from '../bus/messages.ts'
 import { rejection } from '../bus/eventually.ts'
 
 export interface JournalWorld {

@@ -10,7 +10,7 @@ import type { Entry } from '../../src/journal/entry.ts'
 import { openJournal } from '../../src/journal/log.ts'
 import { toLine } from '../../src/journal/lines.ts'
 import { survey } from '../../src/journal/survey.ts'
-import { collect } from '../bus/contract.ts'
+import { collect } from '../bus/messages.ts'
 import { rejection } from '../bus/eventually.ts'
 import { entries, entryOf, keepsTheJournalContract } from './contract.ts'
 

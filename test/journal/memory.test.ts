@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { createMemoryJournal } from '../../src/journal/memory.ts'
-import { collect } from '../bus/contract.ts'
+import { collect } from '../bus/messages.ts'
 import { rejection } from '../bus/eventually.ts'
 import { entries, keepsTheJournalContract } from './contract.ts'
 

@@ -7,7 +7,7 @@ import { gunzipSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { toLine } from '../../src/journal/lines.ts'
 import { readRecording, streamRecording, writeRecording } from '../../src/journal/recording.ts'
-import { collect } from '../bus/contract.ts'
+import { collect } from '../bus/messages.ts'
 import { rejection } from '../bus/eventually.ts'
 import { entries, entryOf } from './contract.ts'
 

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import type { DisplayImage } from '../../machines/domain/announcements.ts'
 import type { Interest } from '../../machines/domain/configuration.ts'
-import { aConfiguration, createNight, given, loaded, transitionsNotTaken } from '../harness.ts'
+import { aConfiguration, given, loaded, transitionsNotTaken } from '../harness.ts'
+import { createNight } from '../night.ts'
 import { tableProblems } from './table.ts'
 
 const interest = (changes: Partial<Interest> = {}): Interest => ({

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { ACK } from '../../machines/domain/announcements.ts'
-import { aConfiguration, createNight } from '../harness.ts'
+import { aConfiguration } from '../harness.ts'
+import { createNight } from '../night.ts'
 import { G1, acks, bad, close, gathered, good, jobsOf, member, resultsOf, stacking, two } from './gatherGiven.ts'
 
 describe('gather: late members', () => {

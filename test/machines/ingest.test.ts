@@ -3,7 +3,8 @@ import { builtIn, type Camera } from '../../machines/domain/camera.ts'
 import type { DataId } from '../../machines/domain/dataId.ts'
 import { EXPOSURES_MAX } from '../../machines/ingest.ts'
 import type { DataOrder } from '../../machines/ports.ts'
-import { aConfiguration, createNight, given, loaded, transitionsNotTaken, type Night } from '../harness.ts'
+import { aConfiguration, given, loaded, transitionsNotTaken } from '../harness.ts'
+import { createNight, type Night } from '../night.ts'
 import { tableProblems } from './table.ts'
 
 /** Two sensors, both expected; and a third that no exposure waits for. */

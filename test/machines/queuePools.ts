@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { aConfiguration, aPipeline, breaking, createNight, type Night } from '../harness.ts'
+import { aConfiguration, aPipeline, breaking } from '../harness.ts'
+import { createNight, type Night } from '../night.ts'
 import type { Decoded } from '../../src/contract/commands.ts'
 import { decodeCommand } from '../../src/contract/decode.ts'
 import { ended, outcome } from './endings.ts'

@@ -142,7 +142,7 @@ export const EXECUTOR_MUTANTS = [
   ),
   ...bugsIn(
     'src/executor/launcher.c',
-    ['test/executor/subprocess.test.ts'],
+    ['test/executor/subprocess.test.ts', 'test/executor/leftBehind.test.ts'],
     {
       'kills without the grace': ['nowUs() + strtoull(field[3], 0, 10) * 1000u', 'nowUs()'],
       'stops the process and not its group': ['  kill(-j->pid, sig);\n', '  kill(j->pid, sig);\n'],

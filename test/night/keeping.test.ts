@@ -3,7 +3,8 @@ import { createKeeping } from '../../src/night/keeping.ts'
 import { createNight as createShown, type Night as Shown } from '../../src/night/night.ts'
 import type { Entry } from '../../src/journal/entry.ts'
 import { toLine } from '../../src/journal/lines.ts'
-import { aConfiguration, createNight, type Night } from '../harness.ts'
+import { aConfiguration } from '../harness.ts'
+import { createNight, type Night } from '../night.ts'
 
 /* How much of a journal the inspector keeps, and that whoever comes can always begin with it. */
 

@@ -6,7 +6,8 @@ import { reservedIn } from '../../src/night/slots.ts'
 import { edgesTaken, legalNext } from '../../src/inspector/page/taken.ts'
 import type { Entry } from '../../src/journal/entry.ts'
 import { MACHINES_VERSION } from '../../machines/index.ts'
-import { aConfiguration, aPipeline, createNight, type Night, NIGHTFALL } from '../harness.ts'
+import { aConfiguration, aPipeline, NIGHTFALL } from '../harness.ts'
+import { createNight, type Night } from '../night.ts'
 
 /*
  * What the page and `ocps explain` know is folded from the journal alone: here against a whole instance in memory, on a

@@ -2,7 +2,8 @@ import { createScriptedExecutor, type Script } from '../../src/executor/scripted
 import type { Configuration } from '../../machines/domain/configuration.ts'
 import type { DataOrder, StartOrder } from '../../machines/ports.ts'
 import type { Entry } from '../../src/journal/entry.ts'
-import { aConfiguration, createNight, NIGHTFALL, type Night } from '../harness.ts'
+import { aConfiguration, NIGHTFALL } from '../harness.ts'
+import { createNight, type Night } from '../night.ts'
 
 /**
  * A whole night in memory, faster than time: what is asked when and how each pipeline behaves are given; the journal
