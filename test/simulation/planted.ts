@@ -29,7 +29,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a job handed over in advance does not say how many slots there are',
     file: 'machines/jobAttempt.js',
-    edits: [['...(capacity !== undefined && { capacity }),', '']],
+    edits: [['...(capacity !== undefined && { capacity: pipeline.pool?.slots ?? capacity }),', '']],
     finds: 'direct',
   },
   {

@@ -49,6 +49,8 @@ export interface Promises extends StepObserver {
 
 const IN_PROGRESS = 301
 
+const NOTHING = { slots: 0, prefetch: 0 }
+
 export function createPromises(processes: Processes, watch: Watch): Promises {
   let violation: Violation | null = null
   const broken = (promise: PromiseName, evidence: string): void => {
@@ -74,17 +76,22 @@ export function createPromises(processes: Processes, watch: Watch): Promises {
   let lastRank = 0
   let knownSaid: string | null = null
   let isFaultAllowed = false
-  /** How many there were when it was ordered; it may begin when the next configuration is there already. */
-  const slotsWhenOrdered = new Map<string, number>()
+  /**
+   * How many there were when a start was decided. What is stored together is delivered together, before anything is
+   * carried out: it may be ordered, and begin, when the next configuration is there already.
+   */
+  const whenDecided = new Map<string, { slots: number; prefetch: number }>()
   processes.onBegin(({ order: { jobId, attempt } }) => {
     let taken = 0
     for (const { order } of processes.running()) if (!jobs.isSabotaged(order.jobId)) taken += order.pipeline.slots
-    const slots = Math.max(queue.slots(), slotsWhenOrdered.get(`${jobId} ${attempt}`) ?? 0)
+    const slots = Math.max(queue.slots(), whenDecided.get(`${jobId} ${attempt}`)?.slots ?? 0)
     if (taken > slots) broken('slots not exceeded', `processes take ${taken} of ${slots} slots when ${jobId} begins`)
   })
   let isAllToBeLookedAt = true
 
   const emitted = (emission: Emission): void => {
+    if (emission.type === 'executor.start')
+      whenDecided.set(`${emission.jobId} ${emission.attempt}`, { slots: queue.slots(), prefetch: queue.prefetch() })
     if (emission.type === 'event' && emission.topic === 'jobResult') {
       jobs.result(emission.body)
       open.delete(emission.key)
@@ -195,11 +202,12 @@ export function createPromises(processes: Processes, watch: Watch): Promises {
       if (processes.find(jobId, attempt))
         broken('one start per attempt', `${jobId} attempt ${attempt} is started twice`)
       if (jobs.settled.has(jobId)) broken('one settlement', `${jobId} is started although it has settled`)
-      slotsWhenOrdered.set(`${jobId} ${attempt}`, queue.slots())
+      const { slots, prefetch } = whenDecided.get(`${jobId} ${attempt}`) ?? NOTHING
+      const room = Math.max(queue.slots() + queue.prefetch(), slots + prefetch)
       let taken = pipeline.slots
       for (const process of [...processes.running(), ...processes.waiting()])
         if (!jobs.isSabotaged(process.order.jobId)) taken += process.order.pipeline.slots
-      if (taken > queue.slots() + queue.prefetch())
+      if (taken > room)
         broken(
           'slots not exceeded',
           `jobs for ${taken} slots are ordered with ${jobId}, of ${queue.slots()} and ${queue.prefetch()} in advance`,

@@ -1,3 +1,4 @@
+import type { Announcement } from '../../machines/domain/announcements.ts'
 import type { Order } from '../../machines/domain/messages.ts'
 import { createEngine, type Engine, type Numbered } from '../../src/engine/engine.ts'
 import type { Marked } from '../../src/engine/housekeeping.ts'
@@ -52,7 +53,7 @@ export function createWholeSite(options: SiteOptions): Site {
       promises.begins(known)
       owed = new Set(after.map(({ id }) => id))
       for (const effect of replay.takeUndone())
-        if (effect.do === 'announce' && effect.announcement.type === 'event') owed.add(effect.id)
+        if (effect.do === 'announce' && isKept(effect.announcement)) owed.add(effect.id)
       const life: Life = { engine: null, appending: null, isFenced: false, isRecovering: true, isNew: true, foldedN: 0 }
       leading = life
       start(life, known).catch((error: unknown) =>
@@ -235,6 +236,11 @@ export function createWholeSite(options: SiteOptions): Site {
     promises.ordered(order)
     return true
   }
+}
+
+/** What is said again where it may not have been heard: events, and the answer to `execute`, which brings the job id along. */
+function isKept(announcement: Announcement): boolean {
+  return announcement.type === 'event' || (announcement.type === 'ack' && announcement.askedAs !== undefined)
 }
 
 interface Life {
